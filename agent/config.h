@@ -1,0 +1,252 @@
+// The configuration: what a TOML file, its drop-ins and the environment say, as plain structs with
+// every default filled in, every value within its bounds and every name resolved.
+// Memory: start-up only: a few KiB, and the files' texts (1 MiB each at most) for messages.
+// Cost: O(bytes of the files). Threads: plain values. Errors: load_config() reports all problems it
+// can find, each with file, line and column; a configuration with an error must not be run.
+// Source: DESIGN section 4; TOML 1.0 (toml.io).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/base/batch.h"
+#include "agent/base/bytes.h"
+#include "agent/base/files.h"
+#include "agent/base/problem.h"
+#include "agent/base/result.h"
+#include "agent/base/time.h"
+
+namespace weir {
+
+// Where something stands: an index into AgentConfig::files, line and column from 1 (0: unknown).
+struct ConfigPlace {
+    std::uint32_t file = 0;
+    std::uint32_t line = 0;
+    std::uint32_t column = 0;
+};
+
+// A string whose content is compiled elsewhere (an expression, a name that is looked up).
+struct ConfigString {
+    std::string text;
+    ConfigPlace at;           // of its first character
+    bool verbatim = false;    // stands in the file byte for byte, so an offset into it is a column
+
+    bool empty() const { return text.empty(); }
+};
+
+struct ConfigFile {
+    std::string path;
+    std::string text;
+};
+
+struct TlsConfig {  // paths are absolute; empty: the system's authorities, no client certificate
+    std::string ca;
+    std::string cert;
+    std::string key;
+    std::string server_name;  // empty: the host of the URL
+};
+
+enum class JournalMedium : std::uint8_t { memory, disk };
+
+struct JournalConfig {
+    Bytes size = 4 << 20;
+    JournalMedium on = JournalMedium::memory;
+    Duration sync = Duration::seconds(1);  // on disk only: the declared loss window of a power cut
+};
+
+struct AgentSection {
+    std::string id;  // never empty after load_config()
+    Bytes memory = 24 << 20;
+    std::string state = "/var/lib/weir";
+    std::string run = "/run/weir";
+    JournalConfig journal;
+    Duration checkpoint = Duration::seconds(5);
+    Duration flush = Duration::minutes(5);
+    std::uint64_t flash_budget_per_day = 200 << 20;  // bytes
+};
+
+struct MqttConfig {  // [mqtt] is the connection named "", [mqtt.NAME] the one named NAME
+    std::string name;
+    std::string url;   // as written, canonical
+    bool tls_on = false;  // mqtts://
+    std::string host;
+    std::uint16_t port = 1883;  // 8883 for mqtts
+    std::string client_id;      // default: weir-AGENT or weir-AGENT-NAME; stable, since the session is
+    std::string username;
+    std::string password_file;  // absolute
+    std::string password;       // its content, one line end at its end removed
+    TlsConfig tls;
+    Bytes max_message = 256 << 10;
+    Duration keep_alive = Duration::seconds(30);
+    Duration silence = Duration::minutes(5);  // connected, but no message so long: connect anew; 0: never
+    std::uint32_t max_inflight = 64;          // QoS 1 messages not yet acknowledged that may come again
+    ConfigPlace at;
+};
+
+struct TopicCapture {
+    std::string name;
+    ColumnType type = ColumnType::text;  // {lane:int}; also float, bool, string
+};
+
+struct ColumnConfig {
+    std::string name;
+    ColumnType type = ColumnType::real;
+    std::string path;  // a JSON pointer (RFC 6901), or a field's name in CSV; default: "/NAME", NAME
+    bool numbers_in_strings = false;
+    ConfigPlace at;
+};
+
+enum class PayloadFormat : std::uint8_t { json, csv };
+enum class TimeUnit : std::uint8_t { seconds, millis, micros, nanos, iso };  // "s" "ms" "us" "ns" "iso"
+
+struct SourceTimeConfig {
+    ConfigString field;  // empty: arrival time; else a field's name, or a JSON pointer with its "/"
+    TimeUnit unit = TimeUnit::millis;
+    Duration lateness = Duration::seconds(2);
+    Duration idle = Duration::seconds(30);
+    Duration max_future = Duration::minutes(1);
+};
+
+struct CsvConfig {
+    char separator = ',';
+    std::vector<std::string> fields;  // names in their order on a line; empty: the first line says them
+};
+
+struct SourceConfig {
+    std::string name;
+    std::string driver = "mqtt";  // the one there is
+    std::string connection;       // name of an MqttConfig
+    std::vector<ConfigString> topics;    // filters and templates, as written
+    std::vector<TopicCapture> captures;  // of all topics, in order of first appearance
+    int qos = 1;
+    PayloadFormat format = PayloadFormat::json;
+    CsvConfig csv;
+    std::vector<ColumnConfig> columns;  // as declared, in the file's order
+    SourceTimeConfig time;
+    ConfigString partition;  // a column; empty: the source is one partition
+    std::uint32_t max_partitions = 1024;
+    ConfigPlace at;
+
+    // Captures first, then columns.
+    Schema schema() const;
+};
+
+enum class LateThen : std::uint8_t { drop, revise };
+
+struct SelectConfig {
+    std::string name;
+    ConfigString expression;
+};
+
+struct WindowConfig {
+    std::string name;
+    ConfigString from;   // a source
+    ConfigString where;  // empty: all events
+    std::vector<ConfigString> by;
+    Duration size;  // tumbling, aligned to the epoch
+    std::uint32_t max_groups = 128;
+    Duration late_allow;  // zero: an event behind the watermark's window is late for good
+    LateThen late_then = LateThen::drop;
+    std::vector<SelectConfig> select;  // in the file's order
+    ConfigPlace at;
+};
+
+enum class Severity : std::uint8_t { info, warning, critical };
+
+struct MqttActionConfig {
+    std::string connection;
+    ConfigString topic;  // {agent} {alert} {window} {severity} {key} and the window's `by` columns expand
+    bool retain = false;
+    int qos = 1;
+    bool on_raise = true;
+    bool on_clear = true;
+    ConfigPlace at;
+};
+
+struct AlertConfig {
+    std::string name;
+    ConfigString from;   // a window
+    ConfigString when;
+    ConfigString clear;  // empty: cleared when `when` no longer holds
+    Severity severity = Severity::warning;
+    // Without `do`, and with an [mqtt]: retained, to weir/{agent}/alert/{alert}/{key}. `do = []`: logged only.
+    std::vector<MqttActionConfig> actions;
+    ConfigPlace at;
+};
+
+enum class OnFull : std::uint8_t { drop_oldest, stop };
+
+struct UplinkConfig {
+    std::string url;
+    std::string host;
+    std::uint16_t port = 7400;
+    TlsConfig tls;  // cert and key are never empty
+    std::uint64_t outbox = 32 << 20;
+    OnFull on_full = OnFull::drop_oldest;
+    std::uint64_t rate_per_second = 64 << 10;  // bytes
+    ConfigPlace at;
+};
+
+struct AgentConfig {
+    AgentSection agent;
+    std::vector<MqttConfig> mqtt;  // "" first if there is one
+    std::vector<SourceConfig> sources;
+    std::vector<WindowConfig> windows;
+    std::vector<AlertConfig> alerts;
+    std::optional<UplinkConfig> uplink;
+    std::vector<ConfigFile> files;  // CONFIG, then its drop-ins
+
+    const MqttConfig* find_mqtt(std::string_view name) const;
+    const SourceConfig* find_source(std::string_view name) const;
+    const WindowConfig* find_window(std::string_view name) const;
+};
+
+struct ConfigProblem {
+    ConfigPlace at;
+    std::string what;     // what was found, what was expected, what to write instead
+    bool warning = false; // may be run
+};
+
+struct ConfigLoad {
+    AgentConfig config;
+    std::vector<ConfigProblem> problems;  // in order of place
+
+    bool ok() const;  // no problem but warnings
+};
+
+// What a configuration may depend on besides its text.
+struct ConfigContext {
+    Files* files = nullptr;  // required
+    std::map<std::string, std::string> environment;  // for ${VAR} and WEIR_SECTION__KEY
+    std::string host_name = "localhost";
+    // The common name in a PEM certificate's text; the composition gives uplink's. Null: not read.
+    Result<std::string> (*read_common_name)(std::string_view pem) = nullptr;
+    // False for plan and replay of somebody else's configuration: certificates and passwords are not read.
+    bool read_secrets = true;
+};
+std::map<std::string, std::string> process_environment();
+std::string process_host_name();
+
+// CONFIG and its drop-ins: for DIR/weir.toml, DIR/weir.d/*.toml in order of name.
+ConfigLoad load_config(const std::string& path, const ConfigContext& context);
+// One text; path says where relative paths start and what messages name.
+ConfigLoad parse_config(std::string text, const std::string& path, const ConfigContext& context);
+
+// A problem that the compiler of an expression found in it.
+ConfigProblem problem_in(const ConfigString& expression, const Problem& problem);
+
+// "weir.toml:12:8: error: ...", the line and a caret beneath, for each problem, and a closing count.
+std::string render_problems(const AgentConfig& config, const std::vector<ConfigProblem>& problems);
+
+// The whole effective configuration as TOML, defaults written out; a comment a key if asked for.
+// Loading it gives the same configuration. Secrets are named by file, never shown.
+std::string explain(const AgentConfig& config, bool comments = true);
+
+// Of explain() without comments: equal for two configurations that mean the same.
+std::uint64_t configuration_hash(const AgentConfig& config);
+
+}  // namespace weir

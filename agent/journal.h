@@ -1,0 +1,185 @@
+// The journal: a ring of entries in a mapped file, the queue between the threads that receive and the
+// engine, and the log that makes a crash harmless. Everything that reaches the engine is an entry here
+// first. The page cache outlives the process, so what append() returned for survives SIGKILL.
+// Memory: need(params) bytes of file, all mapped; allocates nothing after open().
+// Cost: append() one copy and one checksum of the entry, no system call unless the reader sleeps or two
+// threads append at once; next() O(1); release_to() O(entries released); open() reads the ring once.
+// Threads: append() and every query from any thread; one reader (cursors, wait_for_more()); release_to()
+// and sync() from any thread, one at a time each.
+// Errors: append(): full, out_of_range (longer than declared). open(): io, no_space, busy, out_of_range
+// (a ring too small for its parameters); a file that is damaged or not ours is set aside, not an error.
+// Format: agent/README.md, "Journal file". Outside bytes (a damaged file) are checked, never trusted.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "agent/base/bytes.h"
+#include "agent/base/entropy.h"
+#include "agent/base/files.h"
+#include "agent/base/result.h"
+#include "agent/base/time.h"
+#include "agent/duplicates.h"
+
+namespace weir {
+
+enum class EntryKind : std::uint8_t {
+    message = 1,     // one MQTT message: topic and payload as they came
+    tick = 2,        // time passes; nothing but the arrival time
+    control = 3,     // a decision or a command the engine must replay; payload is its owner's business
+    connection = 4,  // a connection came up or went down; payload is its owner's business
+};
+
+// What append() takes and next() gives. Views: into the caller's memory, or into the ring.
+struct JournalEntry {
+    std::uint64_t sequence = 0;  // given by append(): 1, 2, 3 ... without a hole; ignored on the way in
+    Timestamp arrival;
+    bool clock_trusted = false;
+    EntryKind kind = EntryKind::message;
+    std::uint16_t source = 0;      // index of the [[source]]; its owner's business
+    std::uint16_t link = 0;        // index of the MQTT connection ([mqtt] or [mqtt.NAME]); packet ids are its
+    std::uint32_t connection = 0;  // how often that link has connected; for diagnosis
+    std::uint16_t packet_id = 0;   // QoS 1 only
+    std::uint8_t qos = 0;
+    bool dup = false;
+    bool retained = false;
+    std::string_view topic;  // at most 65,535 bytes
+    ByteSpan payload;        // from next(): at least 64 more bytes are readable behind it
+};
+
+struct JournalParams {
+    Bytes ring_bytes = Bytes{4} << 20;
+    Bytes message_bytes_max = Bytes{256} << 10;    // topic and payload together
+    Bytes read_ahead_bytes = Bytes{64} << 10;      // all links together: read from sockets, not yet appended
+    Bytes control_bytes = Bytes{16} << 10;         // room that messages cannot take
+    std::uint16_t links = 1;                       // MQTT connections
+    std::uint16_t horizon_rows = 256;              // a link: at least the broker's max_inflight
+    bool durable = false;                          // on disk: released room is used again after a sync()
+    std::uint64_t first_sequence = 1;              // of a journal made new: the checkpoint's plus one
+};
+
+struct OpenReport {
+    enum class Kind { created, recovered, set_aside };
+    Kind kind = Kind::created;
+    std::uint64_t entries = 0;     // recovered, not released
+    std::uint64_t oldest = 0;      // sequences; newest < oldest: none
+    std::uint64_t newest = 0;
+    std::string_view reason;       // set_aside: why, a sentence without a full stop
+    std::string aside_path;        // set_aside: where the old file is now
+};
+
+struct JournalStats {
+    std::uint64_t appended = 0;    // since open()
+    std::uint64_t appended_bytes = 0;
+    std::uint64_t duplicates = 0;  // skipped by the DUP rule
+    std::uint64_t full = 0;        // refused with Error::full
+    std::uint64_t wakes = 0;       // of a sleeping reader
+    Bytes used = 0;                // not yet released, now
+    Bytes used_max = 0;
+};
+
+// Where the reader stands: the next entry it will be given.
+struct JournalCursor {
+    std::uint64_t sequence = 0;
+    std::uint64_t offset = 0;  // bytes since the ring was made, modulo the ring the place in it
+};
+
+class Journal {
+public:
+    static constexpr Bytes readable_behind = 64;
+
+    // The file's size, which is the memory it costs.
+    static Bytes need(const JournalParams& params);
+    // The least ring_bytes these parameters can work with.
+    static Bytes ring_bytes_min(const JournalParams& params);
+    // What the file at path was made with (ring_bytes, links, horizon_rows; the rest defaults), so that
+    // recovery can open it as it is. Error::missing, Error::corrupt, Error::unsupported.
+    static Result<JournalParams> inspect(Files& files, const std::string& path);
+
+    static Result<std::unique_ptr<Journal>> open(Files& files, Entropy& entropy, const std::string& path,
+                                                 const JournalParams& params, OpenReport& report);
+    ~Journal();
+    Journal(const Journal&) = delete;
+    Journal& operator=(const Journal&) = delete;
+
+    struct Appended {
+        std::uint64_t sequence = 0;  // 0: skipped as a duplicate; acknowledge it like the others
+        bool duplicate = false;
+    };
+    Result<Appended> append(const JournalEntry& entry);
+    // The broker has no session for this link (CONNACK): what it sends from now on is new.
+    void forget_session(std::uint16_t link);
+
+    // At the first entry not below sequence. REQUIRES: reader.
+    JournalCursor seek(std::uint64_t sequence) const;
+    // False if there is none yet. Views stay valid until the entry is released. REQUIRES: reader.
+    bool next(JournalCursor& cursor, JournalEntry& entry) const;
+    // True as soon as there is an entry at the cursor; false after at_most, or after wake(). REQUIRES: reader.
+    bool wait_for_more(const JournalCursor& cursor, Duration at_most);
+    void wake();  // ends a wait early; the next wait too, if there is none now
+
+    // Entries up to and with sequence are covered by a checkpoint: their room is free.
+    void release_to(std::uint64_t sequence);
+    // Everything appended or released so far is on the medium.
+    Status sync();
+
+    // Above the high mark sockets are not read; the state ends below the low mark. Lock-free.
+    bool above_high_mark() const { return above_high_mark_.load(std::memory_order_relaxed); }
+    // More than half of what messages may take is not covered by a checkpoint. Lock-free.
+    bool wants_checkpoint() const;
+    std::uint64_t oldest_sequence() const { return released_.load(std::memory_order_acquire) + 1; }
+    std::uint64_t newest_sequence() const { return newest_.load(std::memory_order_acquire); }  // oldest - 1: none
+    JournalStats stats() const;
+    const JournalParams& params() const { return params_; }
+
+private:
+    struct Recovery;
+    Journal(std::unique_ptr<MappedFile> file, const JournalParams& params);
+    void format(std::uint64_t salt);
+    std::string_view recover(OpenReport& report);
+    bool valid_at(std::uint64_t offset, std::uint64_t sequence, std::uint32_t chain) const;
+    Bytes room_for(Bytes entry_bytes) const;
+    void store(const JournalEntry& entry, std::uint64_t sequence, Bytes bytes);
+    void store_skip();
+    void store_release_slot(std::uint64_t sequence, std::uint64_t offset, std::uint32_t chain);
+    void update_marks(std::uint64_t end, std::uint64_t freed);
+    void notify_reader();
+    std::byte* at(std::uint64_t offset) const { return ring_ + offset % params_.ring_bytes; }
+
+    const std::unique_ptr<MappedFile> file_;
+    const JournalParams params_;
+    std::byte* const ring_;
+    DuplicateHorizon duplicates_;
+    Bytes high_mark_ = 0;  // used bytes
+    Bytes low_mark_ = 0;
+
+    std::mutex append_mutex_;  // guards the four below, and writing to the ring
+    std::uint64_t end_ = 0;    // offset behind the newest entry
+    std::uint32_t chain_ = 0;  // checksum of the newest entry, the seed of the next
+    JournalStats counted_;
+    bool skip_stored_ = false;
+
+    alignas(64) std::atomic<std::uint64_t> newest_{0};     // published: entries up to here can be read
+    alignas(64) std::atomic<std::uint64_t> freed_{0};      // offset: everything before may be overwritten
+    std::atomic<std::uint64_t> covered_{0};                // offset: everything before is released
+    std::atomic<std::uint64_t> end_published_{0};
+    std::atomic<std::uint64_t> released_{0};               // sequence
+    std::atomic<bool> above_high_mark_{false};
+
+    std::mutex release_mutex_;  // guards covered_chain_, slot_ and writing the release slots
+    std::uint32_t covered_chain_ = 0;
+    unsigned slot_ = 0;
+
+    std::mutex wait_mutex_;
+    std::condition_variable wait_changed_;
+    std::atomic<bool> reader_sleeps_{false};
+    bool woken_ = false;
+};
+
+}  // namespace weir

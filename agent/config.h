@@ -19,6 +19,9 @@
 #include "agent/base/problem.h"
 #include "agent/base/result.h"
 #include "agent/base/time.h"
+#include "drivers/codec.h"
+#include "drivers/timestamps.h"
+#include "drivers/topic_template.h"
 
 namespace weir {
 
@@ -87,11 +90,6 @@ struct MqttConfig {  // [mqtt] is the connection named "", [mqtt.NAME] the one n
     ConfigPlace at;
 };
 
-struct TopicCapture {
-    std::string name;
-    ColumnType type = ColumnType::text;  // {lane:int}; also float, bool, string
-};
-
 struct ColumnConfig {
     std::string name;
     ColumnType type = ColumnType::real;
@@ -100,20 +98,13 @@ struct ColumnConfig {
     ConfigPlace at;
 };
 
-enum class PayloadFormat : std::uint8_t { json, csv };
-enum class TimeUnit : std::uint8_t { seconds, millis, micros, nanos, iso };  // "s" "ms" "us" "ns" "iso"
-
 struct SourceTimeConfig {
     ConfigString field;  // empty: arrival time; else a field's name, or a JSON pointer with its "/"
-    TimeUnit unit = TimeUnit::millis;
+    TimeUnit unit = TimeUnit::milliseconds;  // of numbers; a string is ISO 8601 whatever the unit...
+    bool numbers_in_strings = false;         // ...or, with this, a number
     Duration lateness = Duration::seconds(2);
     Duration idle = Duration::seconds(30);
     Duration max_future = Duration::minutes(1);
-};
-
-struct CsvConfig {
-    char separator = ',';
-    std::vector<std::string> fields;  // names in their order on a line; empty: the first line says them
 };
 
 struct SourceConfig {
@@ -121,10 +112,10 @@ struct SourceConfig {
     std::string driver = "mqtt";  // the one there is
     std::string connection;       // name of an MqttConfig
     std::vector<ConfigString> topics;    // filters and templates, as written
-    std::vector<TopicCapture> captures;  // of all topics, in order of first appearance
+    std::vector<TopicCapture> captures;  // of the first topic; every other has the same, in any order
     int qos = 1;
     PayloadFormat format = PayloadFormat::json;
-    CsvConfig csv;
+    std::vector<std::string> csv_fields;  // csv.fields: names in order; empty: a message begins with them
     std::vector<ColumnConfig> columns;  // as declared, in the file's order
     SourceTimeConfig time;
     ConfigString partition;  // a column; empty: the source is one partition
@@ -227,6 +218,8 @@ struct ConfigContext {
     Result<std::string> (*read_common_name)(std::string_view pem) = nullptr;
     // False for plan and replay of somebody else's configuration: certificates and passwords are not read.
     bool read_secrets = true;
+    // False for replay, plan and test: a source may name a connection that is not there.
+    bool need_connections = true;
 };
 std::map<std::string, std::string> process_environment();
 std::string process_host_name();

@@ -1,0 +1,120 @@
+// The engine: rows and ticks in, result records out, and nothing else. No clock, thread, file or
+// exception; the same calls give the same records, byte for byte, on every machine, and how rows are
+// cut into batches changes nothing.
+// Memory: need(plan), taken once; nothing is allocated afterwards. Cost: push() O(rows x windows of the
+// source); a close O(cells closed, sorted by key); tick() O(partitions).
+// Threads: one owner. Errors: none on the event path: what cannot be counted where it belongs has a
+// counter that names the reason, and for each window
+//   rows = counted + filtered + where_null + late + late_after_power_cut + late_after_eviction + quarantined.
+// Source: DESIGN.md section 5; Akidau et al., The Dataflow Model, VLDB 2015; idle partitions as Flink's
+// StatusWatermarkValve: when all are idle the source follows the greatest.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "agent/base/arena.h"
+#include "agent/base/batch.h"
+#include "agent/base/bytes.h"
+#include "agent/base/record.h"
+#include "agent/base/result.h"
+#include "agent/base/time.h"
+#include "windows/plan.h"
+
+namespace weir {
+
+enum class SourceCounter : std::uint8_t {
+    rows,                 // pushed
+    messages,             // ended
+    future,               // quarantined: event time beyond arrival + max_future
+    absurd_time,          // quarantined: before 1970 or after the year 9999
+    partition_overflow,   // rows of partitions beyond max_partitions, which share one watermark
+    arrival_steps,        // arrival clock went back, or leapt more than was counted as elapsed
+};
+inline constexpr std::size_t source_counters = 6;
+std::string_view name(SourceCounter counter);
+
+enum class WindowCounter : std::uint8_t {
+    rows,                  // of the source
+    counted,               // in a window's result
+    filtered,              // where was false
+    where_null,            // where was null
+    late,                  // behind the watermark, and late_allow
+    late_after_power_cut,  // at or below the emission frontier
+    late_after_eviction,   // its interval had been closed early, or none could be opened for it
+    quarantined,           // by the source: future, absurd_time
+    // These are parts of counted, or count something else.
+    revised,               // late rows that were counted in
+    folded,                // counted in "(other)"
+    pool_exhausted,        // of these, because no cell was free rather than for max_groups
+    key_cut,               // a string key longer than 64 bytes was cut and marked with its hash
+    evicted,               // intervals closed early because too many were open
+    emitted,               // records
+};
+inline constexpr std::size_t window_counters = 14;
+std::string_view name(WindowCounter counter);
+
+struct SourceStatus {
+    Timestamp watermark;              // Timestamp::min() before the first event
+    std::size_t partitions = 0;
+    std::size_t active_partitions = 0;
+    std::string_view holder;          // the partition whose watermark is least; "" when there is none
+    std::array<std::uint64_t, source_counters> counters{};
+};
+
+struct WindowStatus {
+    std::size_t open_intervals = 0;
+    std::size_t cells = 0;      // groups of open intervals
+    std::size_t cells_max = 0;
+    std::array<std::uint64_t, window_counters> counters{};
+};
+
+class Engine {
+public:
+    static Bytes need(const EnginePlan& plan) { return plan.need(); }
+    // plan and sink must outlive it.
+    Engine(Arena& arena, const EnginePlan& plan, RecordSink& sink);
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+    ~Engine();
+
+    // Rows of a source, in journal order; a message may span batches of its source. Journal order holds
+    // across sources too, so push what is there before the rows of another source, and before a tick.
+    void push(std::size_t source, const Batch& batch);
+    // Arrival time goes on without events. Of a step forward at most arrival_step_max counts as elapsed, of a
+    // step back, or between an untrusted and a trusted reading, nothing: a clock that is set closes nothing.
+    void tick(Timestamp arrival, bool trusted);
+    // The end of a replay: every window closes. Rows pushed later are late.
+    void close_all();
+
+    // Records carry 1, 2, 3, ...
+    std::uint64_t next_sequence() const;
+    void set_next_sequence(std::uint64_t sequence);
+
+    // After a power cut. Nothing of this window and partition that ends at or before `end` is emitted again;
+    // its rows count as late_after_power_cut. Error::missing: no such definition; full: too many partitions.
+    Status set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end);
+    // Events between these times may be lost: windows that overlap [from, to) carry record_partial.
+    void mark_gap(Timestamp from, Timestamp to);
+
+    // All state, at most plan.save_size_max() bytes. Between push() calls, also inside a message.
+    Status save(ByteWriter& out) const;
+    // Into a new engine of the same plan. Anything else, and hostile bytes, are an error, after which the
+    // engine must not be used but for reset().
+    Status load(ByteReader& in);
+    // As newly made.
+    void reset();
+
+    SourceStatus source_status(std::size_t source) const;
+    WindowStatus window_status(std::size_t window) const;
+
+    static constexpr Duration arrival_step_max = Duration::minutes(1);
+
+private:
+    class Impl;
+    Impl* impl_;  // in the arena
+};
+
+}  // namespace weir

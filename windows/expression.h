@@ -1,0 +1,110 @@
+// Expressions in a typed subset of CEL, compiled once to a program over columns.
+// Literals (int, float, 'string', true, false, null), + - * / %, comparisons, && || !, c ? a : b,
+// x in [..], startsWith/endsWith/contains, abs, min(a, b), max(a, b), int(x), float(x), has(x).
+// Two differences from CEL: ints promote to float, and / is always float division. Null where there
+// is no answer: a missing field, division by zero, an int overflow, a checked conversion that fails;
+// null goes through operators, but false && null is false, true || null is true, and x == null,
+// x != null and has(x) are never null.
+// Memory: the program on the heap at start-up; Evaluator::need() for its registers, 8 bytes and a bit
+// a row each. Cost: compile() O(text), evaluate() O(operations x rows), dispatch once an operation.
+// Threads: Expression is constant once made; an Evaluator has one owner.
+// Errors: compile() gives a Problem with the byte offset and the nearest known name; depth, length and
+// number of operations are bounded. evaluate() cannot fail.
+// Source: github.com/google/cel-spec, doc/langdef.md.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/base/arena.h"
+#include "agent/base/batch.h"
+#include "agent/base/problem.h"
+#include "agent/base/record.h"
+
+namespace weir {
+
+inline constexpr std::size_t expression_text_max = 4096;
+inline constexpr std::size_t expression_operations_max = 512;
+
+struct Operation;  // windows/operations.h
+
+class Expression {
+public:
+    // names are the columns that the text may use. On nullopt problem says why.
+    static std::optional<Expression> compile(std::string_view text, const Schema& names, Problem& problem);
+
+    Expression(Expression&&) noexcept;
+    Expression& operator=(Expression&&) noexcept;
+    ~Expression();
+
+    ColumnType type() const { return type_; }
+    // The input column that this expression is, when it is nothing but a column.
+    std::optional<std::size_t> plain_column() const;
+    // The same for all spellings of the same tree: spaces, quotes and parentheses do not matter.
+    const std::string& canonical() const { return canonical_; }
+
+private:
+    friend class ExpressionCompiler;
+    friend class Evaluator;
+    Expression();
+
+    std::vector<Operation> operations_;
+    std::vector<std::string> texts_;  // literals; operations point into them
+    std::uint32_t result_ = 0;        // an operand, see operations.h
+    ColumnType type_ = ColumnType::boolean;
+    std::string canonical_;
+};
+
+// The registers of one expression. The expression must outlive it.
+class Evaluator {
+public:
+    static Bytes need(const Expression& expression, std::size_t rows_max);
+    Evaluator(Arena& arena, const Expression& expression, std::size_t rows_max);
+
+    // inputs in the order of the schema compiled against. The column lives until the next call; it may be
+    // one of the inputs. REQUIRES: rows <= rows_max.
+    const Column& evaluate(std::span<const Column* const> inputs, std::size_t rows);
+
+private:
+    const Column& operand(std::span<const Column* const> inputs, std::uint32_t index) const;
+
+    const Expression& expression_;
+    std::span<Column> registers_;
+};
+
+// A name and what it holds in a result record: estimates count as their estimate, top lists as nothing
+// that a condition could use.
+struct FieldType {
+    std::string name;
+    ValueKind kind = ValueKind::null;
+};
+
+// A condition over the fields of a result record: an alert's `when` and `clear`.
+// Memory: on the heap, taken by compile(); memory() says how much. evaluate() allocates nothing.
+class Condition {
+public:
+    // fields: the key fields and then the values, in the order of the records (EnginePlan::fields()).
+    static std::optional<Condition> compile(std::string_view text, std::span<const FieldType> fields,
+                                            Problem& problem);
+    Condition(Condition&&) noexcept;
+    Condition& operator=(Condition&&) noexcept;
+    ~Condition();
+
+    // nullopt is null: neither true nor false. A field of another kind than was declared, such as an int
+    // key that reads "(other)", is null.
+    std::optional<bool> evaluate(const Record& record);
+    Bytes memory() const;
+    const std::string& canonical() const;
+
+private:
+    struct State;
+    explicit Condition(std::unique_ptr<State> state);
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace weir

@@ -1,0 +1,108 @@
+// What the engine shall compute, checked and compiled: the windows of a configuration, as a plan that
+// knows its memory before anything runs.
+// Memory: the plan itself on the heap, at start-up; need() is what an Engine of it takes from an arena,
+// parts() the same by name. Cost: compile() O(text). Threads: constant once made.
+// Errors: compile() gives a SpecProblem that names window, key, and the place in the expression.
+// Source: DESIGN.md sections 4 and 5; Akidau et al., The Dataflow Model, VLDB 2015.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/base/batch.h"
+#include "agent/base/bytes.h"
+#include "agent/base/problem.h"
+#include "agent/base/time.h"
+#include "windows/expression.h"
+
+namespace weir {
+
+struct SourceSpec {
+    std::string name;
+    Schema schema;
+    Duration lateness = Duration::seconds(2);
+    Duration idle = Duration::seconds(30);
+    Duration max_future = Duration::minutes(1);
+    std::string partition;  // a column, or "" for one watermark for all
+    std::size_t max_partitions = 1024;
+};
+
+// What happens to a row behind the watermark of its window: counted, or counted in within late_allow.
+enum class LateThen : std::uint8_t { drop, revise };
+
+struct WindowSpec {
+    std::string name;
+    std::string from;   // a source
+    std::string where;  // "" is true
+    std::vector<std::string> by;
+    Duration size;
+    std::size_t max_groups = 512;
+    Duration late_allow;
+    LateThen late_then = LateThen::drop;
+    std::size_t max_open = 0;  // intervals open at once; 0: from size, lateness, late_allow and max_future
+    std::vector<std::pair<std::string, std::string>> select;  // name, expression over aggregates
+};
+
+struct EngineSpec {
+    std::vector<SourceSpec> sources;
+    std::vector<WindowSpec> windows;
+    std::uint64_t seed = 1;  // of the sketches' coins
+};
+
+// Which part of a spec is wrong, and why. One of source and window is set.
+struct SpecProblem {
+    std::string source;
+    std::string window;
+    std::string key;  // "where", "by", "size", "select.p85", "partition", ...
+    Problem problem;
+};
+
+struct CompiledPlan;  // windows/compiled_plan.h
+
+class EnginePlan {
+public:
+    struct Part {
+        std::string name;  // "window site_minute: quantile(speed)"
+        Bytes bytes = 0;
+    };
+
+    static std::optional<EnginePlan> compile(EngineSpec spec, SpecProblem& problem);
+    EnginePlan(EnginePlan&&) noexcept;
+    EnginePlan& operator=(EnginePlan&&) noexcept;
+    ~EnginePlan();
+
+    // Sums to need().
+    std::vector<Part> parts() const;
+    Bytes need() const;
+    // A saved state is never larger.
+    Bytes save_size_max() const;
+    // No record that the engine emits encodes to more.
+    Bytes record_size_max() const;
+
+    std::size_t sources() const;
+    std::size_t windows() const;
+    std::optional<std::size_t> find_source(std::string_view name) const;
+    std::optional<std::size_t> find_window(std::string_view name) const;
+    const SourceSpec& source(std::size_t index) const;
+    const WindowSpec& window(std::size_t index) const;
+    // A hash of all that determines a window's results: source columns and times, where, by, size, late, select.
+    std::uint64_t definition(std::size_t window) const;
+    // Over all definitions, limits and the seed: a saved state belongs to one fingerprint.
+    std::uint64_t fingerprint() const;
+    // What the records of a window hold, keys first: for Condition::compile(). The last is "folded_keys",
+    // which only the row of "(other)" has.
+    std::span<const FieldType> fields(std::size_t window) const;
+
+    const CompiledPlan& compiled() const { return *compiled_; }
+
+private:
+    explicit EnginePlan(std::unique_ptr<CompiledPlan> compiled);
+    std::unique_ptr<CompiledPlan> compiled_;
+};
+
+}  // namespace weir

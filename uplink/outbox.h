@@ -1,0 +1,211 @@
+// Results on flash until the bridge has them, and the flash checkpoint beside them: one SQLite file.
+//
+// Three threads meet here. The engine thread stages records into a bounded ring in memory and never
+// waits for a disk. The store thread writes what is staged, in order, and numbers rows for shipping: a
+// row's ship number is committed before the row can be sent and the row is frozen from then on. The
+// uplink thread takes numbered rows from a bounded send buffer and acknowledges them; acknowledged rows
+// are deleted by the next commit.
+//
+// What a commit writes is one transaction: staged rows, ship numbers, the greatest (epoch, sequence) and
+// the emission frontiers, and a checkpoint if one is given. Rows at or below the greatest (epoch,
+// sequence) are ignored, so a replay after a crash stages again what it likes.
+//
+// Memory: need() from the arena, and sqlite_bytes(), a hard limit for SQLite in this process. The file
+// never grows beyond bytes_max; its write-ahead log lies beside it and stays below wal_bytes().
+// Cost: stage() one copy under a short lock; commit() one sync. No lock is held across a sync.
+// Threads: as above; each member says whose it is.
+// Errors: stage() full. After any error of the medium the file's state is unknown: it is closed and
+// opened again by the next commit(), staged records wait meanwhile; alerts have staging room of their
+// own. A damaged file, or one of a newer version, is set aside (NAME.damaged, NAME.newer) and a new one
+// begun, with a new incarnation. Every row carries a CRC-32C, checked before it is sent.
+// Source: own schema, described in outbox_schema.h; sqlite.org/wal.html.
+#pragma once
+
+#include <array>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "agent/base/arena.h"
+#include "agent/base/bytes.h"
+#include "agent/base/entropy.h"
+#include "agent/base/files.h"
+#include "agent/base/record.h"
+#include "agent/base/result.h"
+#include "uplink/wire.h"
+
+namespace weir {
+
+enum class OnFull : std::uint8_t {
+    drop_oldest,  // the oldest unnumbered results go, then numbered ones, alerts last; counted
+    stop,         // new results are refused and counted; alerts go on
+};
+
+struct OutboxOptions {
+    std::string path;  // STATE/weir.db
+    Bytes bytes_max = Bytes{32} << 20;
+    OnFull on_full = OnFull::drop_oldest;
+    Bytes record_bytes_max = Bytes{64} << 10;    // an encoded record; larger ones are refused and counted
+    Bytes staging_bytes = Bytes{256} << 10;      // at least 2 x record_bytes_max
+    Bytes send_bytes = Bytes{128} << 10;         // at least record_bytes_max + 64
+    Bytes numbered_bytes_max = Bytes{256} << 10; // frozen and not yet acknowledged, about
+    Bytes checkpoint_bytes_max = 0;              // largest flash checkpoint; room for it is reserved
+    std::uint32_t frontiers_max = 1024;          // (definition, partition) pairs; room is reserved
+    Bytes cache_bytes = Bytes{256} << 10;        // SQLite's page cache
+};
+
+// A record as the engine thread hands it over; bytes are as encode() of agent/base/record.h wrote them.
+struct StagedRecord {
+    RecordKind kind = RecordKind::result;
+    std::uint64_t epoch = 0;
+    std::uint64_t sequence = 0;
+    std::uint64_t definition = 0;
+    std::uint64_t partition = 0;
+    Timestamp end;
+    ByteSpan bytes;
+};
+
+// How far the output of an epoch has come.
+struct OutputPosition {
+    std::uint64_t epoch = 0;
+    std::uint64_t sequence = 0;
+    friend constexpr auto operator<=>(const OutputPosition&, const OutputPosition&) = default;
+};
+
+// Nothing of this window and partition that ends at or before end is emitted again.
+struct Frontier {
+    std::uint64_t definition = 0;
+    std::uint64_t partition = 0;
+    Timestamp end;
+};
+
+struct FlashCheckpointInfo {
+    OutputPosition output;  // the last result that the state has emitted
+    std::uint64_t journal_position = 0;
+    std::uint64_t format = 0;  // of the state's bytes
+    std::uint64_t plan = 0;    // hash of the configuration and the binary that the state belongs to
+    Bytes size = 0;
+};
+struct FlashCheckpoint {
+    FlashCheckpointInfo info;  // its size is taken from bytes
+    ByteSpan bytes;
+};
+
+// A row on its way to the bridge.
+struct ShipRow {
+    std::uint64_t ship = 0;
+    std::uint64_t epoch = 0;
+    ByteSpan record;  // for decode_record()
+};
+
+struct OutboxIdentity {
+    Incarnation incarnation{};
+    std::uint64_t epoch = 0;      // greatest begun
+    std::uint64_t last_ship = 0;  // greatest ship number given
+};
+
+// What open() found.
+struct OpenReport {
+    bool fresh = false;      // a new file, hence a new incarnation
+    bool set_aside = false;  // there was one that could not be used; where it is now and why:
+    std::string set_aside_path;
+    std::string reason;
+    std::uint64_t rows = 0;  // waiting to be delivered
+};
+
+struct OutboxCounters {
+    // Since this process started.
+    std::uint64_t staged = 0;
+    std::uint64_t known = 0;              // staged again after a crash and ignored
+    std::uint64_t committed = 0;
+    std::uint64_t acknowledged = 0;
+    std::uint64_t dropped_staging_results = 0;  // the ring was full: the medium is too slow or gone
+    std::uint64_t dropped_staging_alerts = 0;
+    std::uint64_t dropped_oversize = 0;
+    std::uint64_t medium_errors = 0;      // I/O errors and full media; each led to a reopening
+    std::uint64_t set_aside = 0;          // damaged while running
+    std::uint64_t flash_bytes = 0;        // written to the file and its log
+    std::uint64_t flash_syncs = 0;
+    // Since the file was made.
+    std::uint64_t dropped_full_results = 0;  // drop_oldest
+    std::uint64_t dropped_full_alerts = 0;
+    std::uint64_t refused_full = 0;          // stop
+    std::uint64_t corrupt_rows = 0;          // failed their checksum; never sent
+    // Now.
+    std::uint64_t rows = 0;
+    Bytes used_bytes = 0;  // pages in use, of bytes_max
+    Bytes staged_bytes = 0;
+};
+
+class Outbox {
+public:
+    static Bytes need(const OutboxOptions& options);
+    static Bytes sqlite_bytes(const OutboxOptions& options);
+    static Bytes wal_bytes(const OutboxOptions& options);
+
+    // files, entropy and the arena's memory outlive the outbox. Errors: busy (another agent has this
+    // state), io, no_space, invalid (options that contradict each other).
+    static Result<std::unique_ptr<Outbox>> open(const OutboxOptions& options, Arena& arena, Files& files,
+                                                Entropy& entropy, OpenReport& report);
+    virtual ~Outbox();
+
+    // ---- at start-up, before the threads --------------------------------------------------------
+    // The next epoch, durable when it returns.
+    Result<std::uint64_t> begin_epoch();
+    std::vector<Frontier> frontiers();
+    // Error::missing: none. Error::corrupt: its checksum does not hold.
+    Result<FlashCheckpointInfo> checkpoint_info();
+    // REQUIRES: out.size() == info.size.
+    Status read_checkpoint(MutableByteSpan out);
+
+    // ---- engine thread --------------------------------------------------------------------------
+    // Positions must rise from call to call. Error::full or out_of_range: dropped, and counted.
+    Status stage(const StagedRecord& record);
+    // All that is staged and not committed, for the crash checkpoint; restage() takes it back.
+    Bytes staged_snapshot_bytes_max() const;
+    void staged_snapshot(ByteWriter& out) const;
+    Status restage(ByteSpan snapshot);
+
+    // ---- store thread ---------------------------------------------------------------------------
+    // Returns when there is something for commit() to do, or after limit. After a failed commit() it
+    // waits out the limit, so a loop of wait and commit does not spin on a broken medium.
+    void wait(Duration limit);
+    // Ends a wait() from any thread.
+    void wake();
+    // Writes everything staged, deletes what is acknowledged, numbers rows, refills the send buffer.
+    Status commit(const FlashCheckpoint* checkpoint = nullptr);
+    // Brings the log into the file; at an orderly end, after the last commit.
+    Status close();
+
+    // ---- uplink thread --------------------------------------------------------------------------
+    // Rows with numbers above after_ship, rising, holes possible; their records lie in space. Returns
+    // how many, 0 if none is at hand (the store thread is told to fetch them).
+    // REQUIRES: space.size() >= record_bytes_max.
+    std::size_t next(std::uint64_t after_ship, std::span<ShipRow> rows, MutableByteSpan space);
+    // Everything up to ship has reached Kafka.
+    void acknowledge(std::uint64_t ship);
+    // The bridge knows more of this incarnation than we do: an old copy of the state was put back.
+    // The store thread takes a new incarnation with its next commit; see identity().
+    void renew_incarnation();
+    // Becomes readable when next() may have rows; for poll(). Emptied by next().
+    int ready_descriptor() const;
+
+    // ---- any thread -----------------------------------------------------------------------------
+    OutboxIdentity identity() const;
+    OutputPosition committed_position() const;
+    OutboxCounters counters() const;
+
+protected:
+    Outbox() = default;
+
+private:
+    class Store;
+    struct Shared;
+    Outbox(const Outbox&) = delete;
+    Outbox& operator=(const Outbox&) = delete;
+    std::unique_ptr<Shared> shared_;
+    std::unique_ptr<Store> store_;
+};
+
+}  // namespace weir

@@ -22,6 +22,7 @@
 #include "drivers/codec.h"
 #include "drivers/timestamps.h"
 #include "drivers/topic_template.h"
+#include "windows/plan.h"
 
 namespace weir {
 
@@ -126,8 +127,6 @@ struct SourceConfig {
     Schema schema() const;
 };
 
-enum class LateThen : std::uint8_t { drop, revise };
-
 struct SelectConfig {
     std::string name;
     ConfigString expression;
@@ -231,6 +230,8 @@ ConfigLoad parse_config(std::string text, const std::string& path, const ConfigC
 
 // A problem that the compiler of an expression found in it.
 ConfigProblem problem_in(const ConfigString& expression, const Problem& problem);
+// The same for what EnginePlan::compile() says; the nearest place that its source, window and key name.
+ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem);
 
 // "weir.toml:12:8: error: ...", the line and a caret beneath, for each problem, and a closing count.
 std::string render_problems(const AgentConfig& config, const std::vector<ConfigProblem>& problems);

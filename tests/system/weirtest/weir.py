@@ -1,0 +1,92 @@
+"""The agent and the bridge as processes, and their configurations."""
+
+import json
+import textwrap
+
+from . import places
+from .process import Process, free_port, run, wait_until
+
+
+class Agent(Process):
+    """`weir run` in a folder of its own."""
+
+    def __init__(self, folder, body, mqtt=None, bridge=None, certificates=None, name="gate-1",
+                 agent="", uplink="", arguments=(), mqtt_more="", preexec=None):
+        """certificates is (ca, certificate, key). agent, uplink and mqtt_more are more lines of those tables."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.name = name
+        self.state = folder / "state"
+        self.config = folder / "weir.toml"
+        parts = [f'[agent]\nid = "{name}"\nstate = "{self.state}"\nrun = "{folder / "run"}"\n'
+                 + textwrap.dedent(agent)]
+        if mqtt:
+            parts.append(f'[mqtt]\nurl = "{mqtt}"\n' + textwrap.dedent(mqtt_more))
+        parts.append(textwrap.dedent(body))
+        if bridge:
+            ca, certificate, key = certificates
+            parts.append(f'[uplink]\nurl = "{bridge}"\nrate = "16MiB/s"\ntls.ca = "{ca}"\n'
+                         f'tls.cert = "{certificate}"\ntls.key = "{key}"\n' + textwrap.dedent(uplink))
+        self.config.write_text("\n".join(parts))
+        for sub in ("state", "run"):
+            (folder / sub).mkdir(exist_ok=True)
+        super().__init__([places.WEIR, "run", self.config, *arguments], folder / "weir.log",
+                         preexec=preexec)
+
+    def status(self):
+        """`weir status --json`, or None while the agent does not answer."""
+        code, out, _ = run(places.WEIR, "status", self.config, "--json")
+        return json.loads(out) if code == 0 else None
+
+    def ready(self, seconds=30):
+        """Until it is subscribed: what is published from then on is kept for it."""
+        def subscribed():
+            assert self.running(), f"the agent ended:\n{self.text()[-3000:]}"
+            status = self.status()
+            return status and all(source.get("subscribed") for source in sources(status))
+        wait_until(subscribed, seconds, lambda: f"the agent subscribes:\n{self.text()[-3000:]}")
+        return self
+
+
+def sources(status):
+    found = status["sources"]
+    return list(found.values()) if isinstance(found, dict) else found
+
+
+def counters(status):
+    """Every number in a status, by its dotted path."""
+    flat = {}
+
+    def walk(path, value):
+        if isinstance(value, dict):
+            for name, inner in value.items():
+                walk(f"{path}.{name}" if path else name, inner)
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                name = inner.get("name", index) if isinstance(inner, dict) else index
+                walk(f"{path}.{name}", inner)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            flat[path] = value
+    walk("", status)
+    return flat
+
+
+class Bridge(Process):
+    """`weir-bridge run`; kafka is HOST:PORT, or None for the mock cluster."""
+
+    def __init__(self, folder, kafka, certificates, options="", mock_more=()):
+        folder.mkdir(parents=True, exist_ok=True)
+        ca, certificate, key = certificates
+        self.port = free_port()
+        self.url = f"tls://127.0.0.1:{self.port}"
+        self.config = folder / "bridge.toml"
+        self.mock_address = folder / "mock-address"
+        self.config.write_text(
+            f'[bridge]\nlisten = "127.0.0.1:{self.port}"\ntls.ca = "{ca}"\n'
+            f'tls.cert = "{certificate}"\ntls.key = "{key}"\n\n[kafka]\n'
+            + (f'brokers = "{kafka}"\n' if kafka else 'brokers = "127.0.0.1:1"\n')
+            + textwrap.dedent(options))
+        command = [places.BRIDGE, "run", self.config]
+        if not kafka:
+            command += ["--mock", "--mock-address-file", self.mock_address, *mock_more]
+        super().__init__(command, folder / "bridge.log")

@@ -22,6 +22,7 @@
 #include "drivers/codec.h"
 #include "drivers/timestamps.h"
 #include "drivers/topic_template.h"
+#include "uplink/outbox.h"
 #include "windows/plan.h"
 
 namespace weir {
@@ -36,8 +37,8 @@ struct ConfigPlace {
 // A string whose content is compiled elsewhere (an expression, a name that is looked up).
 struct ConfigString {
     std::string text;
-    ConfigPlace at;           // of its first character
-    bool verbatim = false;    // stands in the file byte for byte, so an offset into it is a column
+    ConfigPlace at;         // of its first character
+    bool verbatim = false;  // stands in the file byte for byte, so an offset into it is a column
 
     bool empty() const { return text.empty(); }
 };
@@ -75,34 +76,37 @@ struct AgentSection {
 
 struct MqttConfig {  // [mqtt] is the connection named "", [mqtt.NAME] the one named NAME
     std::string name;
-    std::string url;   // as written, canonical
+    std::string url;      // as written, canonical
     bool tls_on = false;  // mqtts://
     std::string host;
     std::uint16_t port = 1883;  // 8883 for mqtts
-    std::string client_id;      // default: weir-AGENT or weir-AGENT-NAME; stable, since the session is
+    std::string client_id;  // default: weir-AGENT or weir-AGENT-NAME; stable, since the session is
     std::string username;
     std::string password_file;  // absolute
     std::string password;       // its content, one line end at its end removed
     TlsConfig tls;
     Bytes max_message = 256 << 10;
     Duration keep_alive = Duration::seconds(30);
-    Duration silence = Duration::minutes(5);  // connected, but no message so long: connect anew; 0: never
-    std::uint32_t max_inflight = 64;          // QoS 1 messages not yet acknowledged that may come again
+    Duration silence =
+        Duration::minutes(5);         // connected, but no message so long: connect anew; 0: never
+    std::uint32_t max_inflight = 64;  // QoS 1 messages not yet acknowledged that may come again
     ConfigPlace at;
 };
 
 struct ColumnConfig {
     std::string name;
     ColumnType type = ColumnType::real;
-    std::string path;  // a JSON pointer (RFC 6901), or a field's name in CSV; default: "/NAME", NAME
+    std::string
+        path;  // a JSON pointer (RFC 6901), or a field's name in CSV; default: "/NAME", NAME
     bool numbers_in_strings = false;
     ConfigPlace at;
 };
 
 struct SourceTimeConfig {
     ConfigString field;  // empty: arrival time; else a field's name, or a JSON pointer with its "/"
-    TimeUnit unit = TimeUnit::milliseconds;  // of numbers; a string is ISO 8601 whatever the unit...
-    bool numbers_in_strings = false;         // ...or, with this, a number
+    TimeUnit unit =
+        TimeUnit::milliseconds;       // of numbers; a string is ISO 8601 whatever the unit...
+    bool numbers_in_strings = false;  // ...or, with this, a number
     Duration lateness = Duration::seconds(2);
     Duration idle = Duration::seconds(30);
     Duration max_future = Duration::minutes(1);
@@ -110,13 +114,15 @@ struct SourceTimeConfig {
 
 struct SourceConfig {
     std::string name;
-    std::string driver = "mqtt";  // the one there is
-    std::string connection;       // name of an MqttConfig
-    std::vector<ConfigString> topics;    // filters and templates, as written
-    std::vector<TopicCapture> captures;  // of the first topic; every other has the same, in any order
+    std::string driver = "mqtt";       // the one there is
+    std::string connection;            // name of an MqttConfig
+    std::vector<ConfigString> topics;  // filters and templates, as written
+    std::vector<TopicCapture>
+        captures;  // of the first topic; every other has the same, in any order
     int qos = 1;
     PayloadFormat format = PayloadFormat::json;
-    std::vector<std::string> csv_fields;  // csv.fields: names in order; empty: a message begins with them
+    std::vector<std::string>
+        csv_fields;  // csv.fields: names in order; empty: a message begins with them
     std::vector<ColumnConfig> columns;  // as declared, in the file's order
     SourceTimeConfig time;
     ConfigString partition;  // a column; empty: the source is one partition
@@ -149,7 +155,8 @@ enum class Severity : std::uint8_t { info, warning, critical };
 
 struct MqttActionConfig {
     std::string connection;
-    ConfigString topic;  // {agent} {alert} {window} {severity} {key} and the window's `by` columns expand
+    ConfigString
+        topic;  // {agent} {alert} {window} {severity} {key} and the window's `by` columns expand
     bool retain = false;
     int qos = 1;
     bool on_raise = true;
@@ -159,16 +166,15 @@ struct MqttActionConfig {
 
 struct AlertConfig {
     std::string name;
-    ConfigString from;   // a window
+    ConfigString from;  // a window
     ConfigString when;
     ConfigString clear;  // empty: cleared when `when` no longer holds
     Severity severity = Severity::warning;
-    // Without `do`, and with an [mqtt]: retained, to weir/{agent}/alert/{alert}/{key}. `do = []`: logged only.
+    // Without `do`, and with an [mqtt]: retained, to weir/{agent}/alert/{alert}/{key}. `do = []`:
+    // logged only.
     std::vector<MqttActionConfig> actions;
     ConfigPlace at;
 };
-
-enum class OnFull : std::uint8_t { drop_oldest, stop };
 
 struct UplinkConfig {
     std::string url;
@@ -197,8 +203,8 @@ struct AgentConfig {
 
 struct ConfigProblem {
     ConfigPlace at;
-    std::string what;     // what was found, what was expected, what to write instead
-    bool warning = false; // may be run
+    std::string what;      // what was found, what was expected, what to write instead
+    bool warning = false;  // may be run
 };
 
 struct ConfigLoad {
@@ -210,12 +216,13 @@ struct ConfigLoad {
 
 // What a configuration may depend on besides its text.
 struct ConfigContext {
-    Files* files = nullptr;  // required
+    Files* files = nullptr;                          // required
     std::map<std::string, std::string> environment;  // for ${VAR} and WEIR_SECTION__KEY
     std::string host_name = "localhost";
     // The common name in a PEM certificate's text; the composition gives uplink's. Null: not read.
     Result<std::string> (*read_common_name)(std::string_view pem) = nullptr;
-    // False for plan and replay of somebody else's configuration: certificates and passwords are not read.
+    // False for plan and replay of somebody else's configuration: certificates and passwords are
+    // not read.
     bool read_secrets = true;
     // False for replay, plan and test: a source may name a connection that is not there.
     bool need_connections = true;
@@ -230,10 +237,12 @@ ConfigLoad parse_config(std::string text, const std::string& path, const ConfigC
 
 // A problem that the compiler of an expression found in it.
 ConfigProblem problem_in(const ConfigString& expression, const Problem& problem);
-// The same for what EnginePlan::compile() says; the nearest place that its source, window and key name.
+// The same for what EnginePlan::compile() says; the nearest place that its source, window and key
+// name.
 ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem);
 
-// "weir.toml:12:8: error: ...", the line and a caret beneath, for each problem, and a closing count.
+// "weir.toml:12:8: error: ...", the line and a caret beneath, for each problem, and a closing
+// count.
 std::string render_problems(const AgentConfig& config, const std::vector<ConfigProblem>& problems);
 
 // The whole effective configuration as TOML, defaults written out; a comment a key if asked for.

@@ -27,7 +27,7 @@ std::string with_unit(const ConfigNode& node, std::string_view unit) {
 
 std::string found(const ConfigNode& node) {
     switch (node.type) {
-        case ConfigType::text: return "found " + quoted(node.text);
+        case ConfigType::text: return "found " + in_quotes(node.text);
         case ConfigType::integer: return "found the number " + std::to_string(node.integer);
         case ConfigType::boolean: return node.boolean ? "found true" : "found false";
         default: return "found " + std::string(name(node.type));
@@ -54,7 +54,7 @@ std::string did_you_mean(std::string_view word, const std::vector<std::string>& 
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     constexpr std::size_t shown_max = 60;
     std::string out = "\"";
     for (const char c : text.substr(0, shown_max)) {
@@ -70,12 +70,14 @@ void ConfigReader::problem(const ConfigPlace& at, std::string what) {
 }
 
 void ConfigReader::problem_of(std::string_view key, const ConfigPlace& at, std::string_view what) {
-    problem(at, std::string(key) + " in " + title_ + ": " + std::string(what));
+    problem(at, prefix_ + std::string(key) + " in " + title_ + ": " + std::string(what));
 }
 
-void ConfigReader::wrong_type(std::string_view key, const ConfigNode& node, std::string_view expected,
-                              std::string_view example) {
-    problem_of(key, node.at, found(node) + ", expected " + std::string(expected) + " such as " + std::string(example));
+void ConfigReader::wrong_type(std::string_view key, const ConfigNode& node,
+                              std::string_view expected, std::string_view example) {
+    problem_of(
+        key, node.at,
+        found(node) + ", expected " + std::string(expected) + " such as " + std::string(example));
 }
 
 const ConfigNode* ConfigReader::find(std::string_view key) {
@@ -83,7 +85,8 @@ const ConfigNode* ConfigReader::find(std::string_view key) {
     return table_.find(key);
 }
 
-const ConfigNode* ConfigReader::find(std::string_view key, ConfigType type, std::string_view example) {
+const ConfigNode* ConfigReader::find(std::string_view key, ConfigType type,
+                                     std::string_view example) {
     const ConfigNode* node = find(key);
     if (!node || node->type == type) return node;
     wrong_type(key, *node, name(type), example);
@@ -94,7 +97,9 @@ bool ConfigReader::text(std::string_view key, std::string_view example, ConfigSt
     const ConfigNode* node = find(key, ConfigType::text, example);
     if (!node) return false;
     if (node->text.empty() || node->text.find('\0') != std::string::npos) {
-        problem_of(key, node->at, "found an empty string or a NUL, expected a text such as " + std::string(example));
+        problem_of(
+            key, node->at,
+            "found an empty string or a NUL, expected a text such as " + std::string(example));
         return false;
     }
     out = config_string(*node);
@@ -108,7 +113,8 @@ bool ConfigReader::text(std::string_view key, std::string_view example, std::str
     return true;
 }
 
-bool ConfigReader::texts(std::string_view key, std::string_view example, std::vector<ConfigString>& out) {
+bool ConfigReader::texts(std::string_view key, std::string_view example,
+                         std::vector<ConfigString>& out) {
     const ConfigNode* node = find(key, ConfigType::array, example);
     if (!node) return false;
     out.clear();
@@ -136,14 +142,16 @@ bool ConfigReader::boolean(std::string_view key, bool& out) {
     return true;
 }
 
-bool ConfigReader::natural(std::string_view key, std::uint64_t least, std::uint64_t most, std::uint64_t& out) {
+bool ConfigReader::natural(std::string_view key, std::uint64_t least, std::uint64_t most,
+                           std::uint64_t& out) {
     const ConfigNode* node = find(key);
     if (!node) return false;
     const auto number = whole_number(*node);
     if (!number || *number < 0 || static_cast<std::uint64_t>(*number) < least ||
         static_cast<std::uint64_t>(*number) > most) {
-        problem_of(key, node->at, found(*node) + ", expected a whole number from " + std::to_string(least) + " to " +
-                                      std::to_string(most));
+        problem_of(key, node->at,
+                   found(*node) + ", expected a whole number from " + std::to_string(least) +
+                       " to " + std::to_string(most));
         return false;
     }
     out = static_cast<std::uint64_t>(*number);
@@ -153,70 +161,87 @@ bool ConfigReader::natural(std::string_view key, std::uint64_t least, std::uint6
 bool ConfigReader::duration(std::string_view key, Duration least, Duration most, Duration& out) {
     const ConfigNode* node = find(key);
     if (!node) return false;
-    const auto value = node->type == ConfigType::text ? parse_duration(node->text) : Result<Duration>(Error::wrong_type);
+    const auto value = node->type == ConfigType::text ? parse_duration(node->text)
+                                                      : Result<Duration>(Error::wrong_type);
     if (!value && value.error() != Error::out_of_range) {
-        problem_of(key, node->at, found(*node) + ", expected a duration such as \"500ms\", \"30s\", \"1m\", \"1h\" or \"1d\"" +
-                                      with_unit(*node, "s"));
+        problem_of(
+            key, node->at,
+            found(*node) +
+                ", expected a duration such as \"500ms\", \"30s\", \"1m\", \"1h\" or \"1d\"" +
+                with_unit(*node, "s"));
         return false;
     }
     if (!value || *value < least || *value > most) {
-        problem_of(key, node->at, found(*node) + ", " + between(format_duration(least), format_duration(most)));
+        problem_of(key, node->at,
+                   found(*node) + ", " + between(format_duration(least), format_duration(most)));
         return false;
     }
     out = *value;
     return true;
 }
 
-bool ConfigReader::size(std::string_view key, std::uint64_t least, std::uint64_t most, std::uint64_t& out) {
-    const ConfigNode* node = find(key);
-    if (!node) return false;
-    const auto value = node->type == ConfigType::text ? parse_size(node->text) : Result<std::uint64_t>(Error::wrong_type);
-    if (!value && value.error() != Error::out_of_range) {
-        problem_of(key, node->at, found(*node) + ", expected a size such as \"256KiB\", \"64KB\" or \"24MiB\"" +
-                                      with_unit(*node, "B"));
-        return false;
-    }
-    if (!value || *value < least || *value > most) {
-        problem_of(key, node->at, found(*node) + ", " + between(format_size(least), format_size(most)));
-        return false;
-    }
-    out = *value;
-    return true;
-}
-
-bool ConfigReader::rate(std::string_view key, std::string_view period, std::uint64_t least, std::uint64_t most,
+bool ConfigReader::size(std::string_view key, std::uint64_t least, std::uint64_t most,
                         std::uint64_t& out) {
     const ConfigNode* node = find(key);
     if (!node) return false;
-    const Duration span = period == "day" ? Duration::seconds(86'400) : Duration::seconds(1);
-    const auto value = node->type == ConfigType::text ? parse_rate(node->text, span) : Result<std::uint64_t>(Error::wrong_type);
+    const auto value = node->type == ConfigType::text ? parse_size(node->text)
+                                                      : Result<std::uint64_t>(Error::wrong_type);
     if (!value && value.error() != Error::out_of_range) {
-        problem_of(key, node->at, found(*node) + ", expected a rate such as \"64KiB/s\" or \"200MiB/day\"" +
-                                      with_unit(*node, "B/" + std::string(period)));
+        problem_of(key, node->at,
+                   found(*node) + ", expected a size such as \"256KiB\", \"64KB\" or \"24MiB\"" +
+                       with_unit(*node, "B"));
         return false;
     }
     if (!value || *value < least || *value > most) {
-        problem_of(key, node->at, found(*node) + ", " + between(format_rate(least, period), format_rate(most, period)));
+        problem_of(key, node->at,
+                   found(*node) + ", " + between(format_size(least), format_size(most)));
         return false;
     }
     out = *value;
     return true;
 }
 
-std::optional<std::size_t> ConfigReader::choose(std::string_view key, const std::vector<std::string>& choices) {
+bool ConfigReader::rate(std::string_view key, std::string_view period, std::uint64_t least,
+                        std::uint64_t most, std::uint64_t& out) {
+    const ConfigNode* node = find(key);
+    if (!node) return false;
+    const Duration span = period == "day" ? Duration::seconds(86'400) : Duration::seconds(1);
+    const auto value = node->type == ConfigType::text ? parse_rate(node->text, span)
+                                                      : Result<std::uint64_t>(Error::wrong_type);
+    if (!value && value.error() != Error::out_of_range) {
+        problem_of(key, node->at,
+                   found(*node) + ", expected a rate such as \"64KiB/s\" or \"200MiB/day\"" +
+                       with_unit(*node, "B/" + std::string(period)));
+        return false;
+    }
+    if (!value || *value < least || *value > most) {
+        problem_of(
+            key, node->at,
+            found(*node) + ", " + between(format_rate(least, period), format_rate(most, period)));
+        return false;
+    }
+    out = *value;
+    return true;
+}
+
+std::optional<std::size_t> ConfigReader::choose(std::string_view key,
+                                                const std::vector<std::string>& choices) {
     const ConfigNode* node = find(key);
     if (!node) return std::nullopt;
     const auto match = std::find(choices.begin(), choices.end(), node->text);
     if (node->type == ConfigType::text && match != choices.end()) {
         return static_cast<std::size_t>(match - choices.begin());
     }
-    problem_of(key, node->at, found(*node) + ", expected " + join_quoted(choices) + did_you_mean(node->text, choices));
+    problem_of(
+        key, node->at,
+        found(*node) + ", expected " + join_quoted(choices) + did_you_mean(node->text, choices));
     return std::nullopt;
 }
 
 void ConfigReader::require(std::string_view key, std::string_view example) {
     if (table_.find(key)) return;
-    problem(table_.at, title_ + " has no " + std::string(key) + ", expected one such as " + std::string(example));
+    problem(table_.at, title_ + " has no " + prefix_ + std::string(key) +
+                           ", expected one such as " + std::string(example));
 }
 
 void ConfigReader::unreleased(std::string_view key, std::string_view instead) {
@@ -232,7 +257,8 @@ void ConfigReader::finish() {
         const auto is_key = [&](const std::string& key) { return key == member.key; };
         if (std::any_of(known_.begin(), known_.end(), is_key)) continue;
         if (std::any_of(unreleased_.begin(), unreleased_.end(), is_key)) continue;
-        std::string what = "unknown key " + quoted(member.key) + " in " + title_ + did_you_mean(member.key, known_);
+        std::string what = "unknown key " + in_quotes(prefix_ + member.key) + " in " + title_ +
+                           did_you_mean(member.key, known_);
         if (nearest(member.key, known_).empty()) {
             std::vector<std::string> keys = known_;
             std::sort(keys.begin(), keys.end());

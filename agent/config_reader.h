@@ -22,9 +22,14 @@ struct Choice {
 
 class ConfigReader {
 public:
-    // title is how problems name the table: "[agent]", "[[window]] \"site_minute\"".
-    ConfigReader(const ConfigNode& table, std::string title, ConfigProblems& problems)
-        : table_(table), title_(std::move(title)), problems_(problems) {}
+    // title is how problems name the section: "[agent]", "[[window]] \"site_minute\""; prefix is
+    // what stands before a key of a table within it: "tls.".
+    ConfigReader(const ConfigNode& table, std::string title, ConfigProblems& problems,
+                 std::string prefix = {})
+        : table_(table),
+          title_(std::move(title)),
+          prefix_(std::move(prefix)),
+          problems_(problems) {}
 
     const std::string& title() const { return title_; }
     void set_title(std::string title) { title_ = std::move(title); }
@@ -44,8 +49,8 @@ public:
     bool natural(std::string_view key, std::uint64_t least, std::uint64_t most, std::uint64_t& out);
     bool duration(std::string_view key, Duration least, Duration most, Duration& out);
     bool size(std::string_view key, std::uint64_t least, std::uint64_t most, std::uint64_t& out);
-    bool rate(std::string_view key, std::string_view period, std::uint64_t least, std::uint64_t most,
-              std::uint64_t& out);
+    bool rate(std::string_view key, std::string_view period, std::uint64_t least,
+              std::uint64_t most, std::uint64_t& out);
     template <typename T>
     bool one_of(std::string_view key, const std::vector<Choice<T>>& choices, T& out) {
         std::vector<std::string> names;
@@ -69,16 +74,19 @@ public:
 private:
     void wrong_type(std::string_view key, const ConfigNode& found, std::string_view expected,
                     std::string_view example);
-    std::optional<std::size_t> choose(std::string_view key, const std::vector<std::string>& choices);
+    std::optional<std::size_t> choose(std::string_view key,
+                                      const std::vector<std::string>& choices);
 
     const ConfigNode& table_;
     std::string title_;
+    std::string prefix_;
     ConfigProblems& problems_;
     std::vector<std::string> known_;
     std::vector<std::string> unreleased_;
 };
 
-std::string quoted(std::string_view text);  // "text", cut at 60 bytes, without control characters
+std::string in_quotes(
+    std::string_view text);  // "text", cut at 60 bytes, without control characters
 ConfigString config_string(const ConfigNode& node);
 
 }  // namespace weir

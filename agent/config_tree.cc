@@ -73,8 +73,9 @@ private:
             node.members.push_back({std::string(key.str()), place(key.source()), build(value)});
         }
         // toml++ sorts by key; the order of the text is the order of columns and of results.
-        std::stable_sort(node.members.begin(), node.members.end(),
-                         [](const ConfigMember& a, const ConfigMember& b) { return order(a.at) < order(b.at); });
+        std::stable_sort(
+            node.members.begin(), node.members.end(),
+            [](const ConfigMember& a, const ConfigMember& b) { return order(a.at) < order(b.at); });
     }
 
     void build_text(const std::string& text, ConfigNode& node) const {
@@ -96,7 +97,8 @@ private:
 bool is_name(std::string_view name) {
     if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
     return std::all_of(name.begin(), name.end(), [](char c) {
-        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+        return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+               c == '_';
     });
 }
 
@@ -124,7 +126,8 @@ private:
             } else if (rest.starts_with("${")) {
                 const std::size_t end = rest.find('}');
                 if (end == std::string_view::npos) {
-                    problem(node, "\"${\" without its \"}\"; a plain dollar sign is written \"$$\"");
+                    problem(node,
+                            "\"${\" without its \"}\"; a plain dollar sign is written \"$$\"");
                     return;
                 }
                 out += value(node, rest.substr(2, end - 2));
@@ -143,16 +146,18 @@ private:
         const std::size_t separator = inside.find(":-");
         const std::string variable(inside.substr(0, separator));
         if (!is_name(variable)) {
-            problem(node, "\"${" + std::string(inside) + "}\" is not ${VARIABLE} or ${VARIABLE:-default}");
+            problem(node, "\"${" + std::string(inside) +
+                              "}\" is not ${VARIABLE} or ${VARIABLE:-default}");
             return {};
         }
         const auto found = environment_.find(variable);
-        if (found != environment_.end() && !(found->second.empty() && separator != std::string_view::npos)) {
+        if (found != environment_.end() &&
+            !(found->second.empty() && separator != std::string_view::npos)) {
             return found->second;
         }
         if (separator != std::string_view::npos) return std::string(inside.substr(separator + 2));
-        problem(node, "environment variable " + variable + " is not set; set it, or write ${" + variable +
-                          ":-default}");
+        problem(node, "environment variable " + variable + " is not set; set it, or write ${" +
+                          variable + ":-default}");
         return {};
     }
 
@@ -205,7 +210,8 @@ void set_at(ConfigNode& root, const std::vector<std::string>& path, ConfigNode v
             next = &node->members.back().value;
             next->at = at;
         }
-        if (last) *next = std::move(value);
+        if (last)
+            *next = std::move(value);
         else if (next->type != ConfigType::table) {
             *next = {};
             next->at = at;
@@ -235,14 +241,15 @@ const ConfigNode* ConfigNode::find(std::string_view key) const {
     return nullptr;
 }
 
-bool read_toml(const std::vector<ConfigFile>& files, std::uint32_t file, const Environment& environment,
-               ConfigNode& root, ConfigProblems& problems) {
+bool read_toml(const std::vector<ConfigFile>& files, std::uint32_t file,
+               const Environment& environment, ConfigNode& root, ConfigProblems& problems) {
     const std::string& text = files[file].text;
     const toml::parse_result parsed = toml::parse(std::string_view(text));
     if (!parsed) {
         const toml::parse_error& error = parsed.error();
         const TreeBuilder builder(text, file);
-        problems.push_back({builder.place(error.source()), "not TOML: " + std::string(error.description()), false});
+        problems.push_back({builder.place(error.source()),
+                            "not TOML: " + std::string(error.description()), false});
         return false;
     }
     root = TreeBuilder(text, file).build(parsed.table());
@@ -266,8 +273,8 @@ void merge(ConfigNode& into, ConfigNode&& from) {
     }
 }
 
-void apply_environment(ConfigNode& root, std::vector<ConfigFile>& files, const Environment& environment,
-                       ConfigProblems& problems) {
+void apply_environment(ConfigNode& root, std::vector<ConfigFile>& files,
+                       const Environment& environment, ConfigProblems& problems) {
     const std::vector<std::string> sections = {"agent", "mqtt", "uplink"};
     for (const auto& [variable, text] : environment) {
         const std::vector<std::string> path = key_path(variable);
@@ -280,10 +287,13 @@ void apply_environment(ConfigNode& root, std::vector<ConfigFile>& files, const E
         files.push_back({"$" + variable, {}});
         if (std::find(sections.begin(), sections.end(), path[0]) == sections.end()) {
             const std::string_view near = nearest(path[0], sections);
-            problems.push_back({value.at,
-                                "found section \"" + path[0] + "\", expected WEIR_AGENT__KEY, WEIR_MQTT__KEY or "
-                                "WEIR_UPLINK__KEY" + (near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?"),
-                                false});
+            problems.push_back(
+                {value.at,
+                 "found section \"" + path[0] +
+                     "\", expected WEIR_AGENT__KEY, WEIR_MQTT__KEY or "
+                     "WEIR_UPLINK__KEY" +
+                     (near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?"),
+                 false});
             continue;
         }
         set_at(root, path, std::move(value));

@@ -1,8 +1,8 @@
-// The configuration's text as a tree whose every part knows where it stands: TOML files laid over each
-// other, variables expanded. What the keys mean is config.cc's matter.
-// Memory: start-up only; O(bytes of the files). Cost: O(bytes). Threads: one owner.
-// Errors: problems with their place, as ConfigProblem. Hostile text gives problems, never a crash.
-// Source: TOML 1.0.0 (toml.io), parsed by toml++.
+// The configuration's text as a tree whose every part knows where it stands: TOML files laid over
+// each other, variables expanded. What the keys mean is config.cc's matter. Memory: start-up only;
+// O(bytes of the files). Cost: O(bytes). Threads: one owner. Errors: problems with their place, as
+// ConfigProblem. Hostile text gives problems, never a crash. Source: TOML 1.0.0 (toml.io), parsed
+// by toml++.
 #pragma once
 
 #include <map>
@@ -51,8 +51,8 @@ bool read_toml(const std::vector<ConfigFile>& files, std::uint32_t file,
 // Tables merge, arrays of tables are joined, anything else is replaced.
 void merge(ConfigNode& into, ConfigNode&& from);
 
-// WEIR_SECTION__KEY=text, for [agent], [mqtt] and [uplink]. Each variable becomes a file of its own,
-// named "$WEIR_SECTION__KEY", so that problems can name it.
+// WEIR_SECTION__KEY=text, for [agent], [mqtt] and [uplink]. Each variable becomes a file of its
+// own, named "$WEIR_SECTION__KEY", so that problems can name it.
 void apply_environment(ConfigNode& root, std::vector<ConfigFile>& files,
                        const std::map<std::string, std::string>& environment,
                        ConfigProblems& problems);

@@ -1,7 +1,8 @@
 // How a configuration spells spans of time, sizes and rates, and how near two words are.
 // Memory: strings that are returned. Cost: O(length); distance() O(length x length).
 // Threads: pure functions. Errors: invalid (not this spelling), out_of_range (beyond 64 bits).
-// Source: IEC 80000-13 for KiB; distance: Damerau-Levenshtein in its restricted form (Boytsov, 2011).
+// Source: IEC 80000-13 for KiB; distance: Damerau-Levenshtein in its restricted form (Boytsov,
+// 2011).
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,276 @@
+#include <algorithm>
+#include <string>
+
+#include "agent/config_sections.h"
+#include "agent/config_units.h"
+
+namespace weir {
+namespace {
+
+class Checker {
+public:
+    Checker(const AgentConfig& config, const ConfigContext& context, ConfigProblems& problems)
+        : config_(config), context_(context), problems_(problems) {}
+
+    void run() {
+        check_names(config_.sources, "[[source]]");
+        check_names(config_.windows, "[[window]]");
+        check_names(config_.alerts, "[[alert]]");
+        for (const WindowConfig& window : config_.windows) {
+            if (!window.name.empty() && config_.find_source(window.name)) {
+                problem(window.at,
+                        titled(window, "[[window]]") +
+                            " has the name of a source; an alert's from would be ambiguous");
+            }
+        }
+        check_connections();
+        for (const SourceConfig& source : config_.sources) check(source);
+        check_overlaps();
+        for (const WindowConfig& window : config_.windows) check(window);
+        for (const AlertConfig& alert : config_.alerts) check(alert);
+    }
+
+private:
+    template <typename T>
+    static std::string titled(const T& section, std::string_view kind) {
+        return std::string(kind) + " " + in_quotes(section.name);
+    }
+
+    template <typename T>
+    void check_names(const std::vector<T>& all, std::string_view kind) {
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            for (std::size_t j = 0; j < i; ++j) {
+                if (all[i].name.empty() || all[i].name != all[j].name) continue;
+                problem(all[i].at, "name in " + titled(all[i], kind) + ": already taken at " +
+                                       place(all[j].at) + "; two of a kind need two names");
+                break;
+            }
+        }
+    }
+
+    void check_connections() {
+        for (std::size_t i = 0; i < config_.mqtt.size(); ++i) {
+            const MqttConfig& mqtt = config_.mqtt[i];
+            if (mqtt.max_message > config_.agent.journal.size / 4) {
+                problem(mqtt.at, "max_message in [mqtt]: " + format_size(mqtt.max_message) +
+                                     " is more than a quarter of agent.journal.size (" +
+                                     format_size(config_.agent.journal.size) +
+                                     "); make one smaller or the other larger");
+            }
+            for (std::size_t j = 0; j < i; ++j) {
+                const MqttConfig& other = config_.mqtt[j];
+                if (other.client_id != mqtt.client_id || other.host != mqtt.host ||
+                    other.port != mqtt.port)
+                    continue;
+                problem(mqtt.at,
+                        "client_id in [mqtt." + mqtt.name + "]: " + in_quotes(mqtt.client_id) +
+                            " is also the other connection's; a broker lets one in at a time");
+            }
+        }
+    }
+
+    void check_connection(const std::string& connection, const ConfigPlace& at,
+                          const std::string& title) {
+        if (!context_.need_connections || config_.find_mqtt(connection)) return;
+        std::vector<std::string> names;
+        for (const MqttConfig& mqtt : config_.mqtt)
+            if (!mqtt.name.empty()) names.push_back(mqtt.name);
+        if (connection.empty()) {
+            problem(at, title +
+                            " needs an MQTT connection, expected a section such as [mqtt] with url "
+                            "= \"mqtt://HOST\"");
+        } else {
+            problem(at, "connection in " + title + ": there is no [mqtt." + connection + "]" +
+                            meant(connection, names));
+        }
+    }
+
+    void check(const SourceConfig& source) {
+        const std::string title = titled(source, "[[source]]");
+        check_connection(source.connection, source.at, title);
+        for (const ColumnConfig& column : source.columns) {
+            for (const TopicCapture& capture : source.captures) {
+                if (capture.name != column.name) continue;
+                problem(column.at,
+                        "columns." + column.name + " in " + title + ": {" + capture.name +
+                            "} in topics makes that column already; give one another name");
+            }
+            check_field(source, column.path, column.at, "columns." + column.name + " in " + title);
+        }
+        for (const TopicCapture& capture : source.captures) {
+            if (is_identifier(capture.name)) continue;
+            problem(source.topics[0].at, "topics in " + title + ": {" + capture.name +
+                                             "} is no name that an expression can use");
+        }
+        if (!source.time.field.empty()) {
+            check_field(source, source.time.field.text, source.time.field.at,
+                        "time.field in " + title);
+        }
+        if (!source.partition.empty())
+            check_column(source, source.partition, "partition in " + title);
+        if (source.schema().size() > 256) problem(source.at, title + " has more than 256 columns");
+    }
+
+    void check_field(const SourceConfig& source, const std::string& field, const ConfigPlace& at,
+                     const std::string& what) {
+        if (source.csv_fields.empty()) return;
+        if (std::find(source.csv_fields.begin(), source.csv_fields.end(), field) !=
+            source.csv_fields.end())
+            return;
+        problem(at, what + ": " + in_quotes(field) + " is not among csv.fields" +
+                        meant(field, source.csv_fields));
+    }
+
+    void check_column(const SourceConfig& source, const ConfigString& column,
+                      const std::string& what) {
+        const Schema schema = source.schema();
+        if (schema.find(column.text)) return;
+        std::vector<std::string> names;
+        for (const ColumnSpec& spec : schema.columns()) names.push_back(spec.name);
+        problem(column.at, what + ": source " + in_quotes(source.name) + " has no column " +
+                               in_quotes(column.text) + meant(column.text, names));
+    }
+
+    // A broker may deliver a message once for each filter that it matches.
+    void check_overlaps() {
+        struct Topic {
+            const SourceConfig* source;
+            const ConfigString* text;
+            std::string filter;
+        };
+        std::vector<Topic> topics;
+        for (const SourceConfig& source : config_.sources) {
+            for (const ConfigString& text : source.topics) {
+                Problem ignored;
+                const auto parsed = TopicTemplate::parse(text.text, ignored);
+                if (parsed) topics.push_back({&source, &text, parsed->filter()});
+            }
+        }
+        for (std::size_t i = 0; i < topics.size(); ++i) {
+            for (std::size_t j = 0; j < i; ++j) {
+                const bool same_client =
+                    topics[i].source->connection == topics[j].source->connection;
+                if (!same_client || !filters_overlap(topics[i].filter, topics[j].filter)) continue;
+                problem(topics[i].text->at, "topics in " + titled(*topics[i].source, "[[source]]") +
+                                                ": a topic can match both " +
+                                                in_quotes(topics[i].text->text) + " and " +
+                                                in_quotes(topics[j].text->text) + " (" +
+                                                place(topics[j].text->at) +
+                                                "), and would be counted twice; give one source a "
+                                                "connection of its own ([mqtt.NAME])");
+                break;
+            }
+        }
+    }
+
+    void check(const WindowConfig& window) {
+        const std::string title = titled(window, "[[window]]");
+        const SourceConfig* source =
+            window.from.empty() ? nullptr : config_.find_source(window.from.text);
+        if (!source && !window.from.empty()) {
+            std::vector<std::string> names;
+            for (const SourceConfig& each : config_.sources) names.push_back(each.name);
+            problem(window.from.at, "from in " + title + ": there is no source " +
+                                        in_quotes(window.from.text) +
+                                        meant(window.from.text, names));
+        }
+        for (std::size_t i = 0; i < window.by.size(); ++i) {
+            const ConfigString& key = window.by[i];
+            if (source) check_column(*source, key, "by in " + title);
+            const auto same = [&](const ConfigString& other) { return other.text == key.text; };
+            if (std::any_of(window.by.begin(), window.by.begin() + static_cast<std::ptrdiff_t>(i),
+                            same)) {
+                problem(key.at,
+                        "by in " + title + ": " + in_quotes(key.text) + " stands there twice");
+            }
+        }
+        for (const SelectConfig& select : window.select) {
+            const auto same = [&](const ConfigString& key) { return key.text == select.name; };
+            if (!std::any_of(window.by.begin(), window.by.end(), same)) continue;
+            problem(select.expression.at,
+                    "select." + select.name + " in " + title + ": by has that name already");
+        }
+        // One field is kept for folded_keys of "(other)".
+        if (window.by.size() + window.select.size() >= record_fields_max) {
+            problem(window.at, title + " has more than " + std::to_string(record_fields_max - 1) +
+                                   " fields in by and select together");
+        }
+    }
+
+    void check(const AlertConfig& alert) {
+        const std::string title = titled(alert, "[[alert]]");
+        const WindowConfig* window =
+            alert.from.empty() ? nullptr : config_.find_window(alert.from.text);
+        if (!window && !alert.from.empty()) {
+            if (config_.find_source(alert.from.text)) {
+                problem(alert.from.at,
+                        "from in " + title + ": " + in_quotes(alert.from.text) +
+                            " is a source, which is not in this release; name a window of it");
+            } else {
+                std::vector<std::string> names;
+                for (const WindowConfig& each : config_.windows) names.push_back(each.name);
+                problem(alert.from.at, "from in " + title + ": there is no window " +
+                                           in_quotes(alert.from.text) +
+                                           meant(alert.from.text, names));
+            }
+        }
+        for (const MqttActionConfig& action : alert.actions) {
+            check_connection(action.connection, action.at, title);
+            if (!action.topic.empty()) check_topic(action.topic, window, title);
+        }
+    }
+
+    void check_topic(const ConfigString& topic, const WindowConfig* window,
+                     const std::string& title) {
+        std::vector<std::string> names = {"agent", "alert", "window", "severity", "key"};
+        if (window)
+            for (const ConfigString& key : window->by) names.push_back(key.text);
+        const std::string what = "do.mqtt.topic in " + title + ": ";
+        if (topic.text.size() > 1024) problem(topic.at, what + "is longer than 1,024 bytes");
+        if (topic.text.find_first_of("+#") != std::string::npos) {
+            problem(topic.at, what + "found a wildcard, expected one topic to publish to");
+        }
+        std::size_t at = 0;
+        while ((at = topic.text.find_first_of("{}", at)) != std::string::npos) {
+            const std::size_t end = topic.text.find('}', at);
+            if (topic.text[at] == '}' || end == std::string::npos) {
+                problem(topic.at, what + "found a brace without its other half");
+                return;
+            }
+            const std::string name = topic.text.substr(at + 1, end - at - 1);
+            if (window && std::find(names.begin(), names.end(), name) == names.end()) {
+                problem(topic.at, what + "nothing is called {" + name + "}" + meant(name, names));
+            }
+            at = end + 1;
+        }
+    }
+
+    static std::string meant(std::string_view word, const std::vector<std::string>& names) {
+        const std::string_view near = nearest(word, names);
+        if (!near.empty()) return "; did you mean \"" + std::string(near) + "\"?";
+        std::string list;
+        for (const std::string& name : names) list += (list.empty() ? "" : ", ") + in_quotes(name);
+        return list.empty() ? "" : "; there is " + list;
+    }
+
+    std::string place(const ConfigPlace& at) const {
+        return config_.files[at.file].path + ":" + std::to_string(at.line);
+    }
+
+    void problem(const ConfigPlace& at, std::string what) {
+        problems_.push_back({at, std::move(what), false});
+    }
+
+    const AgentConfig& config_;
+    const ConfigContext& context_;
+    ConfigProblems& problems_;
+};
+
+}  // namespace
+
+void check_references(const AgentConfig& config, const ConfigContext& context,
+                      ConfigProblems& problems) {
+    Checker(config, context, problems).run();
+}
+
+}  // namespace weir

@@ -1,0 +1,266 @@
+#include <string>
+
+#include "agent/config.h"
+#include "agent/config_units.h"
+
+namespace weir {
+namespace {
+
+// A TOML basic string that read_toml() turns back into text: '$' is doubled where it would begin a
+// variable.
+std::string toml(std::string_view text) {
+    constexpr char digits[] = "0123456789ABCDEF";
+    std::string out = "\"";
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        const auto byte = static_cast<unsigned char>(c);
+        const bool starts_variable =
+            c == '$' && i + 1 < text.size() && (text[i + 1] == '{' || text[i + 1] == '$');
+        if (c == '"' || c == '\\') out += '\\';
+        if (starts_variable) out += '$';
+        if (byte < 0x20 || byte == 0x7F) {
+            out += "\\u00";
+            out += digits[byte >> 4];
+            out += digits[byte & 15];
+        } else {
+            out += c;
+        }
+    }
+    return out + '"';
+}
+
+std::string toml_boolean(bool value) { return value ? "true" : "false"; }
+std::string toml(Duration value) { return toml(format_duration(value)); }
+std::string toml_size(std::uint64_t bytes) { return toml(format_size(bytes)); }
+
+template <typename T, typename F>
+std::string toml_list(const std::vector<T>& items, F text_of) {
+    std::string out = "[";
+    for (const T& item : items) out += (out.size() > 1 ? ", " : "") + toml(text_of(item));
+    return out + "]";
+}
+
+std::string_view text_of(const ConfigString& text) { return text.text; }
+
+std::string_view unit_name(TimeUnit unit) {
+    switch (unit) {
+        case TimeUnit::seconds: return "s";
+        case TimeUnit::milliseconds: return "ms";
+        case TimeUnit::microseconds: return "us";
+        case TimeUnit::nanoseconds: return "ns";
+    }
+    return "ms";
+}
+
+std::string_view severity_name(Severity severity) {
+    switch (severity) {
+        case Severity::info: return "info";
+        case Severity::warning: return "warning";
+        case Severity::critical: return "critical";
+    }
+    return "warning";
+}
+
+class Explainer {
+public:
+    Explainer(const AgentConfig& config, bool comments) : config_(config), comments_(comments) {}
+
+    std::string run() {
+        comment("The whole configuration that holds, with every default written out.");
+        agent();
+        for (const MqttConfig& each : config_.mqtt) mqtt(each);
+        for (const SourceConfig& each : config_.sources) source(each);
+        for (const WindowConfig& each : config_.windows) window(each);
+        for (const AlertConfig& each : config_.alerts) alert(each);
+        if (config_.uplink) uplink(*config_.uplink);
+        return std::move(out_);
+    }
+
+private:
+    void comment(std::string_view text) {
+        if (comments_) out_ += "# " + std::string(text) + "\n";
+    }
+
+    void section(std::string_view title, std::string_view text) {
+        out_ += "\n";
+        comment(text);
+        out_ += std::string(title) + "\n";
+    }
+
+    void line(std::string_view key, const std::string& value, std::string_view text) {
+        constexpr std::size_t comment_column = 44;
+        std::string written = std::string(key) + " = " + value;
+        if (comments_ && !text.empty()) {
+            if (written.size() < comment_column) written.resize(comment_column, ' ');
+            written += "  # " + std::string(text);
+        }
+        out_ += written + "\n";
+    }
+
+    // A key whose absence says something.
+    void optional(std::string_view key, const std::string& value, std::string_view text) {
+        if (!value.empty()) line(key, toml(value), text);
+    }
+
+    void agent() {
+        const AgentSection& agent = config_.agent;
+        section("[agent]", "Who the agent is, and what it may use.");
+        line("id", toml(agent.id), "default: the certificate's common name, else the host name");
+        line("memory", toml_size(agent.memory), "the whole process beyond its code; enforced");
+        line("state", toml(agent.state), "on flash: outbox, flash checkpoint, identity");
+        line("run", toml(agent.run), "on tmpfs: journal, crash checkpoint, control socket");
+        line("journal.size", toml_size(agent.journal.size),
+             "what may wait between the broker and the engine");
+        if (agent.journal.on == JournalMedium::disk) {
+            line("journal.on", toml("disk"), "survives a power cut, wears flash");
+            line("journal.sync", toml(agent.journal.sync), "what a power cut may lose");
+        } else {
+            line("journal.on", toml("memory"), "survives a crash, not a power cut; wears no flash");
+        }
+        line("checkpoint", toml(agent.checkpoint), "to tmpfs, for a crash");
+        line("flush", toml(agent.flush), "to flash, for a power cut");
+        line("flash_budget", toml(format_rate(agent.flash_budget_per_day, "day")),
+             "a plan that would write more is refused");
+    }
+
+    void tls(const TlsConfig& tls) {
+        optional("tls.ca", tls.ca,
+                 "who may vouch for the other side; default: the system's authorities");
+        optional("tls.cert", tls.cert, "who this side is");
+        optional("tls.key", tls.key, "and the key that proves it");
+        optional("tls.server_name", tls.server_name,
+                 "the name in the other side's certificate; default: the url's host");
+    }
+
+    void mqtt(const MqttConfig& mqtt) {
+        section(
+            mqtt.name.empty() ? "[mqtt]" : "[mqtt." + mqtt_key(mqtt.name) + "]",
+            "A connection to a broker; sources and alerts use [mqtt] unless they name another.");
+        line("url", toml(mqtt.url), "mqtt:// (1883) or mqtts:// (8883, encrypted)");
+        line("client_id", toml(mqtt.client_id),
+             "must stay the same: the broker keeps the session under it");
+        optional("username", mqtt.username, "");
+        optional("password_file", mqtt.password_file, "the password is this file's content");
+        tls(mqtt.tls);
+        line("max_message", toml_size(mqtt.max_message),
+             "a longer payload is counted and left out");
+        line("keep_alive", toml(mqtt.keep_alive), "how soon a dead connection is noticed");
+        line("silence", toml(mqtt.silence),
+             "connected, but no message so long: subscribe anew; 0s: never");
+        line("max_inflight", std::to_string(mqtt.max_inflight),
+             "messages not yet acknowledged that may come again");
+    }
+
+    // Dots are fine in a name, but a bare key would be split at them.
+    static std::string mqtt_key(const std::string& name) { return toml(name); }
+
+    void source(const SourceConfig& source) {
+        section("[[source]]", "Where events come from, and what their columns are.");
+        line("name", toml(source.name), "");
+        line("driver", toml(source.driver), "the one there is");
+        optional("connection", source.connection, "the [mqtt.NAME] that it comes through");
+        line("topics", toml_list(source.topics, text_of),
+             "{name} makes a level a column; + and # work too");
+        line("qos", std::to_string(source.qos),
+             "1: each event counts exactly once; 0: at most once");
+        line("format", toml(source.format == PayloadFormat::json ? "json" : "csv"),
+             "one event, an array of events, or lines");
+        if (!source.csv_fields.empty()) {
+            line("csv.fields",
+                 toml_list(source.csv_fields,
+                           [](const std::string& s) { return std::string_view(s); }),
+                 "what stands where on a line; default: a message begins with a line of names");
+        }
+        for (const ColumnConfig& column : source.columns) columns(column);
+        const SourceTimeConfig& time = source.time;
+        optional("time.field", time.field.text, "when it happened; default: when it arrived");
+        line("time.unit", toml(unit_name(time.unit)),
+             "of a number: s, ms, us or ns; ISO 8601 text needs none");
+        line("time.numbers_in_strings", toml_boolean(time.numbers_in_strings),
+             "\"1700000000\" is a number too");
+        line("time.lateness", toml(time.lateness),
+             "how far out of order events may come before a window closes");
+        line("time.idle", toml(time.idle),
+             "a partition silent so long no longer holds windows open");
+        line("time.max_future", toml(time.max_future),
+             "further ahead of arrival is a wrong clock: counted, left out");
+        optional("partition", source.partition.text,
+                 "the column by which watermarks are kept apart");
+        line("max_partitions", std::to_string(source.max_partitions), "more share one watermark");
+        line("overflow", toml("block"), "when the journal is full the broker queues");
+    }
+
+    void columns(const ColumnConfig& column) {
+        const std::string key = "columns." + column.name;
+        const std::string value =
+            "{ type = " + toml(name(column.type)) + ", path = " + toml(column.path) +
+            ", numbers_in_strings = " + toml_boolean(column.numbers_in_strings) + " }";
+        line(key, value, "");
+    }
+
+    void window(const WindowConfig& window) {
+        section("[[window]]",
+                "What is computed: for each interval of `size`, and each key in `by`, one result.");
+        line("name", toml(window.name), "");
+        line("from", toml(window.from.text), "a source");
+        optional("where", window.where.text, "events that count; default: all");
+        line("by", toml_list(window.by, text_of), "the key; [] is one result for all");
+        line("size", toml(window.size), "aligned to 1970-01-01T00:00Z");
+        line("max_groups", std::to_string(window.max_groups),
+             "more keys fold into \"(other)\", counted and estimated");
+        line("late.allow", toml(window.late_allow),
+             "how long a closed window still takes late events");
+        line("late.then", toml(window.late_then == LateThen::drop ? "drop" : "revise"),
+             "drop: counted; revise: a new revision of the result");
+        for (const SelectConfig& select : window.select)
+            line("select." + select.name, toml(select.expression.text), "");
+    }
+
+    void alert(const AlertConfig& alert) {
+        section("[[alert]]", "What is reported at once, on the board, with or without a network.");
+        line("name", toml(alert.name), "");
+        line("from", toml(alert.from.text), "a window; each of its keys has a state of its own");
+        line("when", toml(alert.when.text), "raises it");
+        optional("clear", alert.clear.text, "clears it; default: when no longer holds");
+        line("severity", toml(severity_name(alert.severity)), "info, warning or critical");
+        line("missing", toml("keep"), "a key without a result keeps its state");
+        std::string actions;
+        for (const MqttActionConfig& action : alert.actions)
+            actions += (actions.empty() ? "" : ", ") + written(action);
+        line("do", "[" + actions + "]",
+             "[]: logged only; default: retained, to weir/{agent}/alert/{alert}/{key}");
+    }
+
+    static std::string written(const MqttActionConfig& action) {
+        std::string out = "{ mqtt = { topic = " + toml(action.topic.text);
+        if (!action.connection.empty()) out += ", connection = " + toml(action.connection);
+        out += ", retain = " + toml_boolean(action.retain) +
+               ", qos = " + std::to_string(action.qos) + " }, on = [";
+        if (action.on_raise) out += "\"raise\"";
+        if (action.on_clear) out += action.on_raise ? ", \"clear\"" : "\"clear\"";
+        return out + "] }";
+    }
+
+    void uplink(const UplinkConfig& uplink) {
+        section("[uplink]", "The bridge that results go to; without this section they stay here.");
+        line("url", toml(uplink.url), "tls://HOST:7400");
+        tls(uplink.tls);
+        line("outbox", toml_size(uplink.outbox), "on flash: results that wait for the bridge");
+        line("on_full", toml(uplink.on_full == OnFull::drop_oldest ? "drop-oldest" : "stop"),
+             "drop-oldest: counted; stop: keep what is there");
+        line("rate", toml(format_rate(uplink.rate_per_second, "s")),
+             "backlog is sent no faster; plan refuses steady output above it");
+    }
+
+    const AgentConfig& config_;
+    bool comments_;
+    std::string out_;
+};
+
+}  // namespace
+
+std::string explain(const AgentConfig& config, bool comments) {
+    return Explainer(config, comments).run();
+}
+
+}  // namespace weir

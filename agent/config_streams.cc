@@ -1,0 +1,380 @@
+// The sections that say what is measured: [[source]], [[window]], [[alert]].
+#include <algorithm>
+#include <array>
+
+#include "agent/config_sections.h"
+
+namespace weir {
+namespace {
+
+constexpr Duration day = Duration::seconds(86'400);
+
+const std::vector<Choice<ColumnType>>& column_types() {
+    static const std::vector<Choice<ColumnType>> types = {{"int", ColumnType::integer},
+                                                          {"float", ColumnType::real},
+                                                          {"bool", ColumnType::boolean},
+                                                          {"string", ColumnType::text}};
+    return types;
+}
+
+}  // namespace
+
+void ConfigSections::read_source(const ConfigNode& node, const std::string& title) {
+    ConfigReader reader(node, title, problems_);
+    SourceConfig source;
+    source.at = node.at;
+    name(reader, source.name);
+    ConfigString driver;
+    if (reader.text("driver", "\"mqtt\"", driver) && driver.text != "mqtt") {
+        reader.problem_of("driver", driver.at,
+                          "found " + in_quotes(driver.text) +
+                              ", which is not in this release; expected \"mqtt\" (files go through "
+                              "`weir replay`)");
+    }
+    reader.text("connection", "\"plant\", for [mqtt.plant]", source.connection);
+    read_topics(reader, source);
+    read_format(reader, source);
+    read_columns(reader, source);
+    read_time(reader, source);
+    reader.text("partition", "\"site\"", source.partition);
+    std::uint64_t partitions = source.max_partitions;
+    if (reader.natural("max_partitions", 1, 65'536, partitions)) {
+        source.max_partitions = static_cast<std::uint32_t>(partitions);
+    }
+    if (const auto* overflow = reader.find("overflow", ConfigType::text, "\"block\"");
+        overflow && overflow->text != "block") {
+        reader.problem_of(
+            "overflow", overflow->at,
+            "found " + in_quotes(overflow->text) +
+                ", which is not in this release; expected \"block\" (the broker queues)");
+    }
+    reader.finish();
+    config_.sources.push_back(std::move(source));
+}
+
+void ConfigSections::read_topics(ConfigReader& reader, SourceConfig& source) {
+    constexpr std::string_view example = "[\"city/{site}/loop/{lane:int}\"]";
+    reader.require("topics", example);
+    if (!reader.texts("topics", example, source.topics)) return;
+    if (source.topics.empty() || source.topics.size() > 256) {
+        reader.problem_of("topics", reader.find("topics")->at,
+                          "expected 1 to 256 topics such as " + std::string(example));
+    }
+    for (std::size_t i = 0; i < source.topics.size(); ++i) {
+        const ConfigString& topic = source.topics[i];
+        Problem why;
+        const auto parsed = TopicTemplate::parse(topic.text, why);
+        if (!parsed) {
+            problems_.push_back(problem_in(topic, why));
+            problems_.back().what = "topics in " + reader.title() + ": " + problems_.back().what;
+            continue;
+        }
+        if (i == 0) source.captures = parsed->captures();
+        const auto same = [](const TopicCapture& a, const TopicCapture& b) {
+            return a.name == b.name && a.type == b.type;
+        };
+        if (!std::is_permutation(source.captures.begin(), source.captures.end(),
+                                 parsed->captures().begin(), parsed->captures().end(), same)) {
+            reader.problem_of("topics", topic.at,
+                              "found " + in_quotes(topic.text) +
+                                  ", expected the same {names} and types as in the first topic; "
+                                  "another set is another [[source]]");
+        }
+    }
+}
+
+void ConfigSections::read_format(ConfigReader& reader, SourceConfig& source) {
+    const ConfigNode* qos = reader.find("qos");
+    if (qos && qos->type == ConfigType::integer && qos->integer == 2) {
+        reader.problem_of(
+            "qos", qos->at,
+            "2 is refused, because it loses messages in a crash (PUBREC leaves before "
+            "the message is journaled); write 1, which counts each event exactly once");
+    } else {
+        std::uint64_t value = static_cast<std::uint64_t>(source.qos);
+        if (reader.natural("qos", 0, 1, value)) source.qos = static_cast<int>(value);
+    }
+    const ConfigNode* format = reader.find("format");
+    const std::array<std::string_view, 4> later = {"senml", "influx", "sparkplug", "cbor"};
+    if (format && std::find(later.begin(), later.end(), format->text) != later.end()) {
+        reader.problem_of(
+            "format", format->at,
+            in_quotes(format->text) + " is not in this release; expected \"json\" or \"csv\"");
+    } else {
+        reader.one_of<PayloadFormat>(
+            "format", {{"json", PayloadFormat::json}, {"csv", PayloadFormat::csv}}, source.format);
+    }
+    const ConfigNode* csv =
+        reader.find("csv", ConfigType::table, "csv.fields = [\"ts\", \"speed\"]");
+    if (!csv) return;
+    if (source.format != PayloadFormat::csv)
+        reader.problem_of("csv", csv->at, "has a meaning only with format = \"csv\"");
+    ConfigReader inner(*csv, reader.title(), problems_, "csv.");
+    std::vector<ConfigString> fields;
+    inner.texts("fields", "[\"ts\", \"speed\"]", fields);
+    for (const ConfigString& field : fields) {
+        if (std::find(source.csv_fields.begin(), source.csv_fields.end(), field.text) !=
+            source.csv_fields.end()) {
+            inner.problem_of("fields", field.at, "found " + in_quotes(field.text) + " twice");
+        }
+        source.csv_fields.push_back(field.text);
+    }
+    inner.finish();
+}
+
+void ConfigSections::read_columns(ConfigReader& reader, SourceConfig& source) {
+    const ConfigNode* columns = reader.find("columns", ConfigType::table, "{ speed = \"float\" }");
+    if (!columns) return;
+    for (const ConfigMember& member : columns->members) read_column(reader, member, source);
+}
+
+void ConfigSections::read_column(ConfigReader& reader, const ConfigMember& member,
+                                 SourceConfig& source) {
+    const std::string key = "columns." + member.key;
+    ColumnConfig column;
+    column.name = member.key;
+    column.path = source.format == PayloadFormat::json ? "/" + member.key : member.key;
+    column.at = member.at;
+    if (!is_identifier(member.key)) {
+        reader.problem_of(
+            key, member.at,
+            "expected a name that an expression can use: letters, digits and _, at most 64, "
+            "the first no digit; the field's own name goes to path");
+    }
+    constexpr std::string_view example =
+        "\"float\" or { path = \"/vehicle/length\", type = \"float\" }";
+    if (member.value.type == ConfigType::text) {
+        ConfigNode wrapper;
+        wrapper.members.push_back({member.key, member.at, member.value});
+        ConfigReader(wrapper, reader.title(), problems_, "columns.")
+            .one_of(member.key, column_types(), column.type);
+    } else if (member.value.type == ConfigType::table) {
+        ConfigReader inner(member.value, reader.title(), problems_, key + ".");
+        inner.require("type", "type = \"float\"");
+        inner.one_of("type", column_types(), column.type);
+        inner.boolean("numbers_in_strings", column.numbers_in_strings);
+        ConfigString path;
+        if (inner.text("path", "\"/vehicle/length\"", path)) {
+            column.path = path.text;
+            if (source.format == PayloadFormat::json && !path.text.starts_with("/")) {
+                std::string pointer = "/" + path.text;
+                std::replace(pointer.begin(), pointer.end(), '.', '/');
+                inner.problem_of("path", path.at,
+                                 "found " + in_quotes(path.text) +
+                                     ", expected a JSON pointer; write " + in_quotes(pointer));
+            }
+        }
+        inner.finish();
+    } else {
+        reader.problem_of(key, member.value.at,
+                          "found " + std::string(weir::name(member.value.type)) +
+                              ", expected a type such as " + std::string(example));
+    }
+    source.columns.push_back(std::move(column));
+}
+
+void ConfigSections::read_time(ConfigReader& reader, SourceConfig& source) {
+    const ConfigNode* node = reader.find("time", ConfigType::table, "time.field = \"ts\"");
+    SourceTimeConfig& time = source.time;
+    if (!node) {
+        time.lateness = Duration();  // arrival times come in order
+        return;
+    }
+    ConfigReader inner(*node, reader.title(), problems_, "time.");
+    inner.text("field", "\"ts\"", time.field);
+    if (const auto* unit = inner.find("unit"); unit && unit->text == "iso") {
+        inner.problem_of("unit", unit->at,
+                         "ISO 8601 text is read whatever the unit; leave time.unit out");
+    } else {
+        inner.one_of<TimeUnit>("unit",
+                               {{"s", TimeUnit::seconds},
+                                {"ms", TimeUnit::milliseconds},
+                                {"us", TimeUnit::microseconds},
+                                {"ns", TimeUnit::nanoseconds}},
+                               time.unit);
+    }
+    inner.boolean("numbers_in_strings", time.numbers_in_strings);
+    if (time.field.empty()) time.lateness = Duration();
+    if (const auto* lateness = inner.find("lateness"); lateness && lateness->text == "adaptive") {
+        inner.problem_of("lateness", lateness->at,
+                         "\"adaptive\" is not in this release; write a duration such as \"2s\"");
+    } else {
+        inner.duration("lateness", Duration(), day, time.lateness);
+    }
+    inner.duration("idle", Duration::millis(100), day, time.idle);
+    inner.duration("max_future", Duration(), day * 366, time.max_future);
+    inner.finish();
+}
+
+void ConfigSections::read_window(const ConfigNode& node, const std::string& title) {
+    ConfigReader reader(node, title, problems_);
+    WindowConfig window;
+    window.at = node.at;
+    name(reader, window.name);
+    reader.require("from", "the name of a source");
+    reader.text("from", "\"loops\"", window.from);
+    reader.text("where", "\"speed > 0.0\"", window.where);
+    reader.texts("by", "[\"site\", \"lane\"]", window.by);
+    for (const std::string_view kind : {"session", "count", "calendar"}) {
+        reader.unreleased(kind, "write size = \"1m\", a tumbling window");
+    }
+    reader.unreleased("zone", "windows are aligned to the epoch in UTC; leave it out");
+    reader.unreleased("every",
+                      "leave it out: size alone makes windows that tumble, one after the other");
+    reader.unreleased("max_wait", "leave it out");
+    reader.unreleased("early", "leave it out, or make size smaller");
+    reader.unreleased(
+        "publish",
+        "leave it out; an [[alert]] publishes to the local broker, [uplink] sends results");
+    reader.unreleased("history", "leave it out; [uplink] sends results to Kafka");
+    const bool other_kind = node.find("session") || node.find("count") || node.find("calendar");
+    if (!other_kind) reader.require("size", "size = \"1m\"");
+    reader.duration("size", Duration::millis(1), day * 366, window.size);
+    std::uint64_t groups = window.max_groups;
+    if (reader.natural("max_groups", 1, 1 << 20, groups))
+        window.max_groups = static_cast<std::uint32_t>(groups);
+    read_late(reader, window);
+    read_select(reader, window);
+    reader.finish();
+    config_.windows.push_back(std::move(window));
+}
+
+void ConfigSections::read_late(ConfigReader& reader, WindowConfig& window) {
+    const ConfigNode* late =
+        reader.find("late", ConfigType::table, "{ allow = \"30s\", then = \"revise\" }");
+    if (!late) return;
+    ConfigReader inner(*late, reader.title(), problems_, "late.");
+    inner.duration("allow", Duration(), day * 7, window.late_allow);
+    if (const auto* then = inner.find("then"); then && then->text == "side") {
+        inner.problem_of("then", then->at,
+                         "\"side\" is not in this release; write \"revise\" or \"drop\"");
+    } else {
+        inner.one_of<LateThen>("then", {{"drop", LateThen::drop}, {"revise", LateThen::revise}},
+                               window.late_then);
+    }
+    inner.finish();
+    if (window.late_allow > Duration() && window.late_then == LateThen::drop) {
+        problems_.push_back({late->at,
+                             "late in " + reader.title() +
+                                 ": allow has no effect with then = \"drop\"; write "
+                                 "then = \"revise\" to count events that are late",
+                             true});
+    }
+    if (window.late_allow == Duration() && window.late_then == LateThen::revise) {
+        inner.problem_of("then", late->at,
+                         "\"revise\" needs a time to wait for; write allow = \"30s\" beside it");
+    }
+}
+
+void ConfigSections::read_select(ConfigReader& reader, WindowConfig& window) {
+    constexpr std::string_view example = "select.n = \"count()\"";
+    reader.require("select", example);
+    const ConfigNode* select = reader.find("select", ConfigType::table, example);
+    if (!select) return;
+    if (select->members.empty())
+        reader.problem_of("select", select->at, "is empty, expected " + std::string(example));
+    for (const ConfigMember& member : select->members) {
+        SelectConfig item;
+        item.name = member.key;
+        if (!is_identifier(member.key)) {
+            reader.problem_of("select." + member.key, member.at,
+                              "expected a name of letters, digits and _, at most 64, "
+                              "the first no digit");
+        }
+        ConfigReader inner(*select, reader.title(), problems_, "select.");
+        if (inner.text(member.key, "\"mean(speed)\"", item.expression))
+            window.select.push_back(std::move(item));
+    }
+}
+
+void ConfigSections::read_alert(const ConfigNode& node, const std::string& title) {
+    ConfigReader reader(node, title, problems_);
+    AlertConfig alert;
+    alert.at = node.at;
+    name(reader, alert.name);
+    reader.require("from", "the name of a window");
+    reader.text("from", "\"site_minute\"", alert.from);
+    const bool other_kind = node.find("absent") || node.find("anomaly");
+    reader.unreleased("absent", "leave it out; mqtt.silence reports a connection that is silent");
+    reader.unreleased("expect", "leave it out");
+    reader.unreleased("anomaly", "write when = \"mean > 80.0\", a fixed limit");
+    reader.unreleased("hold", "leave it out; a longer window needs the condition to last longer");
+    reader.unreleased("by", "leave it out; an alert has a state for each group of its window");
+    reader.unreleased("max_groups", "leave it out; max_groups of the window holds");
+    if (!other_kind) reader.require("when", "when = \"p85 < 20.0\"");
+    reader.text("when", "\"p85 < 20.0\"", alert.when);
+    reader.text("clear", "\"p85 > 30.0\"", alert.clear);
+    if (const auto* missing = reader.find("missing", ConfigType::text, "\"keep\"");
+        missing && missing->text != "keep") {
+        reader.problem_of("missing", missing->at,
+                          "found " + in_quotes(missing->text) +
+                              ", which is not in this release; expected \"keep\"");
+    }
+    reader.one_of<Severity>("severity",
+                            {{"info", Severity::info},
+                             {"warning", Severity::warning},
+                             {"critical", Severity::critical}},
+                            alert.severity);
+    constexpr std::string_view example =
+        "[{ mqtt = { topic = \"alerts/{site}\", retain = true } }]";
+    if (const auto* actions = reader.find("do", ConfigType::array, example)) {
+        for (const ConfigNode& item : actions->items) {
+            if (item.type == ConfigType::table)
+                read_action(item, reader.title(), alert);
+            else
+                reader.problem_of("do", item.at,
+                                  "found " + std::string(weir::name(item.type)) + ", expected " +
+                                      std::string(example));
+        }
+    } else if (!node.find("do")) {
+        default_actions_.push_back(config_.alerts.size());
+    }
+    reader.finish();
+    config_.alerts.push_back(std::move(alert));
+}
+
+void ConfigSections::read_action(const ConfigNode& node, const std::string& title,
+                                 AlertConfig& alert) {
+    ConfigReader reader(node, title, problems_, "do.");
+    MqttActionConfig action;
+    action.at = node.at;
+    bool other_kind = false;
+    for (const std::string_view kind : {"exec", "webhook", "gpio"}) {
+        reader.unreleased(
+            kind, "write { mqtt = { topic = \"alerts/{alert}\" } } and let a program subscribe");
+        other_kind = other_kind || node.find(kind);
+    }
+    if (!other_kind) reader.require("mqtt", "mqtt = { topic = \"alerts/{alert}\" }");
+    if (const auto* mqtt =
+            reader.find("mqtt", ConfigType::table, "{ topic = \"alerts/{alert}\" }")) {
+        ConfigReader inner(*mqtt, title, problems_, "do.mqtt.");
+        inner.require("topic", "topic = \"alerts/{alert}\"");
+        inner.text("topic", "\"alerts/{alert}\"", action.topic);
+        inner.text("connection", "\"plant\", for [mqtt.plant]", action.connection);
+        inner.boolean("retain", action.retain);
+        std::uint64_t qos = static_cast<std::uint64_t>(action.qos);
+        if (inner.natural("qos", 0, 1, qos)) action.qos = static_cast<int>(qos);
+        inner.finish();
+    }
+    std::vector<ConfigString> on;
+    if (reader.texts("on", "[\"raise\", \"clear\"]", on)) {
+        action.on_raise = action.on_clear = false;
+        for (const ConfigString& when : on) {
+            if (when.text == "raise")
+                action.on_raise = true;
+            else if (when.text == "clear")
+                action.on_clear = true;
+            else
+                reader.problem_of(
+                    "on", when.at,
+                    "found " + in_quotes(when.text) + ", expected \"raise\" or \"clear\"");
+        }
+        if (on.empty())
+            reader.problem_of("on", reader.find("on")->at,
+                              "is empty, expected [\"raise\", \"clear\"]");
+    }
+    reader.finish();
+    if (!other_kind) alert.actions.push_back(std::move(action));
+}
+
+}  // namespace weir

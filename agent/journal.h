@@ -11,7 +11,6 @@
 // Format: agent/README.md, "Journal file". Outside bytes (a damaged file) are checked, never trusted.
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -43,7 +42,7 @@ struct JournalEntry {
     bool clock_trusted = false;
     EntryKind kind = EntryKind::message;
     std::uint16_t source = 0;      // index of the [[source]]; its owner's business
-    std::uint16_t link = 0;        // index of the MQTT connection ([mqtt] or [mqtt.NAME]); packet ids are its
+    std::uint16_t link = 0;        // index of the MQTT connection ([mqtt] or [mqtt.NAME]); packet ids are its own
     std::uint32_t connection = 0;  // how often that link has connected; for diagnosis
     std::uint16_t packet_id = 0;   // QoS 1 only
     std::uint8_t qos = 0;
@@ -58,13 +57,15 @@ struct JournalParams {
     Bytes message_bytes_max = Bytes{256} << 10;    // topic and payload together
     Bytes read_ahead_bytes = Bytes{64} << 10;      // all links together: read from sockets, not yet appended
     Bytes control_bytes = Bytes{16} << 10;         // room that messages cannot take
-    std::uint16_t links = 1;                       // MQTT connections
+    std::uint16_t links = 1;                       // MQTT connections, 255 at most
     std::uint16_t horizon_rows = 256;              // a link: at least the broker's max_inflight
     bool durable = false;                          // on disk: released room is used again after a sync()
-    std::uint64_t first_sequence = 1;              // of a journal made new: the checkpoint's plus one
+    // The entry that the engine needs first, which is the checkpoint's and one: a journal that cannot go
+    // on from there is set aside, and a new one begins with it. 0: no checkpoint, any will do.
+    std::uint64_t first_sequence = 0;
 };
 
-struct OpenReport {
+struct JournalOpenReport {
     enum class Kind { created, recovered, set_aside };
     Kind kind = Kind::created;
     std::uint64_t entries = 0;     // recovered, not released
@@ -103,7 +104,7 @@ public:
     static Result<JournalParams> inspect(Files& files, const std::string& path);
 
     static Result<std::unique_ptr<Journal>> open(Files& files, Entropy& entropy, const std::string& path,
-                                                 const JournalParams& params, OpenReport& report);
+                                                 const JournalParams& params, JournalOpenReport& report);
     ~Journal();
     Journal(const Journal&) = delete;
     Journal& operator=(const Journal&) = delete;
@@ -131,54 +132,57 @@ public:
 
     // Above the high mark sockets are not read; the state ends below the low mark. Lock-free.
     bool above_high_mark() const { return above_high_mark_.load(std::memory_order_relaxed); }
-    // More than half of what messages may take is not covered by a checkpoint. Lock-free.
-    bool wants_checkpoint() const;
+    // Half of what may be in use below the high mark was read and is not covered by a checkpoint. Lock-free.
+    bool wants_checkpoint(const JournalCursor& reader) const {
+        return reader.offset - covered_.load(std::memory_order_relaxed) > high_mark_ / 2;
+    }
     std::uint64_t oldest_sequence() const { return released_.load(std::memory_order_acquire) + 1; }
     std::uint64_t newest_sequence() const { return newest_.load(std::memory_order_acquire); }  // oldest - 1: none
-    JournalStats stats() const;
+    JournalStats stats();
     const JournalParams& params() const { return params_; }
 
 private:
-    struct Recovery;
     Journal(std::unique_ptr<MappedFile> file, const JournalParams& params);
     void format(std::uint64_t salt);
-    std::string_view recover(OpenReport& report);
-    bool valid_at(std::uint64_t offset, std::uint64_t sequence, std::uint32_t chain) const;
-    Bytes room_for(Bytes entry_bytes) const;
-    void store(const JournalEntry& entry, std::uint64_t sequence, Bytes bytes);
-    void store_skip();
-    void store_release_slot(std::uint64_t sequence, std::uint64_t offset, std::uint32_t chain);
-    void update_marks(std::uint64_t end, std::uint64_t freed);
+    std::string_view recover();  // empty, or why this is not a journal to go on with
+    bool recover_release();
+    void recover_entries();
+    bool valid_at(std::uint64_t offset, std::uint64_t sequence) const;
+    std::uint64_t place(std::uint64_t offset) const;
+    void store(const JournalEntry& entry, std::uint64_t sequence);
+    void store_skip(std::uint64_t sequence);
+    void store_release_slot();
+    void free_to(std::uint64_t offset);
+    void update_marks();
     void notify_reader();
     std::byte* at(std::uint64_t offset) const { return ring_ + offset % params_.ring_bytes; }
 
     const std::unique_ptr<MappedFile> file_;
     const JournalParams params_;
     std::byte* const ring_;
-    DuplicateHorizon duplicates_;
-    Bytes high_mark_ = 0;  // used bytes
-    Bytes low_mark_ = 0;
+    const Bytes high_mark_;  // bytes in use
+    std::uint64_t salt_ = 0;
 
-    std::mutex append_mutex_;  // guards the four below, and writing to the ring
+    std::mutex append_mutex_;  // guards writing to the ring, and these:
+    DuplicateHorizon duplicates_;
     std::uint64_t end_ = 0;    // offset behind the newest entry
+    std::uint64_t freed_ = 0;  // offset: what is before may be overwritten
     std::uint32_t chain_ = 0;  // checksum of the newest entry, the seed of the next
     JournalStats counted_;
-    bool skip_stored_ = false;
 
-    alignas(64) std::atomic<std::uint64_t> newest_{0};     // published: entries up to here can be read
-    alignas(64) std::atomic<std::uint64_t> freed_{0};      // offset: everything before may be overwritten
-    std::atomic<std::uint64_t> covered_{0};                // offset: everything before is released
-    std::atomic<std::uint64_t> end_published_{0};
-    std::atomic<std::uint64_t> released_{0};               // sequence
+    alignas(64) std::atomic<std::uint64_t> newest_{0};  // entries up to here can be read
     std::atomic<bool> above_high_mark_{false};
 
-    std::mutex release_mutex_;  // guards covered_chain_, slot_ and writing the release slots
-    std::uint32_t covered_chain_ = 0;
-    unsigned slot_ = 0;
+    alignas(64) mutable std::mutex release_mutex_;  // guards the release slots, and these:
+    std::uint32_t covered_chain_ = 0;               // checksum of the newest released entry
+    std::uint64_t release_generation_ = 0;
+    std::atomic<std::uint64_t> released_{0};        // sequence of the newest released entry
+    std::atomic<std::uint64_t> covered_{0};         // offset behind it
 
     std::mutex wait_mutex_;
     std::condition_variable wait_changed_;
     std::atomic<bool> reader_sleeps_{false};
+    std::atomic<std::uint64_t> wakes_{0};
     bool woken_ = false;
 };
 

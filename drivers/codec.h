@@ -3,7 +3,7 @@
 // never a stall: a payload that turns out to be malformed keeps the rows before the damage; a field of a
 // wrong type is null and the row is kept; a row without a valid time (where a time field is declared)
 // is dropped. Fields that no column names are skipped: only their brackets and quotes are looked at.
-// JSON: one object, an array of objects, or one of these a line. Of duplicate keys the last counts.
+// JSON: one object, an array of objects, or one of these a line. Of duplicate keys the last usable one counts.
 // CSV: RFC 4180 records; an empty field is null, a quoted empty field an empty string.
 // Types: an int is taken for a float; a float for an int only if it is integral; numbers inside strings
 // only where the column asks (CSV, which has only text, always); true and false only for bool.
@@ -16,6 +16,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -159,5 +160,7 @@ private:
 Result<std::unique_ptr<Codec>> make_codec(const CodecSpec& spec, DecodeScratch& scratch, Problem& problem);
 Bytes codec_need(const CodecSpec& spec);
 Schema schema_of(const CodecSpec& spec);
+// The names in a CSV header line; nullopt if its quotes do not match.
+std::optional<std::vector<std::string>> split_csv_header(std::string_view line);
 
 }  // namespace weir

@@ -26,7 +26,7 @@
 namespace weir {
 
 struct ReplayOptions {
-    std::string path;  // "-": standard input
+    std::string path = {};  // "-": standard input
     std::string topic = {};  // of lines that name none
     bool csv_header = false;  // the first line names the columns: see header()
     Bytes line_bytes_max = 256 * 1024;
@@ -55,10 +55,14 @@ public:
     Status status() const { return status_; }
     std::uint64_t lines() const { return lines_; }
     std::uint64_t oversized_lines() const { return oversized_lines_; }
+    std::uint64_t bad_arrivals() const { return bad_arrivals_; }  // before 1970 or after 2199: as if not given
 
 private:
     ReplayReader(const ReplayOptions& options, int descriptor, std::uint64_t size_bytes);
     bool take_line(std::string_view& line);
+    bool read_more();
+    void make_room();
+    void parse(std::string_view line, ReplayLine& out);
 
     ReplayOptions options_;
     int descriptor_;
@@ -68,12 +72,14 @@ private:
     Bytes capacity_;
     Bytes begin_ = 0;    // of the next line
     Bytes end_ = 0;      // of what was read
+    Bytes searched_ = 0;     // no line end between begin_ and here
     bool skipping_ = false;  // inside a line that is too long
     bool at_end_ = false;
     Status status_;
     std::vector<std::string> header_;
     std::uint64_t lines_ = 0;
     std::uint64_t oversized_lines_ = 0;
+    std::uint64_t bad_arrivals_ = 0;
 };
 
 }  // namespace weir

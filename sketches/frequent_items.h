@@ -1,7 +1,7 @@
 // Frequent items: which items came most often, or with the most weight, in DataSketches' format.
 // Memory: need(params): 56 bytes, 4 a place of the map (2^lg_max), and for 3/4 of the places and one
 // more: 20 bytes an integer or real, 14 + item_bytes_max a string. lg_max 10: 19.1 KiB of integers,
-// 39 KiB of strings of 32 bytes. Given by the owner. No pointers inside: the need() bytes at `this` may
+// 38.6 KiB of strings of 32 bytes. Given by the owner. No pointers inside: the need() bytes at `this` may
 // be copied elsewhere and used there (same architecture).
 // Cost: update O(1) amortised, O(2^lg_max) when the map is purged (8 KiB of stack); estimate O(1);
 // top O(items x log n); merge, serialize, load O(items).
@@ -92,7 +92,7 @@ private:
     // After the header, in this order: a weight an entry; a key an entry (not text); the map's places;
     // a hash an entry; a length an entry and its bytes (text). Entries stand in order of arrival.
     struct Layout;
-    struct Reading;
+    struct Header;  // of bytes, checked
     static constexpr std::uint32_t no_entry = 0xFFFFFFFF;
 
     FrequentItems(const Params& params, const Layout& layout);
@@ -119,7 +119,7 @@ private:
     void purge();
     std::uint64_t sampled_median() const;
     void keep_heavier_than(std::uint64_t weight);
-    static Result<Reading> read_header(ByteSpan bytes);
+    static Result<Header> read_header(ByteReader& in);
     Status load_checked(ByteSpan bytes);
 
     std::uint64_t total_weight_ = 0;

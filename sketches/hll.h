@@ -104,7 +104,7 @@ private:
     std::uint32_t table_ints() const;
 
     struct Sums;
-    struct Reading;
+    struct Header;
     bool update_coupon(std::uint32_t coupon);
     bool insert_in_table(std::uint32_t coupon);
     void raise(std::uint32_t slot, std::uint8_t value);
@@ -112,15 +112,17 @@ private:
     void grow_set();
     void to_registers();
     void copy_registers(const HllSketch& other);
-    void merge_coupons(const HllSketch& other);
     void merge_into_copy(const HllSketch& other);
     void restore_sums();
     Sums sums() const;
-    double composite_estimate() const;
+    std::uint32_t zero_registers() const;
+    double registers_estimate() const;
+    double skewed(double sigmas, double direction) const;
+    static Result<Header> read_header(ByteReader& in);
     Status load_checked(ByteSpan bytes);
-    Status load_coupons(ByteReader& in, const Reading& reading);
-    Status load_registers(ByteReader& in, const Reading& reading);
-    Status load_nibbles(ByteReader& in, const Reading& reading, std::uint32_t exceptions);
+    bool load_coupons(ByteReader& in, const Header& header);
+    bool load_registers(ByteReader& in, const Header& header);
+    bool load_nibbles(ByteReader& in, const Header& header, std::uint32_t exceptions);
 
     double hip_ = 0;            // the estimate while !merged_
     double inverse_low_ = 0;    // sum of 2^-value over registers with value < 32; while !merged_

@@ -1,6 +1,6 @@
 // KLL: quantiles and ranks of numbers, in DataSketches' KLL format (doubles or floats).
 // Memory: need(params): 72 bytes, 8 a level and sizeof(T) an item, for as many levels as n_max values
-// fill: k 200 and n_max 2^32 take 6.0 KiB of doubles, 3.1 KiB of floats. Given by the owner. No
+// fill: k 200 and n_max 2^32 take 5.9 KiB of doubles, 3.1 KiB of floats. Given by the owner. No
 // pointers inside: the need() bytes at `this` may be copied elsewhere and used there (same architecture).
 // Cost: update O(1) amortised, at worst O(items held); merge, serialize, load, rank O(items held);
 // quantile at most 64 ranks, about 15 on data without many equal values.
@@ -90,15 +90,15 @@ public:
 
 private:
     struct Layout;
-    struct Levels;   // the levels of a sketch or of bytes, for absorb()
-    struct Reading;  // the header of bytes, checked
+    struct Header;  // of bytes, checked
 
-    explicit KllSketch(const Params& params, const Layout& layout);
+    KllSketch(const Params& params, const Layout& layout);
 
-    // After the header: level starts [levels_max + 1], capacities by depth [levels_max], items.
+    // After this: where each level starts [levels_max + 1]; capacities by depth [levels_max]; items. Items
+    // fill their array to its end, level 0 first, and begin_ moves down as levels are added.
     std::uint32_t* starts() { return reinterpret_cast<std::uint32_t*>(this + 1); }
     const std::uint32_t* starts() const { return reinterpret_cast<const std::uint32_t*>(this + 1); }
-    const std::uint32_t* capacities() const { return starts() + levels_max_ + 1; }
+    std::uint32_t* capacities() { return starts() + levels_max_ + 1; }
     T* items() { return reinterpret_cast<T*>(reinterpret_cast<std::byte*>(this) + items_at_); }
     const T* items() const {
         return reinterpret_cast<const T*>(reinterpret_cast<const std::byte*>(this) + items_at_);
@@ -106,29 +106,29 @@ private:
     std::uint32_t level_size(std::uint32_t level) const { return starts()[level + 1] - starts()[level]; }
 
     bool coin();
+    void set_levels(std::uint32_t levels);
     bool compress();
-    bool set_levels(std::uint32_t levels);
     void compact(std::uint32_t level);
-    Status absorb(const Levels& levels);
-    void absorb_level(std::uint32_t level, ByteSpan from);
+    void absorb(std::uint32_t level, ByteSpan from);
+    void merge_run(std::uint32_t level, ByteSpan from);
     std::uint64_t weight_up_to(T value) const;
     T select(std::uint64_t weight) const;
-    static Result<Reading> read_header(ByteSpan bytes);
+    static Result<Header> read_header(ByteReader& in);
     Status load_checked(ByteSpan bytes);
 
     std::uint64_t n_ = 0;
-    std::uint64_t n_capacity_;       // beyond this a level might be missing
+    std::uint64_t n_capacity_;     // up to this a level is certain to be left
     std::uint64_t coins_;
     std::uint64_t refused_ = 0;
-    T min_;
-    T max_;
+    T min_ = 0;
+    T max_ = 0;
     std::uint32_t levels_ = 1;
     std::uint32_t levels_max_;
-    std::uint32_t begin_;            // items() below this are beyond the capacity of levels_
-    std::uint32_t end_;              // one past the last item
-    std::uint32_t items_at_;         // bytes from this
+    std::uint32_t begin_ = 0;      // items before this one are beyond the capacity for levels_
+    std::uint32_t end_;            // one past the last item
+    std::uint32_t items_at_;       // bytes from this
     std::uint16_t k_;
-    std::uint16_t min_k_;            // the smallest k ever merged; errors follow from it
+    std::uint16_t min_k_;          // the smallest k ever merged; the error follows from it
 };
 
 template <typename T>

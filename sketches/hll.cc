@@ -1,0 +1,355 @@
+#include "sketches/hll.h"
+
+#include <array>
+#include <cmath>
+#include <utility>
+
+#include "sketches/hll_detail.h"
+
+namespace weir {
+
+using namespace hll_detail;
+
+namespace {
+
+constexpr double hip_error = 0.8325546111576977;     // sqrt(ln 2)
+constexpr double merged_error = 1.0389617614136892;  // sqrt(3 ln 2 - 1)
+constexpr double coupon_error = 0.409 / 8192;        // 26-bit slots: 2^13 is the square root
+constexpr double alpha_infinite = 0.7213475204444817;  // 1 / (2 ln 2)
+constexpr std::uint32_t coupons_on_stack_max = 1536;   // what a set of lg_k 14 can hold
+
+// The count of distinct items for which so many different coupons are expected (2^26 slots).
+struct CurvePoint {
+    double coupons;
+    double items;
+};
+constexpr std::array<CurvePoint, 8> coupon_curve = {{{0, 0},
+                                                     {1, 1},
+                                                     {20, 20.0000009437402611},
+                                                     {400, 400.0003963713384110},
+                                                     {8000, 8000.1589294602090376},
+                                                     {160000, 160063.6067763759638183},
+                                                     {300000, 300223.7071597663452849},
+                                                     {600000, 600895.5933856170158833}}};
+
+// Cubic through four points; operations in the reference's order, so that HIP starts from equal bits.
+double coupon_estimate(std::uint32_t coupons) {
+    const double x = coupons;
+    std::size_t first = 0;
+    while (first + 4 < coupon_curve.size() && x >= coupon_curve[first + 2].coupons) ++first;
+    const CurvePoint* point = &coupon_curve[first];
+    double sum = 0;
+    for (int i = 0; i < 4; ++i) {
+        double numerator = 1;
+        double denominator = 1;
+        for (int j = 0; j < 4; ++j) {
+            if (j == i) continue;
+            numerator *= x - point[j].coupons;
+            denominator *= point[i].coupons - point[j].coupons;
+        }
+        sum += point[i].items * numerator / denominator;
+    }
+    return std::max(sum, x);
+}
+
+// Ertl's sigma(x) = x + sum of x^(2^i) 2^(i-1): what the registers at zero stand for. REQUIRES: x < 1.
+double sigma(double x) {
+    double sum = x;
+    double weight = 1;
+    for (double before = -1; sum != before;) {
+        before = sum;
+        x *= x;
+        sum += x * weight;
+        weight += weight;
+    }
+    return sum;
+}
+
+// Ertl's tau(x): what the registers at the largest value stand for.
+double tau(double x) {
+    if (x <= 0 || x >= 1) return 0;
+    double sum = 1 - x;
+    double weight = 1;
+    for (double before = -1; sum != before;) {
+        before = sum;
+        x = std::sqrt(x);
+        weight *= 0.5;
+        sum -= (1 - x) * (1 - x) * weight;
+    }
+    return sum / 3;
+}
+
+// Registers folded onto the first to_k, keeping the larger ones. to may be from.
+void fold_registers(const std::uint8_t* from, std::uint32_t from_k, std::uint8_t* to,
+                    std::uint32_t to_k) {
+    if (to != from) std::copy_n(from, to_k, to);
+    for (std::uint32_t begin = to_k; begin < from_k; begin += to_k)
+        for (std::uint32_t i = 0; i < to_k; ++i) to[i] = std::max(to[i], from[begin + i]);
+}
+
+}  // namespace
+
+Bytes HllSketch::need(const Params& params) {
+    return sizeof(HllSketch) + std::max<Bytes>(32, Bytes{1} << params.lg_k);
+}
+
+HllSketch* HllSketch::create(MutableByteSpan memory, const Params& params) {
+    WEIR_ASSERT(valid(params));
+    WEIR_ASSERT(memory.size() >= need(params));
+    WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % alignof(HllSketch) == 0);
+    auto* sketch = new (memory.data()) HllSketch(params.lg_k);
+    std::memset(sketch->registers(), 0, need(params) - sizeof(HllSketch));
+    return sketch;
+}
+
+void HllSketch::reset() { create({reinterpret_cast<std::byte*>(this), memory_bytes()}, {lg_k_max_}); }
+
+void HllSketch::update_column(std::span<const Hash128> hashes) {
+    for (const Hash128& hash : hashes) update(hash);
+}
+void HllSketch::update_column(std::span<const std::int64_t> values) {
+    for (std::int64_t value : values) update(hash_integer(value));
+}
+void HllSketch::update_column(std::span<const double> values) {
+    for (double value : values) update(hash_real(value));
+}
+void HllSketch::update_column(std::span<const std::string_view> texts) {
+    for (std::string_view text : texts) update(text);
+}
+
+// Words of the buffer in use as a list or set; in a set zeros are free places.
+std::uint32_t HllSketch::table_ints() const {
+    return mode_ == Mode::list ? coupons_ : std::uint32_t{1} << lg_table_;
+}
+
+// Whether it was new, as far as the form can tell.
+bool HllSketch::update_coupon(std::uint32_t coupon) {
+    if (mode_ == Mode::registers) {
+        const std::uint32_t slot = coupon & (k() - 1);
+        const auto value = static_cast<std::uint8_t>(coupon >> 26);
+        if (value <= registers()[slot]) return false;
+        raise(slot, value);
+        return true;
+    }
+    if (mode_ == Mode::list) {
+        const std::uint32_t* end = table() + coupons_;
+        if (std::find<const std::uint32_t*>(table(), end, coupon) != end) return false;
+        table()[coupons_++] = coupon;
+        if (coupons_ == list_ints) lg_k_ < lg_k_set_min ? to_registers() : list_to_set();
+        return true;
+    }
+    if (!insert_in_table(coupon)) return false;
+    ++coupons_;
+    if (4 * coupons_ > 3 * table_ints()) lg_table_ >= lg_k_ - 3 ? to_registers() : grow_set();
+    return true;
+}
+
+// REQUIRES: mode_ is set, and a place is free.
+bool HllSketch::insert_in_table(std::uint32_t coupon) {
+    const std::uint32_t mask = (std::uint32_t{1} << lg_table_) - 1;
+    const std::uint32_t stride = (coupon & slot_mask) >> lg_table_ | 1;
+    std::uint32_t at = coupon & mask;
+    for (; table()[at] != 0; at = (at + stride) & mask)
+        if (table()[at] == coupon) return false;
+    table()[at] = coupon;
+    return true;
+}
+
+void HllSketch::list_to_set() {
+    std::array<std::uint32_t, list_ints> coupons;
+    std::copy_n(table(), list_ints, coupons.begin());
+    mode_ = Mode::set;
+    lg_table_ = lg_set_min;
+    std::fill_n(table(), table_ints(), 0);
+    for (std::uint32_t coupon : coupons) insert_in_table(coupon);
+}
+
+// The doubled table, of at most 2^(lg_k - 3) ints, and a copy of the old one take at most 3/4 of the buffer.
+void HllSketch::grow_set() {
+    const std::uint32_t ints = table_ints();
+    std::uint32_t* old = table() + 2 * ints;
+    std::copy_n(table(), ints, old);
+    ++lg_table_;
+    std::fill_n(table(), 2 * ints, 0);
+    for (std::uint32_t i = 0; i < ints; ++i)
+        if (old[i] != 0) insert_in_table(old[i]);
+}
+
+// In place: every word of the buffer is either four registers or, with the top bit set (registers are at
+// most 63), a coupon that waits for its place. Placing one may push another out of its word, which is
+// placed next.
+void HllSketch::to_registers() {
+    constexpr std::uint32_t waiting = std::uint32_t{1} << 31;
+    const std::uint32_t words = std::max(k() / 4, list_ints);
+    const std::uint32_t used = table_ints();
+    for (std::uint32_t i = 0; i < used; ++i) {
+        const std::uint32_t coupon = table()[i];
+        if (coupon != 0) table()[i] = waiting | coupon >> 26 << 21 | (coupon & (k() - 1));
+    }
+    std::fill(table() + used, table() + words, 0);
+    for (std::uint32_t i = 0; i < words; ++i) {
+        std::uint32_t hand = table()[i] & waiting ? std::exchange(table()[i], 0) : 0;
+        while (hand != 0) {
+            const std::uint32_t slot = hand & ((1U << 21) - 1);
+            const auto value = static_cast<std::uint8_t>(hand >> 21 & value_max);
+            std::uint32_t& word = table()[slot / 4];
+            hand = word & waiting ? std::exchange(word, 0) : 0;
+            registers()[slot] = std::max(registers()[slot], value);
+        }
+    }
+    mode_ = Mode::registers;
+    hip_ = coupon_estimate(std::exchange(coupons_, 0));
+    restore_sums();
+}
+
+void HllSketch::raise(std::uint32_t slot, std::uint8_t value) {
+    std::uint8_t& held = registers()[slot];
+    if (!merged_) {
+        hip_ += k() / (inverse_low_ + inverse_high_);
+        (held < 32 ? inverse_low_ : inverse_high_) -= inverse_power(held);
+        (value < 32 ? inverse_low_ : inverse_high_) += inverse_power(value);
+        zeros_ -= held == 0;
+    }
+    held = value;
+}
+
+HllSketch::Sums HllSketch::sums() const {
+    Sums sums;
+    for (std::uint32_t i = 0; i < k(); ++i) ++sums.counts[registers()[i]];
+    for (std::uint32_t value = 0; value <= value_max; ++value)
+        (value < 32 ? sums.low : sums.high) += sums.counts[value] * inverse_power(value);
+    return sums;
+}
+
+// After a merge nothing needs the sums until somebody asks, and then the registers are read.
+void HllSketch::restore_sums() {
+    inverse_low_ = inverse_high_ = 0;
+    zeros_ = 0;
+    if (merged_) return;
+    const Sums now = sums();
+    inverse_low_ = now.low;
+    inverse_high_ = now.high;
+    zeros_ = now.counts[0];
+}
+
+// HIP stays: what it has counted does not depend on the registers there are from now on.
+void HllSketch::fold(std::uint8_t lg_k) {
+    WEIR_ASSERT(lg_k >= 4 && lg_k <= lg_k_);
+    if (lg_k == lg_k_) return;
+    const bool set_fits = lg_k >= lg_k_set_min && lg_table_ <= lg_k - 3;
+    if (mode_ == Mode::set && !set_fits) to_registers();
+    const std::uint32_t k_before = k();
+    lg_k_ = lg_k;
+    if (mode_ != Mode::registers) return;
+    fold_registers(registers(), k_before, registers(), k());
+    restore_sums();
+}
+
+void HllSketch::merge(const HllSketch& other) {
+    if (other.mode_ != Mode::registers) {
+        const std::uint32_t ints = other.table_ints();
+        for (std::uint32_t i = 0; i < ints; ++i)
+            if (const std::uint32_t coupon = other.table()[i]; coupon != 0) update_coupon(coupon);
+        return;
+    }
+    if (mode_ != Mode::registers) return merge_into_copy(other);
+    if (other.lg_k_ < lg_k_) fold(other.lg_k_);
+    for (std::uint32_t begin = 0; begin < other.k(); begin += k())
+        for (std::uint32_t i = 0; i < k(); ++i)
+            registers()[i] = std::max(registers()[i], other.registers()[begin + i]);
+    merged_ = true;
+    hip_ = 0;
+    restore_sums();
+}
+
+void HllSketch::copy_registers(const HllSketch& other) {
+    lg_k_ = std::min(lg_k_, other.lg_k_);
+    mode_ = Mode::registers;
+    coupons_ = 0;
+    fold_registers(other.registers(), other.k(), registers(), k());
+    merged_ = other.merged_;
+    hip_ = other.hip_;
+    restore_sums();
+}
+
+// This has a list or set, the other registers: the coupons are updates of a copy of the other, so HIP lives on.
+void HllSketch::merge_into_copy(const HllSketch& other) {
+    if (coupons_ <= coupons_on_stack_max) {
+        std::array<std::uint32_t, coupons_on_stack_max> coupons;
+        std::uint32_t* end = std::remove_copy(table(), table() + table_ints(), coupons.begin(), 0U);
+        copy_registers(other);
+        std::for_each(coupons.begin(), end, [this](std::uint32_t coupon) { update_coupon(coupon); });
+        return;
+    }
+    // Too many for the stack: they become registers where they are, and these are the updates. Only the
+    // order differs from the above, and with it the last digits of HIP.
+    to_registers();
+    if (other.lg_k_ < lg_k_) fold(other.lg_k_);
+    const auto theirs = [&](std::uint32_t slot) {
+        std::uint8_t value = 0;
+        for (; slot < other.k(); slot += k()) value = std::max(value, other.registers()[slot]);
+        return value;
+    };
+    merged_ = other.merged_;
+    hip_ = other.hip_;
+    inverse_low_ = inverse_high_ = 0;
+    zeros_ = 0;
+    for (std::uint32_t slot = 0; slot < k(); ++slot) {
+        const std::uint8_t value = theirs(slot);
+        (value < 32 ? inverse_low_ : inverse_high_) += inverse_power(value);
+        zeros_ += value == 0;
+    }
+    for (std::uint32_t slot = 0; slot < k(); ++slot) {
+        const std::uint8_t mine = std::exchange(registers()[slot], theirs(slot));
+        if (mine > registers()[slot]) raise(slot, mine);
+    }
+    restore_sums();
+}
+
+double HllSketch::estimate() const {
+    if (mode_ != Mode::registers) return coupon_estimate(coupons_);
+    return merged_ ? registers_estimate() : hip_;
+}
+
+// Ertl's improved raw estimator, algorithm 6.
+double HllSketch::registers_estimate() const {
+    const Sums sums = this->sums();
+    const double m = k();
+    if (sums.counts[0] == k()) return 0;
+    double z = m * tau(1 - sums.counts[value_max] / m);
+    for (std::uint32_t value = value_max - 1; value >= 1; --value) z = 0.5 * (z + sums.counts[value]);
+    z += m * sigma(sums.counts[0] / m);
+    return alpha_infinite * m * m / z;
+}
+
+double HllSketch::relative_error() const {
+    if (mode_ != Mode::registers) return coupon_error;
+    return (merged_ ? merged_error : hip_error) / std::sqrt(static_cast<double>(k()));
+}
+
+// How many standard deviations the s-sigma bound is away. With few registers the estimate is skewed
+// (skewness 2.9 / sqrt(k), as observed): Cornish and Fisher's first term, with what the second leaves
+// over for 16 registers in it. direction: +1 where the estimate is too high, -1 too low.
+double HllSketch::skewed(double sigmas, double direction) const {
+    if (mode_ != Mode::registers || lg_k_ > 12) return sigmas;
+    const double skewness = 2.9 / std::sqrt(static_cast<double>(k()));
+    return sigmas + direction * (sigmas * sigmas - 1) / 6 * skewness * (1 + direction * 0.3 * skewness);
+}
+
+double HllSketch::lower_bound(int sigmas) const {
+    WEIR_ASSERT(sigmas >= 1 && sigmas <= 3);
+    const double seen = mode_ == Mode::registers ? k() - zero_registers() : coupons_;
+    return std::max(estimate() / (1 + skewed(sigmas, 1) * relative_error()), seen);
+}
+
+double HllSketch::upper_bound(int sigmas) const {
+    WEIR_ASSERT(sigmas >= 1 && sigmas <= 3);
+    return estimate() / (1 - skewed(sigmas, -1) * relative_error());
+}
+
+std::uint32_t HllSketch::zero_registers() const {
+    if (!merged_) return zeros_;
+    return static_cast<std::uint32_t>(std::count(registers(), registers() + k(), 0));
+}
+
+}  // namespace weir

@@ -1,0 +1,155 @@
+#include "agent/analysis.h"
+
+#include <algorithm>
+
+namespace weir {
+namespace {
+
+Batch::Params batch_params(const Analysis::Options& options) { return {options.batch_rows, options.text_bytes}; }
+
+}  // namespace
+
+Bytes Analysis::need(const Assembly& assembly, const Options& options) {
+    Bytes total = Engine::need(assembly.engine()) + Alerts::need(assembly);
+    for (const CodecSpec& codec : assembly.codecs()) total += Batch::need(schema_of(codec), batch_params(options));
+    return total;
+}
+
+Bytes Analysis::codecs_need(const Assembly& assembly) {
+    Bytes total = DecodeScratch::need(assembly.max_message());
+    for (const CodecSpec& codec : assembly.codecs()) total += codec_need(codec);
+    return total;
+}
+
+Analysis::Analysis(Arena& arena, const Assembly& assembly, const Options& options, OutputSink& out)
+    : assembly_(assembly),
+      out_(out),
+      scratch_(assembly.max_message()),
+      engine_(arena, assembly.engine(), *this),
+      alerts_(arena, assembly, *this) {
+    const auto add_codec = [&](const CodecSpec& spec, std::vector<std::unique_ptr<Codec>>& to) {
+        Problem problem;
+        Result<std::unique_ptr<Codec>> codec = make_codec(spec, scratch_, problem);
+        WEIR_ASSERT(codec.ok());  // Assembly::make() tried it
+        to.push_back(std::move(*codec));
+    };
+    for (const CodecSpec& spec : assembly.codecs()) {
+        add_codec(spec, codecs_);
+        if (options.topicless) {
+            CodecSpec bare = spec;
+            bare.topics.clear();
+            add_codec(bare, topicless_);
+        }
+        batches_.push_back(std::make_unique<Batch>(arena, schema_of(spec), batch_params(options)));
+    }
+}
+
+void Analysis::message(std::size_t link, const Message& message) {
+    bool routed = false;
+    for (std::size_t source = 0; source < codecs_.size(); ++source) {
+        if (assembly_.link_of_source(source) != link) continue;
+        const std::vector<TopicTemplate>& topics = assembly_.codecs()[source].topics;
+        if (std::none_of(topics.begin(), topics.end(), [&](const TopicTemplate& t) { return t.matches(message.topic); }))
+            continue;
+        routed = true;
+        message_of(source, message);
+    }
+    if (!routed) {
+        ++messages_;
+        ++unrouted_;
+    }
+}
+
+void Analysis::message_of(std::size_t source, const Message& message) {
+    ++messages_;
+    select(source);
+    Codec& codec = message.topic.empty() && !topicless_.empty() ? *topicless_[source] : *codecs_[source];
+    codec.decode(message, *batches_[source], *this);
+    if (batches_[source]->full()) flush();
+}
+
+// Journal order holds across sources: what is pending goes before the rows of another one.
+void Analysis::select(std::size_t source) {
+    if (source == source_) return;
+    flush();
+    source_ = source;
+}
+
+void Analysis::flush() {
+    if (source_ < batches_.size()) push(*batches_[source_]);
+}
+
+void Analysis::push(Batch& batch) {
+    if (!batch.empty() || batch.ends_earlier_message()) engine_.push(source_, batch);
+    batch.clear();
+}
+
+void Analysis::tick(Timestamp arrival, bool trusted) {
+    flush();
+    engine_.tick(arrival, trusted);
+}
+
+void Analysis::finish() {
+    flush();
+    engine_.close_all();
+}
+
+void Analysis::finish_partial() {
+    flush();
+    added_flags_ = record_partial;
+    engine_.close_all();
+    added_flags_ = 0;
+}
+
+void Analysis::emit(const Record& record) {
+    Record numbered = record;
+    numbered.sequence = ++sequence_;
+    numbered.flags = static_cast<std::uint16_t>(numbered.flags | added_flags_);
+    out_.result(numbered);
+    alerts_.observe(numbered);
+}
+
+// An alert's record: the key of the result that decided it; state and severity before its plain values.
+void Analysis::transition(const AlertTransition& transition) {
+    const Record& result = *transition.result;
+    std::size_t count = 0;
+    alert_values_[count++] = {"state", Value::of_text(name(transition.state))};
+    alert_values_[count++] = {"severity", Value::of_text(name(transition.alert->severity))};
+    const std::size_t room = alert_values_.size() - result.key.size();
+    for (const Field& field : result.values) {
+        if (field.value.kind == ValueKind::top || count == room) continue;
+        alert_values_[count] = field;
+        alert_values_[count].value.sketch = {};
+        ++count;
+    }
+    Record record = result;
+    record.kind = RecordKind::alert;
+    record.window = transition.alert->name;
+    record.definition = transition.definition;
+    record.sequence = ++sequence_;
+    record.values = std::span(alert_values_).first(count);
+    out_.alert(transition, record);
+}
+
+Bytes Analysis::save_size_max(const Assembly& assembly) {
+    return assembly.engine().save_size_max() + Alerts::save_size_max(assembly) + 3 * sizeof(std::uint64_t);
+}
+
+Status Analysis::save(ByteWriter& out) const {
+    out.write(sequence_);
+    out.write(messages_);
+    out.write(unrouted_);
+    if (Status saved = engine_.save(out); !saved.ok()) return saved;
+    alerts_.save(out);
+    return out.ok() ? Status::success() : Status(Error::full);
+}
+
+Status Analysis::load(ByteReader& in) {
+    sequence_ = in.read<std::uint64_t>();
+    messages_ = in.read<std::uint64_t>();
+    unrouted_ = in.read<std::uint64_t>();
+    if (Status loaded = engine_.load(in); !loaded.ok()) return loaded;
+    return alerts_.load(in);
+}
+
+}  // namespace weir

@@ -1,0 +1,101 @@
+// The deterministic middle of Weir: messages and ticks in, results and alerts out, numbered in order.
+// No clock, thread or I/O: the same calls give the same output, however rows are cut into batches.
+// Memory: need(assembly), from the arena, and what codecs_need() says on the heap; after construction
+// nothing is allocated. Cost: of decoding and of the engine. Threads: one owner.
+// Errors: none on the event path; what is dropped is counted where it is dropped.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "agent/alerts.h"
+#include "agent/assembly.h"
+#include "agent/base/arena.h"
+#include "agent/base/batch.h"
+#include "agent/base/record.h"
+#include "drivers/codec.h"
+#include "windows/engine.h"
+
+namespace weir {
+
+// record and transition live during the call.
+class OutputSink {
+public:
+    virtual ~OutputSink() = default;
+    virtual void result(const Record& record) = 0;
+    // record: the alert as it goes up the uplink.
+    virtual void alert(const AlertTransition& transition, const Record& record) = 0;
+};
+
+class Analysis final : private BatchSink, private RecordSink, private AlertSink {
+public:
+    struct Options {
+        std::size_t batch_rows = batch_rows_max;
+        Bytes text_bytes = 64 * 1024;  // a batch, for strings with escapes
+        // Messages without a topic are taken too; what a topic would say is then a field of its name, or null.
+        bool topicless = false;
+    };
+    static Bytes need(const Assembly& assembly, const Options& options);
+    static Bytes codecs_need(const Assembly& assembly);
+
+    Analysis(Arena& arena, const Assembly& assembly, const Options& options, OutputSink& out);
+
+    // A message from a link: decoded for each source whose topics it fits. message must stay readable until
+    // the rows are pushed, by flush() at the latest.
+    void message(std::size_t link, const Message& message);
+    // The same, for one source whatever the topic says about others.
+    void message_of(std::size_t source, const Message& message);
+    // Hands pending rows to the engine; before a tick, a checkpoint, or when the input pauses.
+    void flush();
+    void tick(Timestamp arrival, bool trusted);
+    // The end of a replay: every window closes.
+    void finish();
+    // The same, each result marked as partial: what is open cannot be kept.
+    void finish_partial();
+
+    // Output numbers 1, 2, 3 ...; results and alerts together.
+    std::uint64_t last_sequence() const { return sequence_; }
+    std::uint64_t messages() const { return messages_; }
+    std::uint64_t unrouted() const { return unrouted_; }  // no source's topics fit
+    const Codec& codec(std::size_t source) const { return *codecs_[source]; }
+    // Null unless options.topicless.
+    const Codec* topicless_codec(std::size_t source) const {
+        return topicless_.empty() ? nullptr : topicless_[source].get();
+    }
+    Engine& engine() { return engine_; }
+    const Engine& engine() const { return engine_; }
+    const Alerts& alerts() const { return alerts_; }
+    const Assembly& assembly() const { return assembly_; }
+
+    static Bytes save_size_max(const Assembly& assembly);
+    // REQUIRES: flush() since the last message.
+    Status save(ByteWriter& out) const;
+    // Into a new Analysis of an assembly with the same fingerprint.
+    Status load(ByteReader& in);
+
+private:
+    void push(Batch& batch) override;
+    void emit(const Record& record) override;
+    void transition(const AlertTransition& transition) override;
+    void select(std::size_t source);
+
+    const Assembly& assembly_;
+    OutputSink& out_;
+    DecodeScratch scratch_;
+    std::vector<std::unique_ptr<Codec>> codecs_;
+    std::vector<std::unique_ptr<Codec>> topicless_;
+    std::vector<std::unique_ptr<Batch>> batches_;
+    std::size_t source_ = 0;  // whose batch is pending
+    Engine engine_;
+    Alerts alerts_;
+    std::array<Field, record_fields_max> alert_values_;
+    std::uint64_t sequence_ = 0;
+    std::uint64_t messages_ = 0;
+    std::uint64_t unrouted_ = 0;
+    std::uint16_t added_flags_ = 0;
+};
+
+}  // namespace weir

@@ -1,0 +1,124 @@
+#include "agent/assembly.h"
+
+#include <algorithm>
+
+#include "agent/base/build_info.h"
+#include "agent/base/hash.h"
+#include "windows/expression.h"
+
+namespace weir {
+namespace {
+
+constexpr std::uint64_t state_format = 1;  // of Analysis::save()
+constexpr Bytes max_message_without_broker = 256 << 10;
+
+std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
+    return hash64(as_byte_span(text), {seed, 0x77656972});
+}
+
+}  // namespace
+
+std::unique_ptr<Assembly> Assembly::make(const AgentConfig& config, std::vector<ConfigProblem>& problems) {
+    std::unique_ptr<Assembly> assembly(new Assembly(config));
+    const auto errors = [&] {
+        return std::count_if(problems.begin(), problems.end(), [](const ConfigProblem& p) { return !p.warning; });
+    };
+    const auto before = errors();
+    assembly->make_codecs(problems);
+    if (errors() == before) assembly->make_engine(problems);
+    if (errors() == before) assembly->make_alerts(problems);
+    if (errors() != before) return nullptr;
+
+    std::uint64_t print = hash_of(version(), assembly->engine_->fingerprint() ^ state_format);
+    for (const AlertPlan& alert : assembly->alerts_) print = hash_of(config.alerts[alert.alert].name, print ^ alert.definition);
+    assembly->fingerprint_ = print;
+    return assembly;
+}
+
+void Assembly::make_codecs(std::vector<ConfigProblem>& problems) {
+    max_message_ = config_.mqtt.empty() ? max_message_without_broker : 0;
+    for (const MqttConfig& mqtt : config_.mqtt) max_message_ = std::max(max_message_, mqtt.max_message);
+    for (const SourceConfig& source : config_.sources) {
+        CodecSpec spec;
+        spec.format = source.format;
+        spec.csv_header = source.csv_fields;
+        spec.max_message = max_message_;
+        spec.time = {source.time.field.text, source.time.unit, source.time.numbers_in_strings};
+        for (const ConfigString& topic : source.topics) {
+            Problem problem;
+            Result<TopicTemplate> parsed = TopicTemplate::parse(topic.text, problem);
+            if (parsed.ok())
+                spec.topics.push_back(*parsed);
+            else
+                problems.push_back(problem_in(topic, problem));
+        }
+        for (const ColumnSpec& column : source.schema().columns()) spec.columns.push_back({column.name, column.type});
+        for (CodecColumn& column : spec.columns)
+            for (const ColumnConfig& declared : source.columns)
+                if (declared.name == column.name) {
+                    column.path = declared.path;
+                    column.numbers_in_strings = declared.numbers_in_strings;
+                }
+        DecodeScratch scratch(max_message_);
+        Problem problem;
+        if (!make_codec(spec, scratch, problem).ok()) problems.push_back({source.at, problem.what});
+        codecs_.push_back(std::move(spec));
+
+        std::size_t link = 0;
+        while (link < config_.mqtt.size() && config_.mqtt[link].name != source.connection) ++link;
+        links_.push_back(link);
+    }
+}
+
+EngineSpec Assembly::engine_spec() const {
+    EngineSpec spec;
+    for (const SourceConfig& source : config_.sources)
+        spec.sources.push_back({source.name, source.schema(), source.time.lateness, source.time.idle,
+                                source.time.max_future, source.partition.text, source.max_partitions});
+    for (const WindowConfig& window : config_.windows) {
+        WindowSpec out;
+        out.name = window.name;
+        out.from = window.from.text;
+        out.where = window.where.text;
+        for (const ConfigString& column : window.by) out.by.push_back(column.text);
+        out.size = window.size;
+        out.max_groups = window.max_groups;
+        out.late_allow = window.late_allow;
+        out.late_then = window.late_then;
+        for (const SelectConfig& select : window.select) out.select.emplace_back(select.name, select.expression.text);
+        spec.windows.push_back(std::move(out));
+    }
+    return spec;
+}
+
+void Assembly::make_engine(std::vector<ConfigProblem>& problems) {
+    SpecProblem problem;
+    engine_ = EnginePlan::compile(engine_spec(), problem);
+    if (!engine_) problems.push_back(problem_in(config_, problem));
+}
+
+void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {
+    for (std::size_t i = 0; i < config_.alerts.size(); ++i) {
+        const AlertConfig& alert = config_.alerts[i];
+        const std::optional<std::size_t> window = engine_->find_window(alert.from.text);
+        if (!window) {
+            problems.push_back({alert.from.at, "alert '" + alert.name + "': there is no window '" + alert.from.text + "'"});
+            continue;
+        }
+        std::uint64_t definition = hash_of(alert.name, engine_->definition(*window));
+        for (const ConfigString* text : {&alert.when, &alert.clear}) {
+            if (text->empty()) continue;
+            Problem problem;
+            const std::optional<Condition> condition =
+                Condition::compile(text->text, engine_->fields(*window), problem);
+            if (!condition) {
+                problems.push_back(problem_in(*text, problem));
+                continue;
+            }
+            definition = hash_of(condition->canonical(), definition);
+        }
+        alerts_.push_back({i, *window, definition});
+    }
+}
+
+}  // namespace weir

@@ -1,0 +1,57 @@
+// What a configuration means, compiled: the engine's plan, a codec a source, the alerts' conditions.
+// `check`, `plan`, `replay` and `run` all go through make(); there is no other way to an Analysis.
+// Memory: on the heap, at start-up. Cost: O(text). Threads: constant once made.
+// Errors: make() appends every problem it finds, each with its place in the file.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/config.h"
+#include "drivers/codec.h"
+#include "windows/plan.h"
+
+namespace weir {
+
+// An alert with its conditions still as text: each Analysis compiles its own, since a Condition has state.
+struct AlertPlan {
+    std::size_t alert = 0;   // index into AgentConfig::alerts
+    std::size_t window = 0;  // index into the engine's plan
+    std::uint64_t definition = 0;
+};
+
+class Assembly {
+public:
+    // config must outlive it. Nullopt: problems say why.
+    static std::unique_ptr<Assembly> make(const AgentConfig& config, std::vector<ConfigProblem>& problems);
+
+    const AgentConfig& config() const { return config_; }
+    const EnginePlan& engine() const { return *engine_; }
+    const std::vector<CodecSpec>& codecs() const { return codecs_; }  // one a source, in its schema's order
+    const std::vector<AlertPlan>& alerts() const { return alerts_; }
+    Bytes max_message() const { return max_message_; }  // of all connections
+    // Links: the MQTT connections, as journal entries number them.
+    std::size_t link_of_source(std::size_t source) const { return links_[source]; }
+    // State saved by another fingerprint cannot be loaded: other results, another layout or another program.
+    std::uint64_t fingerprint() const { return fingerprint_; }
+
+private:
+    explicit Assembly(const AgentConfig& config) : config_(config) {}
+    void make_codecs(std::vector<ConfigProblem>& problems);
+    void make_engine(std::vector<ConfigProblem>& problems);
+    void make_alerts(std::vector<ConfigProblem>& problems);
+    EngineSpec engine_spec() const;
+
+    const AgentConfig& config_;
+    std::optional<EnginePlan> engine_;
+    std::vector<CodecSpec> codecs_;
+    std::vector<std::size_t> links_;
+    std::vector<AlertPlan> alerts_;
+    Bytes max_message_ = 0;
+    std::uint64_t fingerprint_ = 0;
+};
+
+}  // namespace weir

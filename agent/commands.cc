@@ -1,0 +1,478 @@
+#include "agent/commands.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <thread>
+
+#include "agent/assembly.h"
+#include "agent/base/build_info.h"
+#include "agent/base/clock.h"
+#include "agent/control.h"
+#include "agent/init.h"
+#include "agent/memory_plan.h"
+#include "agent/replay.h"
+#include "agent/service.h"
+#include "drivers/broker_check.h"
+#include "uplink/certificate.h"
+
+namespace weir {
+namespace {
+
+constexpr const char* general_help = R"(weir measures a stream where it flows: MQTT in, windows and sketches, results in Kafka.
+
+usage: weir COMMAND ...
+
+  run CONFIG              run the agent
+  check CONFIG            check a configuration with the very code that `run` uses
+  plan CONFIG             what every part will use, in bytes, before it runs
+  replay CONFIG FILE      put a file of payloads through the configuration's windows
+  init URL FILTER         listen to a broker for 30 seconds and write a configuration
+  status CONFIG           what a running agent says of itself
+  why CONFIG WINDOW       why a window is empty, or late
+
+`weir COMMAND --help` tells more. `weir --version` prints the version.
+Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.
+)";
+
+struct Command {
+    const char* name;
+    const char* help;
+    std::size_t operands;
+    std::set<std::string> flags;    // --flag
+    std::set<std::string> options;  // --option VALUE
+    int (*run)(const struct Invocation&);
+};
+
+struct Invocation {
+    std::vector<std::string> operands;
+    std::set<std::string> flags;
+    std::map<std::string, std::string> options;
+
+    bool has(const std::string& flag) const { return flags.count(flag) > 0; }
+    std::string option(const std::string& name) const {
+        const auto found = options.find(name);
+        return found == options.end() ? std::string() : found->second;
+    }
+};
+
+// A configuration, loaded and assembled, or every reason why not on standard error.
+struct Loaded {
+    AgentConfig config;
+    std::vector<ConfigProblem> problems;
+    std::unique_ptr<Assembly> assembly;
+    std::unique_ptr<PartOptions> options;
+    MemoryPlan plan;
+
+    bool ok() const {
+        return std::none_of(problems.begin(), problems.end(), [](const ConfigProblem& p) { return !p.warning; });
+    }
+    void tell() const {
+        if (!problems.empty()) std::fputs(render_problems(config, problems).c_str(), stderr);
+    }
+};
+
+enum class Purpose { run, look };  // look: somebody else's configuration, nothing is read or connected
+
+std::unique_ptr<Loaded> load(const std::string& path, Purpose purpose, bool print = false) {
+    static SystemFiles files;
+    ConfigContext context;
+    context.files = &files;
+    context.environment = process_environment();
+    context.host_name = process_host_name();
+    context.read_common_name = certificate_common_name;
+    context.read_secrets = purpose == Purpose::run;
+    context.need_connections = purpose == Purpose::run;
+
+    auto loaded = std::make_unique<Loaded>();
+    ConfigLoad load = load_config(path, context);
+    loaded->config = std::move(load.config);
+    loaded->problems = std::move(load.problems);
+    if (!loaded->ok()) return loaded;
+    loaded->assembly = Assembly::make(loaded->config, loaded->problems);
+    if (!loaded->assembly) return loaded;
+    loaded->options = std::make_unique<PartOptions>(part_options(*loaded->assembly));
+    loaded->plan = make_plan(*loaded->assembly, *loaded->options, print);
+    return loaded;
+}
+
+bool terminal(int descriptor) { return ::isatty(descriptor) == 1; }
+
+// ---- run ------------------------------------------------------------------------------------------
+
+constexpr const char* run_help = R"(usage: weir run CONFIG [--print]
+
+Runs the agent until SIGTERM or SIGINT. CONFIG is a TOML file; DIR/weir.d/*.toml beside DIR/weir.toml are merged over it.
+A configuration whose plan does not fit agent.memory is refused. Logs go to standard error.
+
+  --print   write results to standard output as JSON lines, as `replay` does. Without an [uplink]
+            this makes Weir a local analyser: weir run weir.toml --print | jq .
+
+The first SIGTERM stops in order: what was taken in is counted, state is kept. A second one stops at once; the journal
+and the checkpoint in agent.run then are the state.
+)";
+
+int run_run(const Invocation& invocation) {
+    const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::run, invocation.has("print"));
+    if (loaded->ok()) check_plan(loaded->plan, loaded->config, loaded->problems);
+    loaded->tell();
+    if (!loaded->ok()) return exit_configuration;
+    return run_service(*loaded->assembly, *loaded->options, loaded->plan, {invocation.has("print")});
+}
+
+// ---- check ----------------------------------------------------------------------------------------
+
+constexpr const char* check_help = R"(usage: weir check CONFIG [--connect] [--explain]
+
+Loads, compiles and plans the configuration as `run` would, and says everything that stands against it: file, line, column,
+what was expected, the nearest name. Certificates and password files are read, too.
+
+  --connect   also try the MQTT brokers: connection, credentials, each subscription, and whether the broker
+              would keep messages for an agent that is away (mosquitto's defaults keep 1,000)
+  --explain   print the whole effective configuration, defaults written out, a comment a key
+
+Exit code 0: it can be run. 78: it cannot. 1: with --connect, a broker could not be used.
+)";
+
+// True when nothing but warnings came up.
+bool check_connection(const MqttConfig& config, const MqttOptions& options) {
+    SystemEntropy entropy;
+    const std::string label = config.name.empty() ? "mqtt" : "mqtt." + config.name;
+    std::printf("%s: trying %s\n", label.c_str(), config.url.c_str());
+    std::fflush(stdout);
+    const BrokerReport report = check_broker(options, {}, entropy);
+    if (!report.connected) {
+        std::printf("%s: error: %s\n", label.c_str(), report.connect_problem.c_str());
+        return false;
+    }
+    bool good = true;
+    for (const BrokerReport::Filter& filter : report.filters) {
+        if (filter.granted_qos < 0) {
+            good = false;
+            std::printf("%s: error: the broker refuses the subscription to %s: is the user allowed to read it?\n",
+                        label.c_str(), filter.filter.c_str());
+        } else {
+            std::printf("%s: %s granted with QoS %d\n", label.c_str(), filter.filter.c_str(), filter.granted_qos);
+        }
+    }
+    if (!report.queue_measured)
+        std::printf("%s: warning: could not find out how many messages the broker keeps for an absent agent: %s\n",
+                    label.c_str(), report.queue_problem.c_str());
+    else if (report.queue_returned < report.queue_sent)
+        std::printf("%s: warning: of %u messages sent while the client was away the broker kept %u: events will be lost when the\n"
+                    "  agent is down for longer. Install board/mosquitto/weir.conf, which raises the broker's limits.\n",
+                    label.c_str(), report.queue_sent, report.queue_returned);
+    else
+        std::printf("%s: the broker keeps messages for an absent agent (%u of %u came back)\n", label.c_str(),
+                    report.queue_returned, report.queue_sent);
+    return good;
+}
+
+int run_check(const Invocation& invocation) {
+    const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::run);
+    if (loaded->ok()) check_plan(loaded->plan, loaded->config, loaded->problems);
+    loaded->tell();
+    if (!loaded->ok()) return exit_configuration;
+    if (invocation.has("explain")) {
+        std::fputs(explain(loaded->config).c_str(), stdout);
+    } else {
+        std::printf("%s: good: %zu sources, %zu windows, %zu alerts, %.1f of %.1f MiB\n", invocation.operands[0].c_str(),
+                    loaded->config.sources.size(), loaded->config.windows.size(), loaded->config.alerts.size(),
+                    static_cast<double>(loaded->plan.total()) / 1048576,
+                    static_cast<double>(loaded->plan.budget) / 1048576);
+    }
+    bool connected = true;
+    if (invocation.has("connect"))
+        for (std::size_t i = 0; i < loaded->config.mqtt.size(); ++i)
+            connected = check_connection(loaded->config.mqtt[i], loaded->options->mqtt[i]) && connected;
+    return connected ? exit_done : exit_failed;
+}
+
+// ---- plan -----------------------------------------------------------------------------------------
+
+constexpr const char* plan_help = R"(usage: weir plan CONFIG [--json]
+
+Prints what every part will use, in bytes, the total and the budget (agent.memory), computed by the code that will
+allocate it; and the bytes a day that go to flash. "mapped" parts are files on tmpfs: memory, too.
+
+  --json   as one JSON object
+
+Exit code 0: it fits. 78: it does not, or the configuration is wrong.
+)";
+
+int run_plan(const Invocation& invocation) {
+    const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::look);
+    if (!loaded->ok()) {
+        loaded->tell();
+        return exit_configuration;
+    }
+    std::fputs((invocation.has("json") ? render_plan_json(loaded->plan) : render_plan(loaded->plan)).c_str(), stdout);
+    std::fflush(stdout);
+    check_plan(loaded->plan, loaded->config, loaded->problems);
+    loaded->tell();
+    return loaded->ok() ? exit_done : exit_configuration;
+}
+
+// ---- replay ---------------------------------------------------------------------------------------
+
+constexpr const char* replay_help = R"(usage: weir replay CONFIG FILE [--source NAME] [--topic TOPIC] [--sketches]
+
+Puts FILE through the configuration's windows and prints one JSON object a result. No broker is needed, nothing is
+written but standard output. FILE ("-" is standard input) holds one payload of the source's format a line:
+
+    PAYLOAD
+    TOPIC<TAB>PAYLOAD
+    ARRIVAL<TAB>TOPIC<TAB>PAYLOAD        ARRIVAL in ms since 1970, or ISO 8601
+
+A CSV file begins with a line of column names. Where no topic is given, a column that the topic would give is taken from a
+field of its name, or is null. At the end of the input every window closes. What was late, undecodable or folded is
+told on standard error.
+
+  --source NAME   which source the lines belong to; needed when the topics do not say it
+  --topic TOPIC   the topic of lines that name none
+  --sketches      sketches too, in base64, in their DataSketches format
+)";
+
+int run_replay_command(const Invocation& invocation) {
+    const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::look);
+    loaded->tell();
+    if (!loaded->ok()) return exit_configuration;
+    ReplayRequest request;
+    request.path = invocation.operands[1];
+    request.source = invocation.option("source");
+    request.topic = invocation.option("topic");
+    request.sketches = invocation.has("sketches");
+    request.show_progress = terminal(STDERR_FILENO);
+    Problem problem;
+    const Status done = run_replay(loaded->config, request, problem);
+    if (done.ok() || done.error() == Error::closed) return exit_done;
+    std::fprintf(stderr, "weir: replay: %s\n", problem.what.empty() ? std::string(name(done.error())).c_str() : problem.what.c_str());
+    return exit_failed;
+}
+
+// ---- init -----------------------------------------------------------------------------------------
+
+constexpr const char* init_help = R"(usage: weir init URL FILTER [--seconds N] [--username NAME --password-file FILE] [--ca FILE] > weir.toml
+
+Listens to the broker at URL (mqtt://HOST[:PORT] or mqtts://...) for 30 seconds, learns topic template, columns, types
+and the unit of time from the messages that match FILTER, and writes a configuration to standard output.
+
+    weir init mqtt://192.168.1.10 'city/#' > weir.toml && weir check weir.toml
+)";
+
+class Listener final : public MqttHandler {
+public:
+    explicit Listener(InitLearner& learner) : learner_(learner) {}
+    bool ready() override { return true; }
+    bool on_message(const MqttMessage& message) override {
+        const std::lock_guard lock(mutex_);
+        learner_.add(message.topic, as_text(message.payload), clock_.wall());
+        return true;
+    }
+    void on_connected(bool) override { connected_ = true; }
+    void on_disconnected(std::string_view reason) override {
+        const std::lock_guard lock(mutex_);
+        reason_ = std::string(reason);
+    }
+    void on_subscribed(std::string_view, int) override {}
+    void on_subscription_refused(std::string_view) override { refused_ = true; }
+    void on_silence(Duration) override {}
+
+    std::mutex& mutex() { return mutex_; }
+    bool connected() const { return connected_; }
+    bool refused() const { return refused_; }
+
+private:
+    std::mutex mutex_;
+    InitLearner& learner_;
+    SystemClock clock_;
+    std::atomic<bool> connected_{false};
+    std::atomic<bool> refused_{false};
+    std::string reason_;
+};
+
+int run_init(const Invocation& invocation) {
+    int seconds = 30;
+    if (const std::string given = invocation.option("seconds"); !given.empty()) {
+        seconds = std::atoi(given.c_str());
+        if (seconds < 1 || seconds > 3600) {
+            std::fprintf(stderr, "weir: init: --seconds takes a number from 1 to 3600, not '%s'\n", given.c_str());
+            return exit_usage;
+        }
+    }
+    SystemEntropy entropy;
+    SystemClock clock;
+    SystemFiles files;
+    MqttOptions options;
+    options.url = invocation.operands[0];
+    options.filters = {{invocation.operands[1], 0}};
+    char suffix[17];
+    std::snprintf(suffix, sizeof suffix, "%016llx", static_cast<unsigned long long>(entropy.word()));
+    options.client_id = std::string("weir-init-") + suffix;
+    options.username = invocation.option("username");
+    options.tls.ca = invocation.option("ca");
+    if (const std::string path = invocation.option("password-file"); !path.empty()) {
+        const Result<std::string> password = files.read(path, 4096);
+        if (!password.ok()) {
+            std::fprintf(stderr, "weir: init: %s cannot be read: %s\n", path.c_str(), std::string(name(password.error())).c_str());
+            return exit_failed;
+        }
+        options.password = password->substr(0, password->find('\n'));
+    }
+    Problem problem;
+    if (!MqttSource::check(options, problem).ok()) {
+        std::fprintf(stderr, "weir: init: %s\n", problem.what.c_str());
+        return exit_usage;
+    }
+
+    InitLearner learner;
+    Listener listener(learner);
+    {
+        MqttSource source(options, listener, clock, entropy);
+        if (!source.start(problem).ok()) {
+            std::fprintf(stderr, "weir: init: %s\n", problem.what.c_str());
+            return exit_failed;
+        }
+        for (int second = 0; second < seconds; ++second) {
+            std::this_thread::sleep_for(std::chrono::seconds(1));
+            const std::lock_guard lock(listener.mutex());
+            if (terminal(STDERR_FILENO))
+                std::fprintf(stderr, "\rlistening: %d of %d s, %llu messages", second + 1, seconds,
+                             static_cast<unsigned long long>(learner.messages()));
+        }
+        if (terminal(STDERR_FILENO)) std::fputc('\n', stderr);
+        source.stop();
+    }
+    if (!listener.connected()) {
+        std::fprintf(stderr, "weir: init: no connection to %s: see the lines above for the reason\n", options.url.c_str());
+        return exit_failed;
+    }
+    if (listener.refused()) std::fprintf(stderr, "weir: init: the broker refused the subscription to %s\n", invocation.operands[1].c_str());
+    const Result<std::string> text = learner.configuration({invocation.operands[0], invocation.operands[1]}, problem);
+    if (!text.ok()) {
+        std::fprintf(stderr, "weir: init: %s\n", problem.what.c_str());
+        return exit_failed;
+    }
+    std::fputs(text->c_str(), stdout);
+    return exit_done;
+}
+
+// ---- status, why ----------------------------------------------------------------------------------
+
+constexpr const char* status_help = R"(usage: weir status CONFIG [--json]
+
+Asks the running agent (through its socket in agent.run) what comes in, what is dropped and why, where the watermarks
+stand, what waits in the outbox, and how the uplink is.
+
+  --json   every counter, as one JSON object
+)";
+
+constexpr const char* why_help = R"(usage: weir why CONFIG WINDOW
+
+Walks the way of WINDOW's events through the running agent (received, decoded, where, time, grouped, open, emitted) and
+names the first stage at which they end.
+)";
+
+int ask(const Invocation& invocation, const std::string& request) {
+    const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::look);
+    if (!loaded->ok()) {
+        loaded->tell();
+        return exit_configuration;
+    }
+    const std::string path = control_path(loaded->config);
+    const Result<std::string> answer = ask_control(path, request);
+    if (!answer.ok()) {
+        if (answer.error() == Error::missing)
+            std::fprintf(stderr, "weir: no agent is running with %s (start it with `weir run %s`)\n",
+                         loaded->config.agent.run.c_str(), invocation.operands[0].c_str());
+        else
+            std::fprintf(stderr, "weir: %s: %s\n", path.c_str(), std::string(name(answer.error())).c_str());
+        return exit_failed;
+    }
+    const bool failed = answer->starts_with("error:");
+    std::fputs(answer->c_str(), failed ? stderr : stdout);
+    return failed ? exit_failed : exit_done;
+}
+
+int run_status(const Invocation& invocation) { return ask(invocation, invocation.has("json") ? "status json" : "status"); }
+int run_why(const Invocation& invocation) { return ask(invocation, "why " + invocation.operands[1]); }
+
+const std::vector<Command>& commands() {
+    static const std::vector<Command> all = {
+        {"run", run_help, 1, {"print"}, {}, run_run},
+        {"check", check_help, 1, {"connect", "explain"}, {}, run_check},
+        {"plan", plan_help, 1, {"json"}, {}, run_plan},
+        {"replay", replay_help, 2, {"sketches"}, {"source", "topic"}, run_replay_command},
+        {"init", init_help, 2, {}, {"seconds", "username", "password-file", "ca"}, run_init},
+        {"status", status_help, 1, {"json"}, {}, run_status},
+        {"why", why_help, 2, {}, {}, run_why},
+    };
+    return all;
+}
+
+int usage(const std::string& what, const char* help) {
+    std::fprintf(stderr, "weir: %s\n\n%s", what.c_str(), help);
+    return exit_usage;
+}
+
+int invoke(const Command& command, const std::vector<std::string>& arguments) {
+    Invocation invocation;
+    for (std::size_t i = 1; i < arguments.size(); ++i) {
+        const std::string& argument = arguments[i];
+        if (argument == "--help" || argument == "-h") {
+            std::fputs(command.help, stdout);
+            return exit_done;
+        }
+        if (!argument.starts_with("--")) {
+            invocation.operands.push_back(argument);
+            continue;
+        }
+        const std::size_t equals = argument.find('=');
+        const std::string option = argument.substr(2, equals == std::string::npos ? equals : equals - 2);
+        if (command.flags.count(option) > 0 && equals == std::string::npos) {
+            invocation.flags.insert(option);
+        } else if (command.options.count(option) > 0) {
+            if (equals != std::string::npos)
+                invocation.options[option] = argument.substr(equals + 1);
+            else if (i + 1 < arguments.size())
+                invocation.options[option] = arguments[++i];
+            else
+                return usage(std::string(command.name) + ": --" + option + " needs a value", command.help);
+        } else {
+            return usage(std::string(command.name) + ": unknown option '" + argument + "'", command.help);
+        }
+    }
+    if (invocation.operands.size() != command.operands)
+        return usage(std::string(command.name) + ": " + std::to_string(command.operands) + " operands expected, " +
+                         std::to_string(invocation.operands.size()) + " given",
+                     command.help);
+    return command.run(invocation);
+}
+
+}  // namespace
+
+int run_command(const std::vector<std::string>& arguments) {
+    if (arguments.empty()) {
+        std::fputs(general_help, stderr);
+        return exit_usage;
+    }
+    const std::string& first = arguments[0];
+    if (first == "--help" || first == "-h" || first == "help") {
+        std::fputs(general_help, stdout);
+        return exit_done;
+    }
+    if (first == "--version") {
+        std::printf("weir %s\n", std::string(version()).c_str());
+        return exit_done;
+    }
+    for (const Command& command : commands())
+        if (first == command.name) return invoke(command, arguments);
+    return usage("unknown command '" + first + "'", general_help);
+}
+
+}  // namespace weir

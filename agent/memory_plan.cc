@@ -1,0 +1,288 @@
+#include "agent/memory_plan.h"
+
+#include <algorithm>
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+
+#include "agent/alert_publisher.h"
+#include "agent/base/build_info.h"
+#include "agent/base/json_writer.h"
+#include "agent/control.h"
+#include "agent/memory_limit.h"
+#include "agent/pipeline.h"
+#include "agent/result_printer.h"
+#include "uplink/tls.h"
+
+namespace weir {
+namespace {
+
+// Measured with `weir status` after start: what the C and C++ libraries, their relocations and the heap's own
+// bookkeeping take before any part of ours does.
+constexpr Bytes process_bytes = Bytes{1536} << 10;
+constexpr unsigned threads_without_uplink = 5;  // main, engine, store, alerts, control
+constexpr unsigned threads_of_uplink = 1;
+constexpr unsigned threads_of_paho = 3;         // receive, send, and the watchdog of each connection
+
+// A commit writes its rows, and beside them the pages of the tree, of the frontiers and of the marks; twice
+// (log, then file), and a row once more when it is numbered and when it is deleted. As measured by
+// tests/bench: see its README.
+constexpr std::uint64_t flash_bytes_a_commit = 48 << 10;
+constexpr std::uint64_t commits_a_close = 2;
+constexpr std::uint64_t flash_amplification = 3;
+constexpr std::uint64_t seconds_a_day = 86400;
+
+std::uint64_t closes_a_day(const WindowSpec& window) {
+    const std::int64_t us = std::max<std::int64_t>(window.size.us(), 1);
+    return static_cast<std::uint64_t>(std::int64_t{86400} * 1000000 / us) + 1;
+}
+
+std::uint64_t flash_a_day(const Assembly& assembly, std::uint64_t groups_max) {
+    const AgentConfig& config = assembly.config();
+    std::uint64_t total = 0;
+    for (std::size_t w = 0; w < assembly.engine().windows(); ++w) {
+        const WindowSpec& window = assembly.engine().window(w);
+        const std::uint64_t groups = std::min<std::uint64_t>(window.max_groups, groups_max);
+        const std::uint64_t record = assembly.engine().record_size_max();
+        if (config.uplink)
+            total += closes_a_day(window) * (commits_a_close * flash_bytes_a_commit + groups * record * flash_amplification);
+    }
+    const std::uint64_t flushes = seconds_a_day * 1000000 / static_cast<std::uint64_t>(std::max<std::int64_t>(config.agent.flush.us(), 1));
+    const std::uint64_t state = Analysis::save_size_max(assembly);
+    std::uint64_t all_groups = 0;
+    for (std::size_t w = 0; w < assembly.engine().windows(); ++w) all_groups += assembly.engine().window(w).max_groups;
+    std::uint64_t used = 0;
+    for (std::size_t w = 0; w < assembly.engine().windows(); ++w)
+        used += std::min<std::uint64_t>(assembly.engine().window(w).max_groups, groups_max);
+    total += flushes * 2 * (all_groups == 0 ? state : state * used / all_groups);
+    return total;
+}
+
+std::string format_bytes(double bytes) {
+    std::array<char, 32> text;
+    if (bytes >= 10 * 1048576.0)
+        std::snprintf(text.data(), text.size(), "%.1f MiB", bytes / 1048576);
+    else
+        std::snprintf(text.data(), text.size(), "%.1f KiB", bytes / 1024);
+    return text.data();
+}
+
+void append(std::string& out, const char* format, ...) __attribute__((format(printf, 2, 3)));
+void append(std::string& out, const char* format, ...) {
+    std::array<char, 512> line;
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(line.data(), line.size(), format, arguments);
+    va_end(arguments);
+    out += line.data();
+}
+
+}  // namespace
+
+PartOptions part_options(const Assembly& assembly) {
+    const AgentConfig& config = assembly.config();
+    PartOptions options;
+    options.configuration = explain(config, false);
+
+    const Bytes topic_bytes_max = 1024;
+    std::uint32_t inflight = 0;
+    for (const MqttConfig& mqtt : config.mqtt) inflight = std::max(inflight, mqtt.max_inflight);
+    options.journal.ring_bytes = config.agent.journal.size;
+    options.journal.message_bytes_max = assembly.max_message() + topic_bytes_max;
+    options.journal.links = static_cast<std::uint16_t>(std::max<std::size_t>(config.mqtt.size(), 1));
+    options.journal.read_ahead_bytes = options.journal.links * (Bytes{64} << 10);
+    options.journal.horizon_rows = static_cast<std::uint16_t>(std::clamp<std::uint32_t>(inflight * 4, 64, 4096));
+    options.journal.durable = config.agent.journal.on == JournalMedium::disk;
+
+    const Bytes record = assembly.engine().record_size_max() + 1024;
+    options.outbox.path = config.agent.state + "/weir.db";
+    options.outbox.record_bytes_max = record;
+    options.outbox.staging_bytes = std::max<Bytes>(Bytes{256} << 10, 4 * record);
+    options.outbox.send_bytes = std::max<Bytes>(Bytes{64} << 10, record + 64);
+    options.outbox.numbered_bytes_max = std::max<Bytes>(Bytes{256} << 10, 4 * record);
+    options.outbox.checkpoint_bytes_max =
+        Pipeline::checkpoint_content_max(assembly, options.configuration, 0);
+    if (config.uplink) {
+        options.outbox.on_full = config.uplink->on_full;
+        options.outbox.bytes_max = static_cast<Bytes>(config.uplink->outbox) + options.outbox.checkpoint_bytes_max;
+        options.uplink.host = config.uplink->host;
+        options.uplink.port = config.uplink->port;
+        options.uplink.server_name = config.uplink->tls.server_name;
+        options.uplink.tls = {config.uplink->tls.ca, config.uplink->tls.cert, config.uplink->tls.key};
+        options.uplink.agent = config.agent.id;
+        options.uplink.software = std::string("weir ") + std::string(version());
+        options.uplink.configuration = configuration_hash(config);
+        options.uplink.record_bytes_max = record;
+        options.uplink.rate_bytes_per_second = static_cast<Bytes>(config.uplink->rate_per_second);
+    } else {
+        options.outbox.bytes_max = (Bytes{1} << 20) + 2 * options.outbox.checkpoint_bytes_max;
+    }
+    options.checkpoint_content = Pipeline::checkpoint_content_max(
+        assembly, options.configuration, options.outbox.staging_bytes + (Bytes{16} << 10));
+
+    for (const MqttConfig& mqtt : config.mqtt) {
+        MqttOptions out;
+        out.url = mqtt.url;
+        out.client_id = mqtt.client_id;
+        out.username = mqtt.username;
+        out.password = mqtt.password;
+        out.tls = {mqtt.tls.ca, mqtt.tls.cert, mqtt.tls.key, mqtt.tls.server_name};
+        out.keepalive = mqtt.keep_alive;
+        out.silence = mqtt.silence;
+        out.max_message = mqtt.max_message;
+        const std::string status_topic = "weir/" + config.agent.id + "/status";
+        out.will = {status_topic, R"({"state":"lost"})", 1, true};
+        out.birth = {status_topic, R"({"state":"online","version":")" + std::string(version()) + "\"}", 1, true};
+        for (const SourceConfig& source : config.sources) {
+            if (source.connection != mqtt.name) continue;
+            for (const ConfigString& topic : source.topics) {
+                Problem problem;
+                const Result<TopicTemplate> parsed = TopicTemplate::parse(topic.text, problem);
+                if (parsed.ok()) out.filters.push_back({parsed->filter(), source.qos});
+            }
+        }
+        options.mqtt.push_back(std::move(out));
+    }
+    return options;
+}
+
+Bytes MemoryPlan::total() const {
+    Bytes sum = 0;
+    for (const PlanPart& part : parts) sum += part.bytes;
+    return sum;
+}
+
+Bytes MemoryPlan::mapped() const {
+    Bytes sum = 0;
+    for (const PlanPart& part : parts)
+        if (part.mapped) sum += part.bytes;
+    return sum;
+}
+
+Bytes arena_need(const Assembly& assembly, const PartOptions& options) {
+    Bytes total = Pipeline::need(assembly) + AlertPublisher::need() + Outbox::need(options.outbox);
+    if (assembly.config().uplink) total += UplinkClient::need(options.uplink);
+    return total;
+}
+
+MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool print) {
+    const AgentConfig& config = assembly.config();
+    MemoryPlan plan;
+    plan.budget = config.agent.memory;
+    for (const EnginePlan::Part& part : assembly.engine().parts()) plan.parts.push_back({part.name, part.bytes});
+    const auto add = [&](std::string name, Bytes bytes, bool mapped = false) {
+        plan.parts.push_back({std::move(name), bytes, mapped});
+    };
+    if (!config.alerts.empty()) add("alerts: state", Alerts::need(assembly));
+    add("alerts: queue", AlertPublisher::need());
+    add("batches", Pipeline::need(assembly) - Engine::need(assembly.engine()) - Alerts::need(assembly));
+    add("decoders", Analysis::codecs_need(assembly));
+    add("journal", Journal::need(options.journal), true);
+    add("crash checkpoint, two copies", CheckpointFile::need(options.checkpoint_content), true);
+    add("outbox: staging and send buffers", Outbox::need(options.outbox));
+    add("outbox: SQLite", Outbox::sqlite_bytes(options.outbox));
+    if (config.uplink) {
+        add("uplink: buffers", UplinkClient::need(options.uplink));
+        add("uplink: mbedTLS", tls_session_bytes + tls_context_bytes);
+    }
+    for (std::size_t i = 0; i < options.mqtt.size(); ++i)
+        add("mqtt" + (config.mqtt[i].name.empty() ? "" : "." + config.mqtt[i].name) + ": Paho" +
+                (config.mqtt[i].tls_on ? " and OpenSSL" : ""),
+            MqttSource::need(options.mqtt[i]));
+    if (print) add("printer", ResultPrinter::need(6 * assembly.engine().record_size_max()));
+    add("control socket", control_answer_bytes_max);
+    const unsigned threads = threads_without_uplink + (config.uplink ? threads_of_uplink : 0) +
+                             (options.mqtt.empty() ? 0 : threads_of_paho);
+    add("thread stacks", threads * thread_stack_bytes);
+    add("process", process_bytes);
+
+    plan.flash_bytes_per_day_max = flash_a_day(assembly, UINT64_MAX);
+    plan.flash_bytes_per_day_one_group = flash_a_day(assembly, 1);
+    plan.flash_budget_per_day = config.agent.flash_budget_per_day;
+    if (config.uplink)
+        for (std::size_t w = 0; w < assembly.engine().windows(); ++w)
+            plan.uplink_bytes_per_second_max += closes_a_day(assembly.engine().window(w)) *
+                                                assembly.engine().window(w).max_groups *
+                                                assembly.engine().record_size_max() / seconds_a_day;
+    return plan;
+}
+
+void check_plan(const MemoryPlan& plan, const AgentConfig& config, std::vector<ConfigProblem>& problems) {
+    if (!plan.fits()) {
+        const PlanPart* largest = &plan.parts.front();
+        for (const PlanPart& part : plan.parts)
+            if (part.bytes > largest->bytes) largest = &part;
+        problems.push_back({{}, "the plan takes " + format_bytes(static_cast<double>(plan.total())) +
+                                    ", agent.memory allows " + format_bytes(static_cast<double>(plan.budget)) +
+                                    "; the largest part is '" + largest->name + "' with " +
+                                    format_bytes(static_cast<double>(largest->bytes)) +
+                                    ": lower max_groups, journal.size or the number of sketches, or raise agent.memory"});
+    }
+    if (plan.flash_bytes_per_day_one_group > plan.flash_budget_per_day)
+        problems.push_back({{}, "even with one group a window this writes " +
+                                    format_bytes(static_cast<double>(plan.flash_bytes_per_day_one_group)) +
+                                    " a day to flash, agent.flash_budget allows " +
+                                    format_bytes(static_cast<double>(plan.flash_budget_per_day)) +
+                                    ": make windows or agent.flush longer, or raise the budget"});
+    else if (plan.flash_bytes_per_day_max > plan.flash_budget_per_day)
+        problems.push_back({{}, "with every group in use this would write " +
+                                    format_bytes(static_cast<double>(plan.flash_bytes_per_day_max)) +
+                                    " a day to flash, agent.flash_budget is " +
+                                    format_bytes(static_cast<double>(plan.flash_budget_per_day)), true});
+    if (config.uplink && plan.uplink_bytes_per_second_max > config.uplink->rate_per_second)
+        problems.push_back({config.uplink->at, "with every group in use the results are up to " +
+                                    format_bytes(static_cast<double>(plan.uplink_bytes_per_second_max)) +
+                                    "/s before compression, uplink.rate is " +
+                                    format_bytes(static_cast<double>(config.uplink->rate_per_second)) + "/s", true});
+}
+
+std::string render_plan(const MemoryPlan& plan) {
+    std::size_t width = 12;
+    for (const PlanPart& part : plan.parts) width = std::max(width, part.name.size());
+    const int w = static_cast<int>(width);
+    std::string out;
+    append(out, "%-*s  %12s\n", w, "part", "bytes");
+    for (const PlanPart& part : plan.parts)
+        append(out, "%-*s  %12zu%s\n", w, part.name.c_str(), part.bytes, part.mapped ? "  mapped" : "");
+    append(out, "%-*s  %12zu  %s\n", w, "total", plan.total(), format_bytes(static_cast<double>(plan.total())).c_str());
+    append(out, "%-*s  %12zu  %s, %s\n", w, "budget", plan.budget, format_bytes(static_cast<double>(plan.budget)).c_str(),
+           plan.fits() ? "it fits" : "it does NOT fit");
+    append(out, "\nflash a day   %s with every group in use, %s with one a window; budget %s\n",
+           format_bytes(static_cast<double>(plan.flash_bytes_per_day_max)).c_str(),
+           format_bytes(static_cast<double>(plan.flash_bytes_per_day_one_group)).c_str(),
+           format_bytes(static_cast<double>(plan.flash_budget_per_day)).c_str());
+    return out;
+}
+
+std::string render_plan_json(const MemoryPlan& plan) {
+    std::vector<char> buffer(4096 + plan.parts.size() * 256);
+    JsonWriter json(buffer);
+    const auto put = [&](std::string_view key, std::uint64_t value) {
+        json.key(key);
+        json.natural(value);
+    };
+    json.begin_object();
+    json.key("parts");
+    json.begin_array();
+    for (const PlanPart& part : plan.parts) {
+        json.begin_object();
+        json.key("name");
+        json.text(part.name);
+        put("bytes", part.bytes);
+        json.key("mapped");
+        json.boolean(part.mapped);
+        json.end_object();
+    }
+    json.end_array();
+    put("total_bytes", plan.total());
+    put("budget_bytes", plan.budget);
+    json.key("fits");
+    json.boolean(plan.fits());
+    put("flash_bytes_per_day", plan.flash_bytes_per_day_max);
+    put("flash_bytes_per_day_one_group", plan.flash_bytes_per_day_one_group);
+    put("flash_budget_per_day", plan.flash_budget_per_day);
+    json.end_object();
+    return std::string(json.text()) + "\n";
+}
+
+}  // namespace weir

@@ -1,0 +1,120 @@
+// The engine thread's work: from the journal through the analysis to outbox, printer and alert actions,
+// with the crash checkpoint that makes it repeatable.
+// A checkpoint holds the analysis' state, the results that the outbox has not committed, the journal
+// position, and the configuration's text under which it must be replayed. Loading it and replaying the journal
+// behind it gives the same output with the same numbers; the outbox ignores what it has.
+// Memory: need(), from the arena: one encoded record. The checkpoint's slots are the file's.
+// Cost: of the analysis; a checkpoint copies the live state. Threads: the engine's; requests by atomics.
+// Errors: a journal or checkpoint that cannot be written is counted and told; the analysis goes on.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "agent/alert_publisher.h"
+#include "agent/analysis.h"
+#include "agent/base/clock.h"
+#include "agent/checkpoint_file.h"
+#include "agent/journal.h"
+#include "agent/result_printer.h"
+#include "uplink/outbox.h"
+
+namespace weir {
+
+struct PipelineCounters {
+    std::uint64_t results = 0;
+    std::uint64_t alerts = 0;
+    std::uint64_t staging_dropped = 0;   // the outbox had no room in memory
+    std::uint64_t checkpoints = 0;
+    std::uint64_t checkpoint_failures = 0;
+    std::uint64_t ticks = 0;
+};
+
+class Pipeline final : private OutputSink {
+public:
+    struct Options {
+        Duration checkpoint = Duration::seconds(5);
+        Duration flush = Duration::minutes(5);
+        Duration tick = Duration::seconds(1);
+        bool release_after_flush_only = false;  // journal on disk: entries outlive the crash checkpoint
+        bool deliver = false;                   // stage results for the uplink
+    };
+    // Any but analysis may be missing in a part of the process' life (recovery, a local analyser).
+    struct Parts {
+        Journal* journal = nullptr;
+        CheckpointFile* checkpoints = nullptr;
+        Outbox* outbox = nullptr;
+        ResultPrinter* printer = nullptr;
+        AlertPublisher* publisher = nullptr;
+        const Clock* clock = nullptr;
+    };
+
+    static Bytes need(const Assembly& assembly);
+    static Bytes checkpoint_content_max(const Assembly& assembly, std::string_view configuration,
+                                        Bytes staged_bytes_max);
+    // configuration: explain() of the assembly's; carried in each checkpoint.
+    Pipeline(Arena& arena, const Assembly& assembly, const Analysis::Options& analysis, const Options& options,
+             const Parts& parts, std::string configuration);
+
+    Analysis& analysis() { return analysis_; }
+    const PipelineCounters& counters() const { return counters_; }
+    std::uint64_t epoch() const { return epoch_; }
+    std::uint64_t journal_position() const { return cursor_.sequence == 0 ? 0 : cursor_.sequence - 1; }
+
+    // ---- at start-up ------------------------------------------------------------------------------
+    // State as a checkpoint holds it; the caller has compared fingerprints.
+    Status restore(ByteSpan state);
+    void begin(std::uint64_t epoch, std::uint64_t journal_sequence_from);
+    // Everything the journal has, without waiting.
+    void catch_up();
+
+    // ---- engine thread ----------------------------------------------------------------------------
+    // Takes what the journal has, waiting at most limit for it; makes ticks and checkpoints when due.
+    void step(Duration limit);
+    Status checkpoint();
+
+    // ---- store thread -----------------------------------------------------------------------------
+    // A checkpoint to be written to flash, if one is due: its bytes stay put until flash_done().
+    std::optional<FlashCheckpoint> flash_due() const;
+    void flash_done(bool written);
+    // Asks for one now (an orderly end). Engine thread, or when it has ended.
+    void request_flash() { flash_wanted_ = true; }
+
+    // The two parts of a flash checkpoint's bytes.
+    struct FlashContent {
+        std::string_view configuration;
+        ByteSpan state;
+    };
+    static std::optional<FlashContent> split(ByteSpan flash_bytes);
+
+private:
+    void result(const Record& record) override;
+    void alert(const AlertTransition& transition, const Record& record) override;
+    void stage(const Record& record);
+    bool take_entry();
+    void append_tick();
+    bool checkpoint_due() const;
+
+    const Assembly& assembly_;
+    const Options options_;
+    const Parts parts_;
+    const std::string configuration_;
+    std::span<std::byte> encoded_;
+    Analysis analysis_;
+    PipelineCounters counters_;
+    std::uint64_t epoch_ = 0;
+    JournalCursor cursor_;
+    MonotonicTime next_tick_;
+    MonotonicTime next_checkpoint_;
+    MonotonicTime next_flush_;
+
+    std::atomic<bool> flash_wanted_{false};
+    std::atomic<bool> flash_pending_{false};  // the store thread has yet to write flash_
+    FlashCheckpoint flash_;                   // written before flash_pending_ is set
+    unsigned checkpoints_since_flash_ = 0;    // a second one would overwrite flash_'s slot
+    std::atomic<std::uint64_t> flushed_sequence_{0};
+};
+
+}  // namespace weir

@@ -1,0 +1,210 @@
+#include "agent/replay.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+#include "agent/analysis.h"
+#include "agent/result_printer.h"
+#include "drivers/replay_reader.h"
+
+namespace weir {
+namespace {
+
+constexpr Duration tick_step = Duration::seconds(1);
+constexpr Duration coarse_tick_step = Duration::seconds(30);  // within a gap longer than
+constexpr Duration coarse_gap = Duration::minutes(60);
+// A line without ARRIVAL came after every event that a payload can speak of.
+constexpr Timestamp arrival_unknown = time_limit;
+// JSON is at most this much longer than a record's own bytes: base64, escapes, names.
+constexpr Bytes json_expansion = 6;
+
+Timestamp next_tick(Timestamp last, Timestamp arrival) {
+    return last + (arrival - last > coarse_gap ? coarse_tick_step : tick_step);
+}
+
+Analysis::Options analysis_options() {
+    Analysis::Options options;
+    options.topicless = true;
+    return options;
+}
+
+// A CSV's columns as its first line names them.
+AgentConfig with_header(const AgentConfig& config, const std::vector<std::string>& csv_header) {
+    AgentConfig copy = config;
+    for (SourceConfig& source : copy.sources)
+        if (source.csv_fields.empty()) source.csv_fields = csv_header;
+    return copy;
+}
+
+class Progress {
+public:
+    explicit Progress(bool shown) : shown_(shown) {}
+    ~Progress() {
+        if (shown_ && said_) std::fprintf(stderr, "\r\033[K");
+    }
+    void operator()(std::uint64_t done, std::uint64_t size) {
+        if (!shown_) return;
+        said_ = true;
+        if (size > 0)
+            std::fprintf(stderr, "\rreplay: %3u %%  %" PRIu64 " MiB", static_cast<unsigned>(done * 100 / size), done >> 20);
+        else
+            std::fprintf(stderr, "\rreplay: %" PRIu64 " MiB", done >> 20);
+    }
+
+private:
+    bool shown_;
+    bool said_ = false;
+};
+
+void tell_what_was_lost(const Codec& codec, const std::string& name_of_source) {
+    for (std::size_t i = 0; i < decode_reasons; ++i) {
+        const auto reason = static_cast<DecodeReason>(i);
+        if (codec.counters()[reason] == 0) continue;
+        std::fprintf(stderr, "replay: source '%s': %" PRIu64 " %s", name_of_source.c_str(),
+                     codec.counters()[reason], std::string(name(reason)).c_str());
+        for (std::size_t s = 0; s < codec.samples(); ++s)
+            if (codec.sample(s).reason == reason) {
+                const std::string_view text = as_text(codec.sample(s).payload());
+                std::fprintf(stderr, ", such as: %.*s", static_cast<int>(std::min<std::size_t>(text.size(), 120)),
+                             text.data());
+                break;
+            }
+        std::fputc('\n', stderr);
+    }
+}
+
+void tell_what_was_lost(const Analysis& analysis, const ReplayReader& reader) {
+    for (std::size_t source = 0; source < analysis.assembly().codecs().size(); ++source) {
+        const std::string& name_of_source = analysis.assembly().config().sources[source].name;
+        tell_what_was_lost(analysis.codec(source), name_of_source);
+        tell_what_was_lost(*analysis.topicless_codec(source), name_of_source);
+    }
+    if (analysis.unrouted() > 0)
+        std::fprintf(stderr, "replay: %" PRIu64 " messages on topics that no source has\n", analysis.unrouted());
+    if (reader.oversized_lines() > 0)
+        std::fprintf(stderr, "replay: %" PRIu64 " lines longer than max_message\n", reader.oversized_lines());
+    for (std::size_t w = 0; w < analysis.assembly().engine().windows(); ++w) {
+        const WindowStatus status = analysis.engine().window_status(w);
+        for (WindowCounter counter : {WindowCounter::late, WindowCounter::where_null, WindowCounter::quarantined,
+                                      WindowCounter::late_after_eviction, WindowCounter::folded})
+            if (const std::uint64_t count = status.counters[static_cast<std::size_t>(counter)]; count > 0)
+                std::fprintf(stderr, "replay: window '%s': %" PRIu64 " %s\n",
+                             analysis.assembly().engine().window(w).name.c_str(), count,
+                             std::string(name(counter)).c_str());
+    }
+}
+
+class Replay {
+public:
+    Replay(const Assembly& assembly, const ReplayRequest& request)
+        : assembly_(assembly),
+          printer_(request.output, request.sketches, assembly.engine().record_size_max() * json_expansion),
+          block_(Analysis::need(assembly, analysis_options())),
+          arena_(block_.memory()),
+          analysis_(arena_, assembly, analysis_options(), printer_) {}
+
+    Status run(ReplayReader& reader, std::optional<std::size_t> source) {
+        ReplayLine line;
+        while (reader.fill()) {
+            while (reader.next(line)) take(line, source);
+            analysis_.flush();  // rows point into the reader's buffer
+        }
+        analysis_.finish();
+        printer_.flush();
+        tell_what_was_lost(analysis_, reader);
+        return reader.status().ok() ? printer_.status() : reader.status();
+    }
+
+private:
+    void take(ReplayLine& line, std::optional<std::size_t> source) {
+        if (line.arrival_given) {
+            tick_until(line.message.arrival);
+        } else {
+            line.message.arrival = arrival_unknown;
+        }
+        line.message.arrival_trusted = true;
+        if (source)
+            analysis_.message_of(*source, line.message);
+        else
+            route(line.message);
+    }
+
+    // Whatever the connection: a file knows none.
+    void route(const Message& message) {
+        std::size_t links = assembly_.config().mqtt.size();
+        for (std::size_t link = 0; link < std::max<std::size_t>(links, 1); ++link) analysis_.message(link, message);
+    }
+
+    void tick_until(Timestamp arrival) {
+        if (!ticking_) {
+            ticking_ = true;
+            last_tick_ = align_down(arrival, tick_step);
+        }
+        for (Timestamp next = next_tick(last_tick_, arrival); next <= arrival; next = next_tick(last_tick_, arrival)) {
+            analysis_.tick(next, true);
+            last_tick_ = next;
+        }
+    }
+
+    const Assembly& assembly_;
+    ResultPrinter printer_;
+    ArenaBlock block_;
+    Arena arena_;
+    Analysis analysis_;
+    bool ticking_ = false;
+    Timestamp last_tick_;
+};
+
+std::string one_line(const AgentConfig& config, const std::vector<ConfigProblem>& problems) {
+    return problems.empty() ? std::string() : render_problems(config, problems);
+}
+
+// Which source a payload belongs to when its line does not say a topic.
+Result<std::optional<std::size_t>> chosen_source(const AgentConfig& config, const ReplayRequest& request,
+                                                 Problem& problem) {
+    if (request.source.empty()) {
+        if (config.sources.size() == 1) return std::optional<std::size_t>(0);
+        return std::optional<std::size_t>();
+    }
+    for (std::size_t i = 0; i < config.sources.size(); ++i)
+        if (config.sources[i].name == request.source) return std::optional<std::size_t>(i);
+    problem.what = "there is no source '" + request.source + "'; the configuration has:";
+    for (const SourceConfig& source : config.sources) problem.what += " " + source.name;
+    return Error::missing;
+}
+
+}  // namespace
+
+Status run_replay(const AgentConfig& config, const ReplayRequest& request, Problem& problem) {
+    Result<std::optional<std::size_t>> source = chosen_source(config, request, problem);
+    if (!source.ok()) return source.error();
+    const SourceConfig* const first = config.sources.empty() ? nullptr : &config.sources[source->value_or(0)];
+    if (first == nullptr) {
+        problem.what = "the configuration has no [[source]]";
+        return Error::missing;
+    }
+
+    Progress progress(request.show_progress);
+    ReplayOptions options;
+    options.path = request.path;
+    options.topic = request.topic;
+    options.csv_header = first->format == PayloadFormat::csv && first->csv_fields.empty();
+    for (const MqttConfig& mqtt : config.mqtt) options.line_bytes_max = std::max(options.line_bytes_max, mqtt.max_message);
+    options.progress = [&](std::uint64_t done, std::uint64_t size) { progress(done, size); };
+    Result<std::unique_ptr<ReplayReader>> reader = ReplayReader::open(options, problem);
+    if (!reader.ok()) return reader.error();
+
+    const AgentConfig adapted = with_header(config, (*reader)->header());
+    std::vector<ConfigProblem> problems;
+    const std::unique_ptr<Assembly> assembly = Assembly::make(adapted, problems);
+    if (!assembly) {
+        problem.what = one_line(adapted, problems);
+        return Error::invalid;
+    }
+    return Replay(*assembly, request).run(**reader, *source);
+}
+
+}  // namespace weir

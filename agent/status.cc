@@ -1,0 +1,462 @@
+#include "agent/status.h"
+
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <cstring>
+
+#include "agent/base/build_info.h"
+#include "agent/base/json_writer.h"
+#include "agent/memory_limit.h"
+
+namespace weir {
+namespace {
+
+// printf into a buffer of fixed size; what does not fit is cut.
+class Printer {
+public:
+    explicit Printer(std::span<char> buffer) : buffer_(buffer) {}
+    [[gnu::format(printf, 2, 3)]] void operator()(const char* format, ...) {
+        va_list arguments;
+        va_start(arguments, format);
+        const int wanted = std::vsnprintf(buffer_.data() + used_, buffer_.size() - used_, format, arguments);
+        va_end(arguments);
+        if (wanted > 0) used_ = std::min(used_ + static_cast<std::size_t>(wanted), buffer_.size() - 1);
+    }
+    std::string_view text() const { return {buffer_.data(), used_}; }
+
+private:
+    std::span<char> buffer_;
+    std::size_t used_ = 0;
+};
+
+struct WhenText {
+    char text[40];
+};
+
+// 2026-02-13T13:35:41Z, or "none yet".
+WhenText when(Timestamp t) {
+    WhenText out{};
+    if (t == Timestamp::min()) {
+        std::snprintf(out.text, sizeof out.text, "none yet");
+        return out;
+    }
+    const std::time_t seconds = static_cast<std::time_t>(t.ms() / 1000);
+    std::tm utc{};
+    ::gmtime_r(&seconds, &utc);
+    std::strftime(out.text, sizeof out.text, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    return out;
+}
+
+unsigned long long number(std::uint64_t n) { return n; }
+
+std::uint64_t counter(const WindowStatus& status, WindowCounter which) {
+    return status.counters[static_cast<std::size_t>(which)];
+}
+std::uint64_t counter(const SourceStatus& status, SourceCounter which) {
+    return status.counters[static_cast<std::size_t>(which)];
+}
+
+void put(JsonWriter& json, std::string_view key, std::uint64_t value) {
+    json.key(key);
+    json.natural(value);
+}
+void put(JsonWriter& json, std::string_view key, std::string_view value) {
+    json.key(key);
+    json.text(value);
+}
+void put(JsonWriter& json, std::string_view key, Timestamp value) {
+    json.key(key);
+    if (value == Timestamp::min() || value == Timestamp())
+        json.null();
+    else
+        json.integer(value.ms());
+}
+
+void put_source(JsonWriter& json, const SourceSnapshot& source) {
+    json.begin_object();
+    put(json, "name", source.name);
+    put(json, "messages", source.decode.messages);
+    put(json, "bytes", source.decode.bytes);
+    put(json, "events", source.decode.events);
+    put(json, "dropped_events", source.decode.dropped_events);
+    json.key("rejected");
+    json.begin_object();
+    for (std::size_t i = 0; i < decode_reasons; ++i)
+        put(json, name(static_cast<DecodeReason>(i)), source.decode.by_reason[i]);
+    json.end_object();
+    json.key("counters");
+    json.begin_object();
+    for (std::size_t i = 0; i < source_counters; ++i)
+        put(json, name(static_cast<SourceCounter>(i)), source.status.counters[i]);
+    json.end_object();
+    put(json, "watermark", source.status.watermark);
+    put(json, "partitions", source.status.partitions);
+    put(json, "active_partitions", source.status.active_partitions);
+    put(json, "holder", std::string_view(source.holder_text.data(), source.holder_size));
+    json.key("samples");
+    json.begin_array();
+    for (std::size_t i = 0; i < source.samples_used; ++i) {
+        const DecodeSample& sample = source.samples[i];
+        json.begin_object();
+        put(json, "reason", name(sample.reason));
+        put(json, "arrival", sample.arrival);
+        put(json, "topic", sample.topic());
+        put(json, "payload", as_text(sample.payload()));
+        put(json, "bytes", std::uint64_t{sample.message_bytes});
+        json.end_object();
+    }
+    json.end_array();
+    json.end_object();
+}
+
+void put_window(JsonWriter& json, const WindowSnapshot& window) {
+    json.begin_object();
+    put(json, "name", window.name);
+    put(json, "open_intervals", window.status.open_intervals);
+    put(json, "groups", window.status.cells);
+    put(json, "groups_max", window.status.cells_max);
+    json.key("counters");
+    json.begin_object();
+    for (std::size_t i = 0; i < window_counters; ++i)
+        put(json, name(static_cast<WindowCounter>(i)), window.status.counters[i]);
+    json.end_object();
+    json.end_object();
+}
+
+void put_mqtt(JsonWriter& json, const MqttConfig& config, const MqttSource& source) {
+    const MqttCounters counters = source.counters();
+    json.begin_object();
+    put(json, "name", config.name);
+    put(json, "url", config.url);
+    json.key("connected");
+    json.boolean(counters.connected);
+    put(json, "messages", counters.messages);
+    put(json, "bytes", counters.bytes);
+    put(json, "duplicates", counters.duplicates);
+    put(json, "connections", counters.connections);
+    put(json, "failed_connections", counters.failed_connections);
+    put(json, "lost_connections", counters.lost_connections);
+    put(json, "refused_subscriptions", counters.refused_subscriptions);
+    put(json, "silences", counters.silences);
+    put(json, "published", counters.published);
+    put(json, "publish_failures", counters.publish_failures);
+    put(json, "publish_refusals", counters.publish_refusals);
+    json.end_object();
+}
+
+void put_journal(JsonWriter& json, Journal& journal) {
+    const JournalStats stats = journal.stats();
+    json.begin_object();
+    put(json, "appended", stats.appended);
+    put(json, "duplicates_skipped", stats.duplicates);
+    put(json, "refused_full", stats.full);
+    put(json, "used_bytes", stats.used);
+    put(json, "used_bytes_max", stats.used_max);
+    put(json, "ring_bytes", journal.params().ring_bytes);
+    json.key("above_high_mark");
+    json.boolean(journal.above_high_mark());
+    json.end_object();
+}
+
+void put_outbox(JsonWriter& json, const Outbox& outbox) {
+    const OutboxCounters c = outbox.counters();
+    json.begin_object();
+    const std::pair<std::string_view, std::uint64_t> values[] = {
+        {"rows", c.rows},
+        {"used_bytes", c.used_bytes},
+        {"staged_bytes", c.staged_bytes},
+        {"staged", c.staged},
+        {"known", c.known},
+        {"committed", c.committed},
+        {"acknowledged", c.acknowledged},
+        {"dropped_staging_results", c.dropped_staging_results},
+        {"dropped_staging_alerts", c.dropped_staging_alerts},
+        {"dropped_oversize", c.dropped_oversize},
+        {"dropped_full_results", c.dropped_full_results},
+        {"dropped_full_alerts", c.dropped_full_alerts},
+        {"refused_full", c.refused_full},
+        {"corrupt_rows", c.corrupt_rows},
+        {"medium_errors", c.medium_errors},
+        {"set_aside", c.set_aside},
+        {"flash_bytes", c.flash_bytes},
+        {"flash_syncs", c.flash_syncs},
+        {"last_ship", outbox.identity().last_ship},
+    };
+    for (const auto& [key, value] : values) put(json, key, value);
+    json.end_object();
+}
+
+void put_uplink(JsonWriter& json, const UplinkStatus& status) {
+    json.begin_object();
+    put(json, "state", name(status.state));
+    put(json, "bridge", status.bridge);
+    put(json, "reason", status.reason);
+    put(json, "sessions", status.sessions);
+    put(json, "failures", status.failures);
+    put(json, "sent_ship", status.sent_ship);
+    put(json, "acknowledged_ship", status.acknowledged_ship);
+    put(json, "last_acknowledged", status.last_acknowledged);
+    put(json, "sent_bytes", status.sent_bytes);
+    put(json, "skipped_records", status.skipped_records);
+    put(json, "renewals", status.renewals);
+    json.end_object();
+}
+
+}  // namespace
+
+StatusBoard::StatusBoard(const Assembly& assembly) {
+    const AgentConfig& config = assembly.config();
+    for (const SourceConfig& source : config.sources) {
+        SourceSnapshot snapshot;
+        snapshot.name = source.name;
+        snapshot.samples.resize(Codec::samples_max);
+        sources_.push_back(std::move(snapshot));
+    }
+    for (std::size_t w = 0; w < assembly.engine().windows(); ++w) {
+        const WindowSpec& spec = assembly.engine().window(w);
+        windows_.push_back({spec.name, *assembly.engine().find_source(spec.from), {}});
+    }
+    for (const AlertConfig& alert : config.alerts) alerts_.push_back({alert.name, 0});
+}
+
+void StatusBoard::take(Pipeline& pipeline) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return;
+    Analysis& analysis = pipeline.analysis();
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        SourceSnapshot& source = sources_[i];
+        const Codec& codec = analysis.codec(i);
+        source.decode = codec.counters();
+        source.status = analysis.engine().source_status(i);
+        source.holder_size = std::min(source.status.holder.size(), source.holder_text.size());
+        std::memcpy(source.holder_text.data(), source.status.holder.data(), source.holder_size);
+        source.status.holder = {};
+        source.samples_used = codec.samples();
+        for (std::size_t s = 0; s < source.samples_used; ++s) source.samples[s] = codec.sample(s);
+    }
+    for (std::size_t i = 0; i < windows_.size(); ++i) windows_[i].status = analysis.engine().window_status(i);
+    for (std::size_t i = 0; i < alerts_.size(); ++i) alerts_[i].raised = analysis.alerts().raised(i);
+    pipeline_ = pipeline.counters();
+    messages_ = analysis.messages();
+    unrouted_ = analysis.unrouted();
+    epoch_ = pipeline.epoch();
+    sequence_ = analysis.last_sequence();
+}
+
+std::string_view StatusBoard::answer(std::string_view request, const StatusParts& parts, std::span<char> buffer) {
+    const std::lock_guard lock(mutex_);
+    if (request == "status json") return render_json(parts, buffer);
+    if (request == "status") return render_text(parts, buffer);
+    if (request.starts_with("why ")) return render_why(request.substr(4), parts, buffer);
+    return "error: unknown request; this agent answers: status, status json, why WINDOW\n";
+}
+
+std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<char> buffer) const {
+    JsonWriter json(buffer.first(buffer.size() - 1));
+    json.begin_object();
+    put(json, "agent", parts.config->agent.id);
+    put(json, "version", version());
+    put(json, "time", parts.clock->wall());
+    json.key("clock_trusted");
+    json.boolean(parts.clock->wall_trusted());
+    put(json, "epoch", epoch_);
+    put(json, "sequence", sequence_);
+    put(json, "messages", messages_);
+    put(json, "unknown_topic", unrouted_);
+    put(json, "oversized_messages", parts.oversized_messages);
+    put(json, "retained_skipped", parts.retained_skipped);
+    json.key("sources");
+    json.begin_array();
+    for (const SourceSnapshot& source : sources_) put_source(json, source);
+    json.end_array();
+    json.key("windows");
+    json.begin_array();
+    for (const WindowSnapshot& window : windows_) put_window(json, window);
+    json.end_array();
+    json.key("alerts");
+    json.begin_array();
+    for (const AlertSnapshot& alert : alerts_) {
+        json.begin_object();
+        put(json, "name", alert.name);
+        put(json, "raised", alert.raised);
+        json.end_object();
+    }
+    json.end_array();
+    json.key("mqtt");
+    json.begin_array();
+    for (std::size_t i = 0; i < parts.mqtt.size(); ++i) put_mqtt(json, parts.config->mqtt[i], *parts.mqtt[i]);
+    json.end_array();
+    json.key("journal");
+    put_journal(json, *parts.journal);
+    if (parts.outbox != nullptr) {
+        json.key("outbox");
+        put_outbox(json, *parts.outbox);
+    }
+    if (parts.uplink != nullptr) {
+        json.key("uplink");
+        put_uplink(json, parts.uplink->status());
+    }
+    json.key("pipeline");
+    json.begin_object();
+    put(json, "results", pipeline_.results);
+    put(json, "alerts", pipeline_.alerts);
+    put(json, "alerts_published", parts.publisher->published());
+    put(json, "alerts_dropped", parts.publisher->dropped());
+    put(json, "staging_dropped", pipeline_.staging_dropped);
+    put(json, "checkpoints", pipeline_.checkpoints);
+    put(json, "checkpoint_failures", pipeline_.checkpoint_failures);
+    put(json, "ticks", pipeline_.ticks);
+    json.end_object();
+    json.key("memory");
+    json.begin_object();
+    put(json, "budget_bytes", parts.memory_budget);
+    put(json, "planned_bytes", parts.memory_planned);
+    put(json, "private_bytes", private_bytes_now());
+    put(json, "resident_bytes", resident_bytes_now());
+    json.end_object();
+    json.end_object();
+    if (!json.ok()) return "{\"error\":\"the status is larger than its buffer\"}\n";
+    buffer[json.text().size()] = '\n';
+    return {buffer.data(), json.text().size() + 1};
+}
+
+std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<char> buffer) const {
+    Printer print(buffer);
+    print("agent %s, weir %s, epoch %llu\n", parts.config->agent.id.c_str(), std::string(version()).c_str(),
+          number(epoch_));
+    if (!parts.clock->wall_trusted()) print("  the clock has not been set: times of arrival cannot be trusted\n");
+    print("memory    %.1f MiB private of %.1f MiB budget (planned %.1f), %.1f MiB resident\n",
+          static_cast<double>(private_bytes_now()) / 1048576, static_cast<double>(parts.memory_budget) / 1048576,
+          static_cast<double>(parts.memory_planned) / 1048576, static_cast<double>(resident_bytes_now()) / 1048576);
+    for (std::size_t i = 0; i < parts.mqtt.size(); ++i) {
+        const MqttCounters c = parts.mqtt[i]->counters();
+        print("mqtt      %s: %s, %llu messages, %llu connections, %llu failed, %llu lost\n",
+              parts.config->mqtt[i].url.c_str(), c.connected ? "connected" : "not connected", number(c.messages),
+              number(c.connections), number(c.failed_connections), number(c.lost_connections));
+        if (c.refused_subscriptions > 0)
+            print("  the broker refused %llu subscriptions: see the log for which\n", number(c.refused_subscriptions));
+    }
+    const JournalStats journal = parts.journal->stats();
+    print("journal   %llu entries, %llu repeated deliveries skipped, %.1f %% of the ring in use%s\n",
+          number(journal.appended), number(journal.duplicates),
+          100.0 * static_cast<double>(journal.used) / static_cast<double>(parts.journal->params().ring_bytes),
+          parts.journal->above_high_mark() ? ", the broker is held back" : "");
+    if (unrouted_ > 0) print("  %llu messages on topics that no source has\n", number(unrouted_));
+    for (const SourceSnapshot& source : sources_) {
+        print("source    %s: %llu messages, %llu events, watermark %s, %zu of %zu partitions active\n",
+              source.name.c_str(), number(source.decode.messages), number(source.decode.events),
+              when(source.status.watermark).text, source.status.active_partitions, source.status.partitions);
+        for (std::size_t i = 0; i < decode_reasons; ++i)
+            if (source.decode.by_reason[i] > 0)
+                print("  %llu %s\n", number(source.decode.by_reason[i]),
+                      std::string(name(static_cast<DecodeReason>(i))).c_str());
+        for (SourceCounter c : {SourceCounter::future, SourceCounter::absurd_time, SourceCounter::partition_overflow})
+            if (counter(source.status, c) > 0)
+                print("  %llu %s\n", number(counter(source.status, c)), std::string(name(c)).c_str());
+        for (std::size_t i = source.samples_used; i-- > 0 && i + 3 > source.samples_used;) {
+            const DecodeSample& sample = source.samples[i];
+            const std::string_view payload = as_text(sample.payload());
+            print("  e.g. %s on %.*s: %.*s\n", std::string(name(sample.reason)).c_str(),
+                  static_cast<int>(sample.topic().size()), sample.topic().data(),
+                  static_cast<int>(std::min<std::size_t>(payload.size(), 100)), payload.data());
+        }
+    }
+    for (const WindowSnapshot& window : windows_) {
+        print("window    %s: %llu events counted, %llu results, %zu of %zu groups in %zu open intervals\n",
+              window.name.c_str(), number(counter(window.status, WindowCounter::counted)),
+              number(counter(window.status, WindowCounter::emitted)), window.status.cells, window.status.cells_max,
+              window.status.open_intervals);
+        for (std::size_t i = 0; i < window_counters; ++i) {
+            const auto c = static_cast<WindowCounter>(i);
+            if (c == WindowCounter::rows || c == WindowCounter::counted || c == WindowCounter::emitted) continue;
+            if (counter(window.status, c) > 0)
+                print("  %llu %s\n", number(counter(window.status, c)), std::string(name(c)).c_str());
+        }
+    }
+    for (const AlertSnapshot& alert : alerts_)
+        print("alert     %s: %zu raised\n", alert.name.c_str(), alert.raised);
+    if (parts.uplink != nullptr) {
+        const OutboxCounters outbox = parts.outbox->counters();
+        const UplinkStatus uplink = parts.uplink->status();
+        print("outbox    %llu results wait, %.1f of %.1f MiB, %llu dropped, %llu refused, %.1f MiB written to flash\n",
+              number(outbox.rows), static_cast<double>(outbox.used_bytes) / 1048576,
+              static_cast<double>(parts.config->uplink->outbox) / 1048576,
+              number(outbox.dropped_full_results + outbox.dropped_full_alerts + outbox.dropped_staging_results +
+                     outbox.dropped_staging_alerts),
+              number(outbox.refused_full), static_cast<double>(outbox.flash_bytes) / 1048576);
+        print("uplink    %s, %llu acknowledged of %llu numbered%s%s\n", std::string(name(uplink.state)).c_str(),
+              number(uplink.acknowledged_ship), number(parts.outbox->identity().last_ship),
+              uplink.reason.empty() ? "" : "; last failure: ", uplink.reason.c_str());
+    } else {
+        print("uplink    none: results stay here\n");
+    }
+    return print.text();
+}
+
+std::string_view StatusBoard::render_why(std::string_view wanted, const StatusParts& parts,
+                                         std::span<char> buffer) const {
+    Printer print(buffer);
+    const auto found = std::find_if(windows_.begin(), windows_.end(),
+                                    [&](const WindowSnapshot& window) { return window.name == wanted; });
+    if (found == windows_.end()) {
+        print("error: there is no window '%.*s'; there are:", static_cast<int>(wanted.size()), wanted.data());
+        for (const WindowSnapshot& window : windows_) print(" %s", window.name.c_str());
+        print("\n");
+        return print.text();
+    }
+    const SourceSnapshot& source = sources_[found->source];
+    const WindowStatus& window = found->status;
+    const SourceConfig& source_config = parts.config->sources[found->source];
+    print("window %s, from source %s\n", found->name.c_str(), source.name.c_str());
+    print("  received   %llu messages\n", number(source.decode.messages));
+    print("  decoded    %llu events, %llu dropped for their time\n", number(source.decode.events),
+          number(source.decode.dropped_events));
+    print("  where      %llu rows: %llu false, %llu null\n", number(counter(window, WindowCounter::rows)),
+          number(counter(window, WindowCounter::filtered)), number(counter(window, WindowCounter::where_null)));
+    print("  time       %llu late, %llu quarantined, %llu after a power cut, %llu after an eviction\n",
+          number(counter(window, WindowCounter::late)), number(counter(window, WindowCounter::quarantined)),
+          number(counter(window, WindowCounter::late_after_power_cut)),
+          number(counter(window, WindowCounter::late_after_eviction)));
+    print("  grouped    %llu rows counted, %llu of them folded into \"(other)\"\n",
+          number(counter(window, WindowCounter::counted)), number(counter(window, WindowCounter::folded)));
+    print("  open       %zu intervals, %zu of %zu groups\n", window.open_intervals, window.cells, window.cells_max);
+    print("  emitted    %llu results\n", number(counter(window, WindowCounter::emitted)));
+    print("  watermark  %s, held by '%.*s'; %zu of %zu partitions active\n", when(source.status.watermark).text,
+          static_cast<int>(source.holder_size), source.holder_text.data(), source.status.active_partitions,
+          source.status.partitions);
+
+    // The first stage at which everything ends says why.
+    if (source.decode.messages == 0) {
+        bool connected = false;
+        for (const MqttSource* mqtt : parts.mqtt) connected = connected || mqtt->counters().connected;
+        print("=> nothing has come for '%s'. %s\n", source.name.c_str(),
+              connected ? "The broker is connected: do the topics say what the senders publish to?"
+                        : "The broker is not connected: see `weir status` and the log.");
+    } else if (source.decode.events == 0) {
+        print("=> no message could be decoded: see the samples in `weir status`.\n");
+    } else if (counter(window, WindowCounter::quarantined) == counter(window, WindowCounter::rows)) {
+        const bool seconds_look = source_config.time.unit != TimeUnit::seconds &&
+                                  counter(source.status, SourceCounter::future) == 0;
+        print("=> every event's time is beyond its bounds. %s\n",
+              seconds_look ? "Is time.unit right?" : "Is the senders' clock, or this board's, wrong? time.max_future bounds it.");
+    } else if (source.status.watermark != Timestamp::min() &&
+               source.status.watermark < Timestamp::seconds(86400 * 365) &&
+               source_config.time.unit == TimeUnit::milliseconds && !source_config.time.field.empty()) {
+        print("=> event times lie in 1970: %s looks like seconds, time.unit is \"ms\".\n",
+              source_config.time.field.text.c_str());
+    } else if (counter(window, WindowCounter::counted) == 0 &&
+               counter(window, WindowCounter::filtered) + counter(window, WindowCounter::where_null) > 0) {
+        print("=> `where` lets nothing through%s.\n",
+              counter(window, WindowCounter::where_null) > 0 ? ": it is null where a field is missing or of another type" : "");
+    } else if (counter(window, WindowCounter::late) > counter(window, WindowCounter::counted)) {
+        print("=> most events are late: raise time.lateness, or name a `partition` so that one source does not hurry the others.\n");
+    } else if (counter(window, WindowCounter::emitted) == 0) {
+        print("=> the first window is still open: it closes when the watermark passes its end.\n");
+    } else {
+        print("=> it works: results are being emitted.\n");
+    }
+    return print.text();
+}
+
+}  // namespace weir

@@ -1,0 +1,83 @@
+// What the agent says of itself: a snapshot that the engine thread takes once a second, and its renderings
+// for `weir status` (text and JSON) and `weir why`.
+// Memory: a snapshot per agent, sized at start by the configuration. Cost: take() copies a few KiB.
+// Threads: take() the engine's; the renderings any, under StatusBoard's lock. Errors: none.
+#pragma once
+
+#include <array>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/base/clock.h"
+#include "agent/journal.h"
+#include "agent/pipeline.h"
+#include "drivers/mqtt_source.h"
+#include "uplink/client.h"
+#include "uplink/outbox.h"
+
+namespace weir {
+
+struct SourceSnapshot {
+    std::string name;
+    DecodeCounters decode;
+    SourceStatus status;               // its holder points into holder below
+    std::array<char, 64> holder_text{};
+    std::size_t holder_size = 0;
+    std::vector<DecodeSample> samples;
+    std::size_t samples_used = 0;
+};
+
+struct WindowSnapshot {
+    std::string name;
+    std::size_t source = 0;
+    WindowStatus status;
+};
+
+struct AlertSnapshot {
+    std::string name;
+    std::size_t raised = 0;
+};
+
+// Parts that are read when asked, by whoever renders.
+struct StatusParts {
+    const AgentConfig* config = nullptr;
+    Journal* journal = nullptr;
+    const Outbox* outbox = nullptr;
+    const UplinkClient* uplink = nullptr;
+    const AlertPublisher* publisher = nullptr;
+    std::vector<const MqttSource*> mqtt;  // as config.mqtt
+    const Clock* clock = nullptr;
+    Bytes memory_budget = 0;
+    Bytes memory_planned = 0;
+    std::uint64_t oversized_messages = 0;
+    std::uint64_t retained_skipped = 0;
+};
+
+class StatusBoard {
+public:
+    explicit StatusBoard(const Assembly& assembly);
+    // Engine thread. Skipped when somebody is reading.
+    void take(Pipeline& pipeline);
+
+    // "status", "status json", "why NAME": what the control socket is asked.
+    std::string_view answer(std::string_view request, const StatusParts& parts, std::span<char> buffer);
+
+private:
+    std::string_view render_json(const StatusParts& parts, std::span<char> buffer) const;
+    std::string_view render_text(const StatusParts& parts, std::span<char> buffer) const;
+    std::string_view render_why(std::string_view window, const StatusParts& parts, std::span<char> buffer) const;
+
+    std::mutex mutex_;
+    std::vector<SourceSnapshot> sources_;
+    std::vector<WindowSnapshot> windows_;
+    std::vector<AlertSnapshot> alerts_;
+    PipelineCounters pipeline_;
+    std::uint64_t messages_ = 0;
+    std::uint64_t unrouted_ = 0;
+    std::uint64_t epoch_ = 0;
+    std::uint64_t sequence_ = 0;
+};
+
+}  // namespace weir

@@ -3,6 +3,8 @@
 #include <mbedtls/oid.h>
 #include <mbedtls/x509_crt.h>
 
+#include <cstring>
+
 namespace weir {
 
 Result<std::string> certificate_common_name(std::string_view pem) {

@@ -5,7 +5,7 @@
 // nothing after open(). Cost: commit() one checksum of the content; the owner writes into the slot itself.
 // Threads: one owner. Errors: commit(): out_of_range. open(): io, no_space, out_of_range. A damaged or
 // strange file is not an error: it has no checkpoint, and says why.
-// Format: agent/README.md, "Crash checkpoint". Outside bytes are checked, never trusted.
+// Format: SlotHeader in checkpoint_file.cc. Outside bytes are checked, never trusted.
 #pragma once
 
 #include <array>

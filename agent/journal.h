@@ -8,7 +8,7 @@
 // and sync() from any thread, one at a time each.
 // Errors: append(): full, out_of_range (longer than declared). open(): io, no_space, busy, out_of_range
 // (a ring too small for its parameters); a file that is damaged or not ours is set aside, not an error.
-// Format: agent/README.md, "Journal file". Outside bytes (a damaged file) are checked, never trusted.
+// Format: journal_format.h. Outside bytes (a damaged file) are checked, never trusted.
 #pragma once
 
 #include <atomic>

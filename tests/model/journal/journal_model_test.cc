@@ -225,7 +225,7 @@ private:
 TEST_GROUP(JournalModel){};
 
 TEST(JournalModel, agrees_with_a_deque_through_wraps_full_rings_and_crashes) {
-    for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 500; ++seed) {
         Twins twins(seed, false);
         for (int step = 0; step < 600; ++step) {
             const std::uint64_t what = twins.below(100);
@@ -242,7 +242,7 @@ TEST(JournalModel, agrees_with_a_deque_through_wraps_full_rings_and_crashes) {
 }
 
 TEST(JournalModel, flipped_bits_leave_a_prefix) {
-    for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 500; ++seed) {
         Twins twins(seed, false);
         for (int step = 0; step < 300; ++step) {
             const std::uint64_t what = twins.below(100);
@@ -255,7 +255,7 @@ TEST(JournalModel, flipped_bits_leave_a_prefix) {
 }
 
 TEST(JournalModel, power_cut_loses_nothing_that_was_synced_and_leaves_no_hole) {
-    for (std::uint64_t seed = 1; seed <= 1000; ++seed) {
+    for (std::uint64_t seed = 1; seed <= 500; ++seed) {
         Twins twins(seed, true);
         std::uint64_t synced = 0;
         for (int step = 0; step < 400; ++step) {

@@ -9,12 +9,11 @@ namespace {
 
 constexpr Duration day = Duration::seconds(86'400);
 
-const std::vector<Choice<ColumnType>>& column_types() {
-    static const std::vector<Choice<ColumnType>> types = {{"int", ColumnType::integer},
-                                                          {"float", ColumnType::real},
-                                                          {"bool", ColumnType::boolean},
-                                                          {"string", ColumnType::text}};
-    return types;
+std::vector<Choice<ColumnType>> column_types() {
+    return {{"int", ColumnType::integer},
+            {"float", ColumnType::real},
+            {"bool", ColumnType::boolean},
+            {"string", ColumnType::text}};
 }
 
 }  // namespace
@@ -248,10 +247,10 @@ void ConfigSections::read_late(ConfigReader& reader, WindowConfig& window) {
     if (const auto* then = inner.find("then"); then && then->text == "side") {
         inner.problem_of("then", then->at,
                          "\"side\" is not in this release; write \"revise\" or \"drop\"");
-    } else {
-        inner.one_of<LateThen>("then", {{"drop", LateThen::drop}, {"revise", LateThen::revise}},
-                               window.late_then);
+        return;
     }
+    inner.one_of<LateThen>("then", {{"drop", LateThen::drop}, {"revise", LateThen::revise}},
+                           window.late_then);
     inner.finish();
     if (window.late_allow > Duration() && window.late_then == LateThen::drop) {
         problems_.push_back({late->at,

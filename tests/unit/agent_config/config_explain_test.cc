@@ -1,0 +1,52 @@
+#include "agent/config.h"
+
+#include "tests/unit/agent_config/config_fixture.h"
+
+#include <CppUTest/TestHarness.h>
+
+using namespace weir;
+
+TEST_GROUP(ConfigExplain) {
+    ConfigFixture fix;
+
+    void round_trip(std::string_view text) {
+        const ConfigLoad first = fix.parse(text);
+        CHECK_TEXT(first.ok(), ConfigFixture::rendered(first).c_str());
+        const std::string written = explain(first.config);
+        const ConfigLoad second = fix.parse(written);
+        CHECK_TEXT(second.ok(), ConfigFixture::rendered(second).c_str());
+        STRCMP_EQUAL(written.c_str(), explain(second.config).c_str());
+        CHECK_EQUAL(configuration_hash(first.config), configuration_hash(second.config));
+    }
+};
+
+TEST(ConfigExplain, feeding_it_back_gives_the_same_configuration) {
+    round_trip(smallest_config);
+    round_trip(full_config);
+}
+
+TEST(ConfigExplain, text_that_needs_escapes_comes_back) {
+    const std::string text = "a\\\"b\\\\c\\td$${X}$$$$";
+    const ConfigLoad load =
+        fix.parse(smallest_config, "[[source]]", "username = \"" + text + "\"\n[[source]]");
+    STRCMP_EQUAL("a\"b\\c\td${X}$$", load.config.mqtt[0].username.c_str());
+    const ConfigLoad again = fix.parse(explain(load.config));
+    STRCMP_EQUAL(load.config.mqtt[0].username.c_str(), again.config.mqtt[0].username.c_str());
+}
+
+TEST(ConfigExplain, defaults_are_written_out_and_secrets_are_not) {
+    const std::string text = explain(fix.parse(full_config).config);
+    CHECK(text.find("keep_alive = \"30s\"") != std::string::npos);
+    CHECK(text.find("password_file = \"/run/credentials/mqtt\"") != std::string::npos);
+    CHECK(text.find("secret") == std::string::npos);
+}
+
+TEST(ConfigExplain, the_hash_sees_meaning_not_spelling) {
+    const std::uint64_t hash = configuration_hash(fix.parse(smallest_config).config);
+    CHECK_EQUAL(hash, configuration_hash(
+                          fix.parse(smallest_config, "\"1m\"", "\"60s\"  # a minute").config));
+    CHECK_EQUAL(hash, configuration_hash(
+                          fix.parse(smallest_config, "[[window]]", "qos = 1\n[[window]]").config));
+    CHECK(hash != configuration_hash(fix.parse(smallest_config, "\"1m\"", "\"61s\"").config));
+    CHECK(hash != configuration_hash(fix.parse(smallest_config, "0.85", "0.86").config));
+}

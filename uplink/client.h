@@ -3,7 +3,7 @@
 // committed, keeps a bounded number of bytes unacknowledged and resends them after any cut. When the
 // bridge knows a greater number than ours an old copy of the state was put back: the client asks the
 // outbox for a new incarnation and greets again.
-// Memory: need() from the arena (about 1 MiB), and one TLS session and context (tls.h).
+// Memory: need() from the arena (about 0.7 MiB), and one TLS session and context (tls.h).
 // Cost: per block one compression and one TLS write. Threads: step() and run() belong to the uplink
 // thread; stop() and status() to any.
 // Errors: none leave it; each ends the session, is kept as status().reason and leads to another try after
@@ -12,10 +12,8 @@
 // Source: wire.proto.
 #pragma once
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "agent/base/arena.h"
 #include "agent/base/clock.h"
@@ -78,15 +76,12 @@ public:
     void step(Duration limit);
     // step() until stop(); says goodbye.
     void run();
-    void stop() { stopping_ = true; }
+    void stop();
     UplinkStatus status() const;
 
 private:
     class Session;
-    struct Shared;
-    std::unique_ptr<Shared> shared_;
     std::unique_ptr<Session> session_;
-    std::atomic<bool> stopping_{false};
 };
 
 }  // namespace weir

@@ -18,7 +18,7 @@
 // opened again by the next commit(), staged records wait meanwhile; alerts have staging room of their
 // own. A damaged file, or one of a newer version, is set aside (NAME.damaged, NAME.newer) and a new one
 // begun, with a new incarnation. Every row carries a CRC-32C, checked before it is sent.
-// Source: own schema, described in outbox_schema.h; sqlite.org/wal.html.
+// Source: own schema, described in outbox_store.h; sqlite.org/wal.html.
 #pragma once
 
 #include <array>
@@ -53,6 +53,7 @@ struct OutboxOptions {
     Bytes checkpoint_bytes_max = 0;              // largest flash checkpoint; room for it is reserved
     std::uint32_t frontiers_max = 1024;          // (definition, partition) pairs; room is reserved
     Bytes cache_bytes = Bytes{256} << 10;        // SQLite's page cache
+    Duration linger = Duration::millis(200);     // how long results gather for one commit; alerts do not wait
 };
 
 // A record as the engine thread hands it over; bytes are as encode() of agent/base/record.h wrote them.
@@ -105,6 +106,14 @@ struct OutboxIdentity {
     std::uint64_t last_ship = 0;  // greatest ship number given
 };
 
+// What a span of time brings, for the plan's flash figure.
+struct FlashLoad {
+    std::uint64_t commits = 0;
+    std::uint64_t rows = 0;
+    std::uint64_t row_bytes = 0;         // all rows together
+    std::uint64_t checkpoint_bytes = 0;  // that change, all checkpoints together
+};
+
 // What open() found.
 struct OpenReport {
     bool fresh = false;      // a new file, hence a new incarnation
@@ -125,30 +134,36 @@ struct OutboxCounters {
     std::uint64_t dropped_oversize = 0;
     std::uint64_t medium_errors = 0;      // I/O errors and full media; each led to a reopening
     std::uint64_t set_aside = 0;          // damaged while running
+    std::uint64_t corrupt_rows = 0;       // failed their checksum; never sent
     std::uint64_t flash_bytes = 0;        // written to the file and its log
     std::uint64_t flash_syncs = 0;
     // Since the file was made.
     std::uint64_t dropped_full_results = 0;  // drop_oldest
     std::uint64_t dropped_full_alerts = 0;
     std::uint64_t refused_full = 0;          // stop
-    std::uint64_t corrupt_rows = 0;          // failed their checksum; never sent
     // Now.
     std::uint64_t rows = 0;
     Bytes used_bytes = 0;  // pages in use, of bytes_max
     Bytes staged_bytes = 0;
 };
 
+class OutboxStore;
+
 class Outbox {
 public:
     static Bytes need(const OutboxOptions& options);
     static Bytes sqlite_bytes(const OutboxOptions& options);
     static Bytes wal_bytes(const OutboxOptions& options);
+    // Bytes that a load writes to flash, log and file together; for the plan.
+    static std::uint64_t flash_bytes(const FlashLoad& load);
 
     // files, entropy and the arena's memory outlive the outbox. Errors: busy (another agent has this
     // state), io, no_space, invalid (options that contradict each other).
     static Result<std::unique_ptr<Outbox>> open(const OutboxOptions& options, Arena& arena, Files& files,
                                                 Entropy& entropy, OpenReport& report);
-    virtual ~Outbox();
+    ~Outbox();
+    Outbox(const Outbox&) = delete;
+    Outbox& operator=(const Outbox&) = delete;
 
     // ---- at start-up, before the threads --------------------------------------------------------
     // The next epoch, durable when it returns.
@@ -168,12 +183,14 @@ public:
     Status restage(ByteSpan snapshot);
 
     // ---- store thread ---------------------------------------------------------------------------
-    // Returns when there is something for commit() to do, or after limit. After a failed commit() it
-    // waits out the limit, so a loop of wait and commit does not spin on a broken medium.
+    // Returns when there is something for commit() to do (an alert at once, results when they have
+    // lingered), or after limit. After a failed commit() it waits out the limit, so a loop of wait and
+    // commit does not spin on a broken medium.
     void wait(Duration limit);
     // Ends a wait() from any thread.
     void wake();
-    // Writes everything staged, deletes what is acknowledged, numbers rows, refills the send buffer.
+    // Writes everything staged, deletes what is acknowledged, numbers rows, refills the send buffer. No
+    // transaction (and no sync) if only a few acknowledgements are new.
     Status commit(const FlashCheckpoint* checkpoint = nullptr);
     // Brings the log into the file; at an orderly end, after the last commit.
     Status close();
@@ -182,9 +199,11 @@ public:
     // Rows with numbers above after_ship, rising, holes possible; their records lie in space. Returns
     // how many, 0 if none is at hand (the store thread is told to fetch them).
     // REQUIRES: space.size() >= record_bytes_max.
-    std::size_t next(std::uint64_t after_ship, std::span<ShipRow> rows, MutableByteSpan space);
+    // Incarnations keep a session of old numbers from touching new ones: another one gets nothing.
+    std::size_t next(const Incarnation& incarnation, std::uint64_t after_ship, std::span<ShipRow> rows,
+                     MutableByteSpan space);
     // Everything up to ship has reached Kafka.
-    void acknowledge(std::uint64_t ship);
+    void acknowledge(const Incarnation& incarnation, std::uint64_t ship);
     // The bridge knows more of this incarnation than we do: an old copy of the state was put back.
     // The store thread takes a new incarnation with its next commit; see identity().
     void renew_incarnation();
@@ -196,16 +215,18 @@ public:
     OutputPosition committed_position() const;
     OutboxCounters counters() const;
 
-protected:
-    Outbox() = default;
-
 private:
-    class Store;
     struct Shared;
-    Outbox(const Outbox&) = delete;
-    Outbox& operator=(const Outbox&) = delete;
-    std::unique_ptr<Shared> shared_;
-    std::unique_ptr<Store> store_;
+    Outbox(const OutboxOptions& options, Arena& arena);
+    Status write_transaction(const FlashCheckpoint* checkpoint);
+    Status refill();
+    void change_incarnation();
+    bool worth_a_sync(std::uint64_t acknowledged, bool close_by) const;
+    void publish();
+
+    OutboxOptions options_;
+    std::unique_ptr<Shared> shared_;     // what the threads share, behind short locks
+    std::unique_ptr<OutboxStore> store_; // the store thread's alone, after start-up
 };
 
 }  // namespace weir

@@ -1,0 +1,366 @@
+#include "uplink/outbox.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+
+#include "agent/base/log.h"
+#include "uplink/flash_vfs.h"
+#include "uplink/outbox_store.h"
+
+namespace weir {
+namespace {
+
+// What SQLite takes beside its page cache: connection, statements, the log's index, room to work.
+constexpr Bytes sqlite_base_bytes = Bytes{640} << 10;
+
+}  // namespace
+
+struct Outbox::Shared {
+    Shared(const OutboxOptions& options, Arena& arena)
+        : ring(arena, align_up(options.staging_bytes, Arena::alignment)), send(arena, options.send_bytes),
+          ready(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {}
+    ~Shared() {
+        if (ready >= 0) ::close(ready);
+    }
+
+    StagingRing ring;
+    SendBuffer send;
+    int ready;
+
+    std::atomic<std::uint64_t> staged{0};
+    std::atomic<std::uint64_t> dropped_results{0};
+    std::atomic<std::uint64_t> dropped_alerts{0};
+    std::atomic<std::uint64_t> dropped_oversize{0};
+    std::atomic<std::uint64_t> acknowledged{0};
+    std::atomic<bool> renew{false};
+    std::atomic<bool> healthy{true};
+
+    // Wakes the store thread.
+    std::mutex wake_mutex;
+    std::condition_variable wake_condition;
+    bool has_staged = false;
+    bool urgent = false;
+    bool called = false;  // by wake()
+
+    // What the store thread publishes.
+    mutable std::mutex published_mutex;
+    OutboxIdentity identity;
+    OutputPosition committed;
+    OutboxCounters counters;
+
+    void wake(bool at_once) {
+        {
+            const std::lock_guard lock(wake_mutex);
+            has_staged = true;
+            urgent = urgent || at_once;
+        }
+        wake_condition.notify_one();
+    }
+};
+
+Bytes Outbox::need(const OutboxOptions& options) {
+    return StagingRing::need(align_up(options.staging_bytes, Arena::alignment)) + SendBuffer::need(options.send_bytes) +
+           OutboxStore::need(options);
+}
+
+Bytes Outbox::sqlite_bytes(const OutboxOptions& options) {
+    // A record is bound in place, but read and checkpoint pieces pass through SQLite's own buffers.
+    return options.cache_bytes + options.cache_bytes / 8 + sqlite_base_bytes + 2 * options.record_bytes_max;
+}
+
+Bytes Outbox::wal_bytes(const OutboxOptions& options) {
+    // One transaction more than the length at which the log goes into the file.
+    const Bytes transaction = options.staging_bytes * 2 + options.checkpoint_bytes_max * 21 / 20;
+    return static_cast<Bytes>(Database::wal_pages) * (Database::page_bytes + 24) + transaction + (Bytes{256} << 10);
+}
+
+// Every page goes to the log and later from there to the file. A commit touches the state, the ends of
+// the row, ship and frontier tables, and when it deletes what is acknowledged their beginnings; rows are
+// deleted without being written again.
+std::uint64_t Outbox::flash_bytes(const FlashLoad& load) {
+    constexpr std::uint64_t pages_a_commit = 6;
+    const std::uint64_t row_bytes = load.row_bytes + load.rows * 48;
+    const std::uint64_t checkpoint_bytes = load.checkpoint_bytes + load.checkpoint_bytes / 16;
+    return 2 * (row_bytes * 5 / 4 + checkpoint_bytes + load.commits * pages_a_commit * Database::page_bytes);
+}
+
+Outbox::Outbox(const OutboxOptions& options, Arena& arena)
+    : options_(options), shared_(std::make_unique<Shared>(options, arena)) {}
+
+Outbox::~Outbox() = default;
+
+Result<std::unique_ptr<Outbox>> Outbox::open(const OutboxOptions& options, Arena& arena, Files& files,
+                                             Entropy& entropy, OpenReport& report) {
+    if (options.bytes_max < OutboxStore::file_bytes_min(options) || options.staging_bytes < 2 * options.record_bytes_max ||
+        options.send_bytes < options.record_bytes_max + SendBuffer::header_bytes)
+        return Error::invalid;
+    set_sqlite_heap_limit(sqlite_bytes(options));
+    std::unique_ptr<Outbox> outbox(new Outbox(options, arena));
+    if (outbox->shared_->ready < 0) return Error::io;
+    outbox->store_ = std::make_unique<OutboxStore>(options, arena, files, entropy);
+    if (const Status opened = outbox->store_->open(report); !opened) return opened.error();
+    outbox->shared_->acknowledged = outbox->store_->state().acknowledged;
+    outbox->publish();
+    return outbox;
+}
+
+// ---- start-up ----------------------------------------------------------------------------------------
+
+Result<std::uint64_t> Outbox::begin_epoch() {
+    if (store_->broken()) return Error::io;
+    const Result<std::uint64_t> epoch = store_->begin_epoch();
+    publish();
+    return epoch;
+}
+
+std::vector<Frontier> Outbox::frontiers() {
+    return store_->broken() ? std::vector<Frontier>{} : store_->frontiers();
+}
+
+Result<FlashCheckpointInfo> Outbox::checkpoint_info() {
+    if (!store_->state().has_checkpoint) return Error::missing;
+    return store_->state().checkpoint;
+}
+
+Status Outbox::read_checkpoint(MutableByteSpan out) {
+    if (store_->broken()) return Error::io;
+    if (!store_->state().has_checkpoint) return Error::missing;
+    if (out.size() != store_->state().checkpoint.size) return Error::invalid;
+    return store_->read_checkpoint(out);
+}
+
+// ---- engine thread -----------------------------------------------------------------------------------
+
+Status Outbox::stage(const StagedRecord& record) {
+    if (record.bytes.size() > options_.record_bytes_max) {
+        ++shared_->dropped_oversize;
+        return Error::out_of_range;
+    }
+    const bool alert = record.kind == RecordKind::alert;
+    if (const Status pushed = shared_->ring.push(record); !pushed) {
+        ++(alert ? shared_->dropped_alerts : shared_->dropped_results);
+        return pushed;
+    }
+    ++shared_->staged;
+    shared_->wake(alert || shared_->ring.used_bytes() > shared_->ring.capacity() / 2);
+    return {};
+}
+
+Bytes Outbox::staged_snapshot_bytes_max() const { return shared_->ring.capacity(); }
+void Outbox::staged_snapshot(ByteWriter& out) const { shared_->ring.snapshot(out); }
+
+Status Outbox::restage(ByteSpan snapshot) {
+    const Status restored = shared_->ring.restore(snapshot);
+    shared_->wake(true);
+    return restored;
+}
+
+// ---- store thread ------------------------------------------------------------------------------------
+
+void Outbox::wake() {
+    {
+        const std::lock_guard lock(shared_->wake_mutex);
+        shared_->called = true;
+    }
+    shared_->wake(true);
+}
+
+void Outbox::wait(Duration limit) {
+    const auto microseconds = [](Duration d) {
+        return std::chrono::microseconds(std::clamp<std::int64_t>(d.us(), 0, 3600'000'000));
+    };
+    std::unique_lock lock(shared_->wake_mutex);
+    if (!shared_->healthy) {
+        // Staging wakes nobody while the medium fails; wake() for an orderly end still does.
+        shared_->wake_condition.wait_for(lock, microseconds(limit), [&] { return shared_->called; });
+    } else {
+        shared_->wake_condition.wait_for(lock, microseconds(limit), [&] { return shared_->has_staged; });
+        if (shared_->has_staged && !shared_->urgent)
+            shared_->wake_condition.wait_for(lock, microseconds(options_.linger), [&] { return shared_->urgent; });
+    }
+    shared_->has_staged = false;
+    shared_->urgent = false;
+    shared_->called = false;
+}
+
+Status Outbox::commit(const FlashCheckpoint* checkpoint) {
+    if (store_->broken()) {
+        OpenReport report;
+        const Status reopened = store_->reopen(report);
+        if (!reopened) return reopened;
+        if (report.set_aside) {
+            change_incarnation();
+            const std::lock_guard lock(shared_->published_mutex);
+            ++shared_->counters.set_aside;
+        }
+    }
+    Status status = write_transaction(checkpoint);
+    if (status) status = refill();
+    shared_->healthy = status.ok();
+    if (!status) {
+        const std::lock_guard lock(shared_->published_mutex);
+        ++shared_->counters.medium_errors;
+    }
+    publish();
+    return status;
+}
+
+// From here on what the uplink says about the old incarnation's ship numbers means nothing any more.
+void Outbox::change_incarnation() {
+    shared_->send.clear();
+    const std::lock_guard lock(shared_->published_mutex);
+    const StoreState& state = store_->state();
+    shared_->identity = {state.incarnation, state.epoch, state.last_ship};
+    shared_->acknowledged = 0;
+}
+
+// A transaction for a handful of acknowledgements would cost a sync and bring nothing: they wait for the
+// next one, unless rows wait for numbers until some are free.
+bool Outbox::worth_a_sync(std::uint64_t acknowledged, bool close_by) const {
+    const StoreState& state = store_->state();
+    if (acknowledged <= state.acknowledged) return false;
+    if (close_by) return true;
+    const std::uint64_t open = state.last_ship - state.acknowledged;
+    const std::uint64_t settled = std::min(acknowledged, state.last_ship) - state.acknowledged;
+    return settled * 2 >= open && (state.unnumbered > 0 || state.numbered_bytes * 2 >= options_.numbered_bytes_max);
+}
+
+Status Outbox::write_transaction(const FlashCheckpoint* checkpoint) {
+    OutboxStore::Work work;
+    work.ring = &shared_->ring;
+    work.staged = shared_->ring.peek();
+    work.renew = shared_->renew.exchange(false);
+    work.acknowledged = shared_->acknowledged;
+    work.checkpoint = checkpoint;
+    if (work.staged.empty() && !work.renew && checkpoint == nullptr && !worth_a_sync(work.acknowledged, false)) return {};
+    const Result<OutboxStore::Done> done = store_->commit(work);
+    if (!done) {
+        if (work.renew) shared_->renew = true;
+        return done.error();
+    }
+    if (work.renew) change_incarnation();
+    shared_->ring.release(work.staged.end);
+    const std::lock_guard lock(shared_->published_mutex);
+    shared_->counters.committed += done->committed;
+    shared_->counters.known += done->known;
+    return {};
+}
+
+Status Outbox::refill() {
+    const std::uint64_t before = shared_->send.cursor().after_ship;
+    if (const Status filled = store_->refill(shared_->send); !filled) return filled;
+    if (shared_->send.cursor().after_ship != before) {
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const ssize_t written = write(shared_->ready, &one, sizeof one);
+    }
+    return {};
+}
+
+Status Outbox::close() {
+    Status status;
+    if (!store_->broken()) {
+        OutboxStore::Work work;
+        work.ring = &shared_->ring;
+        work.staged = shared_->ring.peek();
+        work.acknowledged = shared_->acknowledged;
+        if (!work.staged.empty() || worth_a_sync(work.acknowledged, true)) {
+            const Result<OutboxStore::Done> done = store_->commit(work);
+            if (done) {
+                shared_->ring.release(work.staged.end);
+                const std::lock_guard lock(shared_->published_mutex);
+                shared_->counters.committed += done->committed;
+                shared_->counters.known += done->known;
+            } else {
+                status = done.error();
+            }
+        }
+        publish();
+    }
+    return status ? store_->close() : status;
+}
+
+void Outbox::publish() {
+    const StoreState& state = store_->state();
+    const FlashCounters flash = flash_counters();
+    const std::lock_guard lock(shared_->published_mutex);
+    shared_->identity = {state.incarnation, state.epoch, state.last_ship};
+    shared_->committed = state.output;
+    OutboxCounters& counters = shared_->counters;
+    counters.flash_bytes = flash.written_bytes;
+    counters.flash_syncs = flash.syncs;
+    counters.dropped_full_results = state.dropped_results;
+    counters.dropped_full_alerts = state.dropped_alerts;
+    counters.refused_full = state.refused;
+    counters.corrupt_rows = store_->corrupt_rows();
+    counters.rows = state.rows;
+    counters.used_bytes = store_->used_bytes();
+}
+
+// ---- uplink thread -----------------------------------------------------------------------------------
+
+std::size_t Outbox::next(const Incarnation& incarnation, std::uint64_t after_ship, std::span<ShipRow> rows,
+                         MutableByteSpan space) {
+    WEIR_ASSERT(space.size() >= options_.record_bytes_max);
+    const OutboxIdentity now = identity();
+    if (now.incarnation != incarnation) return 0;
+    std::uint64_t signals = 0;
+    [[maybe_unused]] const ssize_t emptied = read(shared_->ready, &signals, sizeof signals);
+    const SendBuffer::Taken taken = shared_->send.take(after_ship, rows, space);
+    if (taken.wants_more) {
+        const std::uint64_t loaded = shared_->send.cursor().after_ship;
+        if (loaded < now.last_ship) shared_->wake(true);
+    }
+    return taken.rows;
+}
+
+void Outbox::acknowledge(const Incarnation& incarnation, std::uint64_t ship) {
+    {
+        const std::lock_guard lock(shared_->published_mutex);
+        const std::uint64_t before = shared_->acknowledged;
+        if (shared_->identity.incarnation != incarnation || ship <= before) return;
+        shared_->acknowledged = ship;
+        shared_->counters.acknowledged += ship - before;
+    }
+    shared_->wake(false);
+}
+
+void Outbox::renew_incarnation() {
+    shared_->renew = true;
+    shared_->wake(true);
+}
+
+int Outbox::ready_descriptor() const { return shared_->ready; }
+
+// ---- any thread --------------------------------------------------------------------------------------
+
+OutboxIdentity Outbox::identity() const {
+    const std::lock_guard lock(shared_->published_mutex);
+    return shared_->identity;
+}
+
+OutputPosition Outbox::committed_position() const {
+    const std::lock_guard lock(shared_->published_mutex);
+    return shared_->committed;
+}
+
+OutboxCounters Outbox::counters() const {
+    OutboxCounters counters;
+    {
+        const std::lock_guard lock(shared_->published_mutex);
+        counters = shared_->counters;
+    }
+    counters.staged = shared_->staged;
+    counters.dropped_staging_results = shared_->dropped_results;
+    counters.dropped_staging_alerts = shared_->dropped_alerts;
+    counters.dropped_oversize = shared_->dropped_oversize;
+    counters.staged_bytes = shared_->ring.used_bytes();
+    return counters;
+}
+
+}  // namespace weir

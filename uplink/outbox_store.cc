@@ -1,0 +1,623 @@
+#include "uplink/outbox_store.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include "agent/base/hash.h"
+#include "agent/base/log.h"
+
+namespace weir {
+namespace {
+
+constexpr int schema_version = 1;
+constexpr int application_id = 0x57656972;  // "Weir"
+constexpr std::uint32_t state_version = 1;
+
+constexpr std::int64_t alert_ids = 0;
+constexpr std::int64_t result_ids = std::int64_t{1} << 60;
+constexpr std::int64_t end_ids = std::int64_t{2} << 60;
+
+constexpr Bytes margin_pages = 16;        // splits of inner pages, the ship table, the state
+constexpr Bytes alert_room_pages = 16;    // that results leave to alerts
+
+constexpr const char* schema =
+    "CREATE TABLE state(id INTEGER PRIMARY KEY, bytes BLOB);"
+    "CREATE TABLE row(id INTEGER PRIMARY KEY, epoch INTEGER, crc INTEGER, bytes BLOB);"
+    "CREATE TABLE ship(ship INTEGER PRIMARY KEY, row INTEGER, size INTEGER, crc INTEGER);"
+    "CREATE TABLE frontier(definition INTEGER, partition INTEGER, end INTEGER,"
+    " PRIMARY KEY(definition, partition)) WITHOUT ROWID;"
+    "CREATE TABLE chunk(n INTEGER PRIMARY KEY, hash INTEGER, bytes BLOB);";
+
+// u32 version, the fields in order, u32 crc32c of all before.
+constexpr Bytes state_bytes_max = 512;
+
+template <typename Codec, typename State>
+void each_field(Codec&& codec, State& state) {
+    codec(state.epoch);
+    codec(state.output.epoch);
+    codec(state.output.sequence);
+    codec(state.last_ship);
+    codec(state.acknowledged);
+    codec(state.last_alert);
+    codec(state.last_result);
+    codec(state.numbered_alert);
+    codec(state.numbered_result);
+    codec(state.rows);
+    codec(state.unnumbered);
+    codec(state.numbered_bytes);
+    codec(state.dropped_results);
+    codec(state.dropped_alerts);
+    codec(state.refused);
+    codec(state.has_checkpoint);
+    codec(state.checkpoint.output.epoch);
+    codec(state.checkpoint.output.sequence);
+    codec(state.checkpoint.journal_position);
+    codec(state.checkpoint.format);
+    codec(state.checkpoint.plan);
+    codec(state.checkpoint_crc);
+}
+
+void encode_state(const StoreState& state, ByteWriter& out) {
+    out.write(state_version);
+    out.bytes(state.incarnation);
+    each_field([&](std::uint64_t field) { out.write(field); }, state);
+    out.write(static_cast<std::uint64_t>(state.checkpoint.size));
+    out.write(crc32c(out.written()));
+}
+
+Result<StoreState> decode_state(ByteSpan bytes) {
+    ByteReader in(bytes);
+    StoreState state;
+    if (in.read<std::uint32_t>() != state_version) return Error::corrupt;
+    const ByteSpan incarnation = in.bytes(state.incarnation.size());
+    if (in.ok()) std::copy(incarnation.begin(), incarnation.end(), state.incarnation.begin());
+    each_field([&](std::uint64_t& field) { field = in.read<std::uint64_t>(); }, state);
+    state.checkpoint.size = static_cast<Bytes>(in.read<std::uint64_t>());
+    const std::uint32_t crc = crc32c(bytes.first(in.position()));
+    if (in.read<std::uint32_t>() != crc || !in.ok() || in.remaining() != 0) return Error::corrupt;
+    return state;
+}
+
+std::uint32_t row_crc(std::int64_t id, std::uint64_t epoch, ByteSpan bytes) {
+    std::array<std::byte, 16> head;
+    store_le(head.data(), id);
+    store_le(head.data() + 8, epoch);
+    return crc32c(bytes, crc32c(head));
+}
+
+std::uint32_t ship_crc(std::uint64_t ship, std::int64_t row) {
+    std::array<std::byte, 16> head;
+    store_le(head.data(), ship);
+    store_le(head.data() + 8, row);
+    return crc32c(head);
+}
+
+Bytes pages_for(Bytes record_bytes) { return record_bytes / (Database::page_bytes - 64) + 2; }
+
+Bytes reserved_pages(const OutboxOptions& options) {
+    const Bytes chunks = (options.checkpoint_bytes_max + OutboxStore::chunk_bytes - 1) / OutboxStore::chunk_bytes;
+    const Bytes frontiers = Bytes{options.frontiers_max} * 64 / Database::page_bytes;
+    return chunks + chunks / 128 + frontiers + alert_room_pages + margin_pages;
+}
+
+}  // namespace
+
+Bytes OutboxStore::need(const OutboxOptions& options) {
+    return Arena::need<std::uint64_t>((options.checkpoint_bytes_max + chunk_bytes - 1) / chunk_bytes);
+}
+
+Bytes OutboxStore::file_bytes_min(const OutboxOptions& options) {
+    return (reserved_pages(options) + 2 * pages_for(options.record_bytes_max) + 16) * Database::page_bytes;
+}
+
+OutboxStore::OutboxStore(const OutboxOptions& options, Arena& arena, Files& files, Entropy& entropy)
+    : options_(options), files_(files), entropy_(entropy),
+      chunk_hashes_(arena.take<std::uint64_t>((options.checkpoint_bytes_max + chunk_bytes - 1) / chunk_bytes)),
+      room_margin_pages_(margin_pages) {}
+
+// ---- opening -----------------------------------------------------------------------------------------
+
+Status OutboxStore::open(OpenReport& report) {
+    const Status first = open_once(report);
+    if (first.error() == Error::unsupported) {
+        if (const Status aside = set_aside(".newer", "it was written by a newer version of Weir", report); !aside)
+            return aside;
+    } else if (first.error() == Error::corrupt) {
+        if (const Status aside = set_aside(".damaged", "it is damaged", report); !aside) return aside;
+    } else {
+        return first;
+    }
+    return open_once(report);
+}
+
+Status OutboxStore::open_once(OpenReport& report) {
+    sql_.reset();
+    database_.reset();
+    Result<std::unique_ptr<Database>> opened =
+        Database::open({options_.path, options_.cache_bytes, options_.bytes_max});
+    if (!opened) return opened.error();
+    database_ = std::move(*opened);
+    const auto failed = [&](Error error) -> Status {
+        sql_.reset();
+        database_.reset();
+        return error;
+    };
+    const Result<std::int64_t> version = database_->number("PRAGMA user_version");
+    const Result<std::int64_t> owner = database_->number("PRAGMA application_id");
+    const Result<std::int64_t> tables = database_->number("SELECT count(*) FROM sqlite_schema");
+    for (const auto& each : {version, owner, tables})
+        if (!each) return failed(each.error());
+    const bool fresh = *tables == 0 && *owner == 0;
+    if (!fresh && *owner != application_id) return failed(Error::corrupt);
+    if (!fresh && *version > schema_version) return failed(Error::unsupported);
+    if (fresh) {
+        if (const Status created = create(); !created) return failed(created.error());
+        report.fresh = true;
+    }
+    if (const Status prepared = prepare(); !prepared) return failed(prepared.error());
+    if (const Status loaded = load_state(); !loaded) return failed(loaded.error());
+    if (const Status hashes = load_chunk_hashes(); !hashes) return failed(hashes.error());
+    const Result<Bytes> used = count_used_pages();
+    if (!used) return failed(used.error());
+    used_pages_ = *used;
+    report.rows = state_.rows;
+    known_before_ = true;
+    return {};
+}
+
+// A new file continues the epoch and the output position that this process knows, if it replaces one
+// that was damaged while running: the engine's numbering goes on.
+Status OutboxStore::create() {
+    StoreState state;
+    if (known_before_) {
+        state.epoch = state_.epoch;
+        state.output = state_.output;
+    }
+    entropy_.fill(state.incarnation);
+    const std::string marks = "PRAGMA application_id=" + std::to_string(application_id) +
+                              ";PRAGMA user_version=" + std::to_string(schema_version);
+    std::array<std::byte, state_bytes_max> bytes;
+    ByteWriter out(bytes);
+    encode_state(state, out);
+    WEIR_ASSERT(out.ok());
+    if (const Status begun = database_->execute("BEGIN IMMEDIATE"); !begun) return begun;
+    if (const Status made = database_->execute(schema); !made) return made;
+    if (const Status marked = database_->execute(marks.c_str()); !marked) return marked;
+    Result<Statement> insert = database_->prepare("INSERT INTO state VALUES(1, ?1)");
+    if (!insert) return insert.error();
+    if (const Status inserted = insert->bind(1, out.written()).run(); !inserted) return inserted;
+    return database_->execute("COMMIT");
+}
+
+Status OutboxStore::prepare() {
+    Statements all;
+    Status result;
+    const auto make = [&](Statement& into, const std::string& sql) {
+        if (!result) return;
+        Result<Statement> made = database_->prepare(sql.c_str());
+        if (made)
+            into = std::move(*made);
+        else
+            result = made.error();
+    };
+    make(all.save_state, "UPDATE state SET bytes=?1 WHERE id=1");
+    make(all.insert_row, "INSERT INTO row VALUES(?1,?2,?3,?4)");
+    make(all.delete_row, "DELETE FROM row WHERE id=?1");
+    make(all.first_row_after, "SELECT id, length(bytes) FROM row WHERE id>?1 AND id<?2 ORDER BY id LIMIT 1");
+    make(all.insert_ship, "INSERT INTO ship VALUES(?1,?2,?3,?4)");
+    make(all.delete_ship, "DELETE FROM ship WHERE ship=?1");
+    make(all.delete_shipped_rows, "DELETE FROM row WHERE id IN (SELECT row FROM ship WHERE ship<=?1)");
+    make(all.delete_ships, "DELETE FROM ship WHERE ship<=?1");
+    make(all.sum_ships, "SELECT count(*), coalesce(sum(size),0) FROM ship WHERE ship<=?1");
+    make(all.first_ship_of_class,
+         "SELECT ship, row, size FROM ship WHERE row>=?1 AND row<?2 ORDER BY ship LIMIT 1");
+    make(all.ships_after,
+         "SELECT ship.ship, ship.row, ship.crc, row.epoch, row.crc, row.bytes FROM ship LEFT JOIN row"
+         " ON row.id=ship.row WHERE ship.ship>?1 ORDER BY ship.ship");
+    make(all.move_frontier,
+         "INSERT INTO frontier VALUES(?1,?2,?3) ON CONFLICT(definition,partition)"
+         " DO UPDATE SET end=excluded.end WHERE excluded.end>end");
+    make(all.put_chunk, "REPLACE INTO chunk VALUES(?1,?2,?3)");
+    make(all.delete_chunks, "DELETE FROM chunk WHERE n>=?1");
+    make(all.page_count, "PRAGMA page_count");
+    make(all.freelist_count, "PRAGMA freelist_count");
+    if (result) sql_.emplace(std::move(all));
+    return result;
+}
+
+Status OutboxStore::load_state() {
+    Result<Statement> select = database_->prepare("SELECT bytes FROM state WHERE id=1");
+    if (!select) return select.error();
+    const Result<bool> row = select->step();
+    if (!row) return row.error();
+    if (!*row) return Error::corrupt;
+    const Result<StoreState> state = decode_state(select->bytes(0));
+    if (!state) return state.error();
+    state_ = *state;
+    return {};
+}
+
+// Hashes only, so that a large checkpoint is not read again just to write what changes.
+Status OutboxStore::load_chunk_hashes() {
+    std::fill(chunk_hashes_.begin(), chunk_hashes_.end(), std::uint64_t{0});
+    Result<Statement> select = database_->prepare("SELECT n, hash FROM chunk");
+    if (!select) return select.error();
+    for (;;) {
+        const Result<bool> row = select->step();
+        if (!row) return row.error();
+        if (!*row) return {};
+        if (const std::uint64_t n = select->bits(0); n < chunk_hashes_.size())
+            chunk_hashes_[static_cast<std::size_t>(n)] = select->bits(1);
+    }
+}
+
+// One of each kind is kept: set-aside files must not fill the flash.
+Status OutboxStore::set_aside(const std::string& suffix, const std::string& reason, OpenReport& report) {
+    const std::string path = options_.path + suffix;
+    for (const char* part : {"", "-wal"}) {
+        (void)files_.remove(path + part);
+        const Status moved = files_.rename(options_.path + part, path + part);
+        if (!moved && moved.error() != Error::missing) return moved;
+    }
+    report.set_aside = true;
+    report.set_aside_path = path;
+    report.reason = reason;
+    WEIR_LOG_ERROR("outbox", "%s was set aside as %s: %s; a new one is begun, what it held is not delivered",
+                   options_.path.c_str(), path.c_str(), reason.c_str());
+    return {};
+}
+
+Status OutboxStore::reopen(OpenReport& report) {
+    const OutputPosition before = state_.output;
+    const Status opened = open(report);
+    if (!opened) return opened;
+    if (state_.output < before) {
+        // Only a medium that lied about a sync gets here. The gap cannot be mended, but it can be said.
+        WEIR_LOG_ERROR("outbox", "%s lost committed results after an error of the medium", options_.path.c_str());
+    }
+    if (!report.set_aside && !database_->sound()) {
+        sql_.reset();
+        database_.reset();
+        if (const Status aside = set_aside(".damaged", "it is damaged", report); !aside) return aside;
+        return open_once(report);
+    }
+    return {};
+}
+
+Status OutboxStore::close() {
+    if (broken()) return Error::closed;
+    const Status written = database_->execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    sql_.reset();
+    database_.reset();
+    return written;
+}
+
+// ---- start-up ----------------------------------------------------------------------------------------
+
+Status OutboxStore::save_state(const StoreState& state) {
+    std::array<std::byte, state_bytes_max> bytes;
+    ByteWriter out(bytes);
+    encode_state(state, out);
+    WEIR_ASSERT(out.ok());
+    return sql_->save_state.bind(1, out.written()).run();
+}
+
+Status OutboxStore::settle(Status status) {
+    if (status) status = database_->execute("COMMIT");
+    return status ? status : break_down(status);
+}
+
+Status OutboxStore::break_down(Status status) {
+    WEIR_LOG_ERROR("outbox", "%s: %s", options_.path.c_str(), database_->message().c_str());
+    sql_.reset();
+    database_.reset();  // rolls back what may still be open
+    return status;
+}
+
+Result<std::uint64_t> OutboxStore::begin_epoch() {
+    StoreState state = state_;
+    ++state.epoch;
+    Status status = database_->execute("BEGIN IMMEDIATE");
+    if (status) status = save_state(state);
+    if (status = settle(status); !status) return status.error();
+    state_ = state;
+    return state.epoch;
+}
+
+std::vector<Frontier> OutboxStore::frontiers() {
+    std::vector<Frontier> all;
+    Result<Statement> select =
+        database_->prepare("SELECT definition, partition, end FROM frontier ORDER BY definition, partition");
+    if (!select) return all;
+    for (;;) {
+        const Result<bool> row = select->step();
+        if (!row || !*row) return all;
+        all.push_back({select->bits(0), select->bits(1), Timestamp::micros(select->integer(2))});
+    }
+}
+
+Status OutboxStore::read_checkpoint(MutableByteSpan out) {
+    Result<Statement> select = database_->prepare("SELECT n, bytes FROM chunk ORDER BY n");
+    if (!select) return select.error();
+    Bytes filled = 0;
+    while (filled < out.size()) {
+        const Result<bool> row = select->step();
+        if (!row) return row.error();
+        if (!*row) return Error::corrupt;
+        const ByteSpan bytes = select->bytes(1);
+        if (select->bits(0) * chunk_bytes != filled || bytes.size() != std::min(chunk_bytes, out.size() - filled))
+            return Error::corrupt;
+        std::copy(bytes.begin(), bytes.end(), out.begin() + static_cast<std::ptrdiff_t>(filled));
+        filled += bytes.size();
+    }
+    return crc32c(out) == state_.checkpoint_crc ? Status{} : Status(Error::corrupt);
+}
+
+// ---- committing --------------------------------------------------------------------------------------
+
+Result<OutboxStore::Done> OutboxStore::commit(const Work& work) {
+    Done done;
+    StoreState state = state_;
+    Status status = database_->execute("BEGIN IMMEDIATE");
+    if (status) status = fill_transaction(work, state, done);
+    if (status) status = save_state(state);
+    const bool near_the_end = used_pages_ + 2 * room_margin_pages_ > options_.bytes_max / Database::page_bytes;
+    if (status = settle(status); !status) {
+        // The declared size was too tight for what SQLite needed: leave more room with the next try. A
+        // full medium looks the same but for the file being far from its bound.
+        if (status.error() == Error::no_space && near_the_end) room_margin_pages_ *= 2;
+        if (work.checkpoint != nullptr) std::fill(chunk_hashes_.begin(), chunk_hashes_.end(), std::uint64_t{0});
+        return status.error();
+    }
+    room_margin_pages_ = margin_pages;
+    state_ = state;
+    return done;
+}
+
+Status OutboxStore::fill_transaction(const Work& work, StoreState& state, Done& done) {
+    const Result<Bytes> used = count_used_pages();
+    if (!used) return used.error();
+    used_pages_ = *used;
+    if (work.renew) {
+        if (const Status renewed = renew(state); !renewed) return renewed;
+    } else if (work.acknowledged > state.acknowledged) {
+        if (const Status deleted = delete_acknowledged(work.acknowledged, state); !deleted) return deleted;
+    }
+    for (std::uint64_t position = work.staged.begin; position != work.staged.end;) {
+        const StagedRecord record = work.ring->read(position);
+        if (OutputPosition{record.epoch, record.sequence} <= state.output) {
+            ++done.known;
+            continue;
+        }
+        if (const Status taken = take(record, state); !taken) return taken;
+        ++done.committed;
+    }
+    if (const Status numbered = number_rows(state); !numbered) return numbered;
+    if (work.checkpoint != nullptr)
+        if (const Status written = write_checkpoint(*work.checkpoint, state); !written) return written;
+    const Result<Bytes> after = count_used_pages();
+    if (!after) return after.error();
+    used_pages_ = *after;
+    return {};
+}
+
+// The bridge has committed more than we ever numbered: every numbered row of this old copy is among it.
+Status OutboxStore::renew(StoreState& state) {
+    if (const Status deleted = delete_acknowledged(INT64_MAX, state); !deleted) return deleted;
+    entropy_.fill(state.incarnation);
+    state.last_ship = 0;
+    state.acknowledged = 0;
+    return {};
+}
+
+Status OutboxStore::delete_acknowledged(std::uint64_t ship, StoreState& state) {
+    Statement& sum = sql_->sum_ships.bind_bits(1, ship);
+    const Result<bool> row = sum.step();
+    if (!row) return row.error();
+    const std::uint64_t rows = sum.bits(0);
+    const std::uint64_t bytes = sum.bits(1);
+    sum.reset();
+    if (const Status deleted = sql_->delete_shipped_rows.bind_bits(1, ship).run(); !deleted) return deleted;
+    if (const Status deleted = sql_->delete_ships.bind_bits(1, ship).run(); !deleted) return deleted;
+    state.rows -= std::min(state.rows, rows);
+    state.numbered_bytes -= std::min(state.numbered_bytes, bytes);
+    state.acknowledged = std::min(ship, state.last_ship);
+    return {};
+}
+
+// Writes a record or deals with a full file as declared; either way the output position moves past it.
+Status OutboxStore::take(const StagedRecord& record, StoreState& state) {
+    const bool alert = record.kind == RecordKind::alert;
+    state.output = {record.epoch, record.sequence};
+    for (;;) {
+        const Result<bool> room = has_room(record.bytes.size(), alert);
+        if (!room) return room.error();
+        if (*room) return insert(record, state);
+        if (options_.on_full == OnFull::stop) {
+            ++(alert ? state.dropped_alerts : state.refused);
+            return {};
+        }
+        const Result<bool> dropped = drop_oldest(state);
+        if (!dropped) return dropped.error();
+        if (*dropped) continue;
+        ++(alert ? state.dropped_alerts : state.dropped_results);
+        return {};
+    }
+}
+
+Status OutboxStore::insert(const StagedRecord& record, StoreState& state) {
+    const bool alert = record.kind == RecordKind::alert;
+    std::uint64_t& last = alert ? state.last_alert : state.last_result;
+    const std::int64_t id = (alert ? alert_ids : result_ids) + static_cast<std::int64_t>(++last);
+    const Status inserted = sql_->insert_row.bind(1, id)
+                                .bind_bits(2, record.epoch)
+                                .bind(3, std::int64_t{row_crc(id, record.epoch, record.bytes)})
+                                .bind(4, record.bytes)
+                                .run();
+    if (!inserted) return inserted;
+    ++state.rows;
+    ++state.unnumbered;
+    used_pages_ += pages_for(record.bytes.size());
+    if (alert) return {};
+    return sql_->move_frontier.bind_bits(1, record.definition)
+        .bind_bits(2, record.partition)
+        .bind(3, record.end.us())
+        .run();
+}
+
+// Numbers are given late, so that alerts can still overtake and policies choose; but always ahead of
+// what the uplink can have in flight.
+Status OutboxStore::number_rows(StoreState& state) {
+    while (state.unnumbered > 0 && state.numbered_bytes < options_.numbered_bytes_max) {
+        const Result<bool> alert = number_next(alert_ids, result_ids, state.numbered_alert, state);
+        if (!alert) return alert.error();
+        if (*alert) continue;
+        const Result<bool> result = number_next(result_ids, end_ids, state.numbered_result, state);
+        if (!result) return result.error();
+        if (!*result) state.unnumbered = 0;
+    }
+    return {};
+}
+
+Result<bool> OutboxStore::number_next(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state) {
+    Statement& find = sql_->first_row_after.bind(1, from + static_cast<std::int64_t>(numbered)).bind(2, to);
+    const Result<bool> row = find.step();
+    if (!row) return row.error();
+    const std::int64_t id = *row ? find.integer(0) : 0;
+    const std::int64_t size = *row ? find.integer(1) : 0;
+    find.reset();
+    if (!*row) return false;
+    const std::uint64_t ship = ++state.last_ship;
+    const Status inserted =
+        sql_->insert_ship.bind_bits(1, ship).bind(2, id).bind(3, size).bind(4, std::int64_t{ship_crc(ship, id)}).run();
+    if (!inserted) return inserted.error();
+    numbered = static_cast<std::uint64_t>(id - from);
+    state.unnumbered -= std::min<std::uint64_t>(state.unnumbered, 1);
+    state.numbered_bytes += static_cast<std::uint64_t>(size);
+    return true;
+}
+
+Status OutboxStore::write_checkpoint(const FlashCheckpoint& checkpoint, StoreState& state) {
+    if (checkpoint.bytes.size() > options_.checkpoint_bytes_max) return Error::out_of_range;
+    std::size_t n = 0;
+    for (ByteSpan rest = checkpoint.bytes; !rest.empty(); ++n) {
+        const ByteSpan piece = rest.first(std::min(chunk_bytes, rest.size()));
+        rest = rest.subspan(piece.size());
+        const std::uint64_t hash = hash64(piece) | 1;
+        if (chunk_hashes_[n] == hash) continue;
+        const Status put = sql_->put_chunk.bind(1, static_cast<std::int64_t>(n)).bind_bits(2, hash).bind(3, piece).run();
+        if (!put) return put;
+        chunk_hashes_[n] = hash;
+    }
+    if (const Status deleted = sql_->delete_chunks.bind(1, static_cast<std::int64_t>(n)).run(); !deleted) return deleted;
+    std::fill(chunk_hashes_.begin() + static_cast<std::ptrdiff_t>(n), chunk_hashes_.end(), std::uint64_t{0});
+    state.has_checkpoint = 1;
+    state.checkpoint = checkpoint.info;
+    state.checkpoint.size = checkpoint.bytes.size();
+    state.checkpoint_crc = crc32c(checkpoint.bytes);
+    return {};
+}
+
+// ---- room --------------------------------------------------------------------------------------------
+
+Result<Bytes> OutboxStore::count_used_pages() {
+    const Result<std::int64_t> pages = sql_->page_count.number();
+    if (!pages) return pages.error();
+    const Result<std::int64_t> unused = sql_->freelist_count.number();
+    if (!unused) return unused.error();
+    return static_cast<Bytes>(*pages - *unused);
+}
+
+// used_pages_ is an upper estimate between countings, so most calls ask SQLite nothing.
+Result<bool> OutboxStore::has_room(Bytes record_bytes, bool alert) {
+    const Bytes chunks_written = state_.has_checkpoint ? state_.checkpoint.size / chunk_bytes : 0;
+    Bytes reserved = reserved_pages(options_) - margin_pages + room_margin_pages_;
+    reserved -= std::min(reserved - room_margin_pages_ - alert_room_pages, chunks_written);
+    if (alert) reserved -= alert_room_pages;
+    const Bytes pages_max = options_.bytes_max / Database::page_bytes;
+    const Bytes wanted = pages_for(record_bytes) + reserved;
+    if (used_pages_ + wanted <= pages_max) return true;
+    const Result<Bytes> used = count_used_pages();
+    if (!used) return used.error();
+    used_pages_ = *used;
+    return used_pages_ + wanted <= pages_max;
+}
+
+// Rows without a number first: of one that has a number nobody knows whether it has arrived.
+Result<bool> OutboxStore::drop_oldest(StoreState& state) {
+    Result<bool> dropped = drop_unnumbered(result_ids, end_ids, state.numbered_result, state);
+    if (!dropped || *dropped) return dropped;
+    Result<bool> numbered = drop_numbered(false, state);
+    if (!numbered || *numbered) return numbered;
+    Result<bool> alert = drop_unnumbered(alert_ids, result_ids, state.numbered_alert, state);
+    if (!alert || *alert) return alert;
+    return drop_numbered(true, state);
+}
+
+Result<bool> OutboxStore::drop_unnumbered(std::int64_t from, std::int64_t to, std::uint64_t& numbered,
+                                          StoreState& state) {
+    Statement& find = sql_->first_row_after.bind(1, from + static_cast<std::int64_t>(numbered)).bind(2, to);
+    const Result<bool> row = find.step();
+    if (!row) return row.error();
+    const std::int64_t id = *row ? find.integer(0) : 0;
+    find.reset();
+    if (!*row) return false;
+    if (const Status deleted = sql_->delete_row.bind(1, id).run(); !deleted) return deleted.error();
+    state.rows -= std::min<std::uint64_t>(state.rows, 1);
+    state.unnumbered -= std::min<std::uint64_t>(state.unnumbered, 1);
+    ++(from == alert_ids ? state.dropped_alerts : state.dropped_results);
+    return true;
+}
+
+Result<bool> OutboxStore::drop_numbered(bool alerts, StoreState& state) {
+    Statement& find = sql_->first_ship_of_class.bind(1, alerts ? alert_ids : result_ids)
+                          .bind(2, alerts ? result_ids : end_ids);
+    const Result<bool> row = find.step();
+    if (!row) return row.error();
+    const std::uint64_t ship = *row ? find.bits(0) : 0;
+    const std::int64_t id = *row ? find.integer(1) : 0;
+    const std::uint64_t size = *row ? find.bits(2) : 0;
+    find.reset();
+    if (!*row) return false;
+    if (const Status deleted = sql_->delete_row.bind(1, id).run(); !deleted) return deleted.error();
+    if (const Status deleted = sql_->delete_ship.bind_bits(1, ship).run(); !deleted) return deleted.error();
+    state.rows -= std::min<std::uint64_t>(state.rows, 1);
+    state.numbered_bytes -= std::min(state.numbered_bytes, size);
+    ++(alerts ? state.dropped_alerts : state.dropped_results);
+    return true;
+}
+
+// ---- reading for the uplink --------------------------------------------------------------------------
+
+Status OutboxStore::refill(SendBuffer& buffer) {
+    const SendBuffer::Cursor cursor = buffer.cursor();
+    if (!cursor.wanted || cursor.after_ship >= state_.last_ship) return {};
+    Statement& select = sql_->ships_after.bind_bits(1, cursor.after_ship);
+    Status status;
+    for (;;) {
+        const Result<bool> found = select.step();
+        if (!found) status = found.error();
+        if (!found || !*found) break;
+        const std::uint64_t ship = select.bits(0);
+        const std::int64_t id = select.integer(1);
+        const std::uint64_t epoch = select.bits(3);
+        const ByteSpan bytes = select.bytes(5);
+        const bool sound = !select.is_null(5) && select.integer(2) == ship_crc(ship, id) &&
+                           select.integer(4) == row_crc(id, epoch, bytes) && bytes.size() <= options_.record_bytes_max;
+        if (!sound) {
+            if (ship > last_corrupt_ship_) {
+                ++corrupt_rows_;
+                last_corrupt_ship_ = ship;
+                WEIR_LOG_ERROR("outbox", "record %llu is damaged on flash and is not sent",
+                               static_cast<unsigned long long>(ship));
+            }
+            buffer.passed(cursor, ship);
+            continue;
+        }
+        if (!buffer.append(cursor, {ship, epoch, bytes})) break;
+    }
+    select.reset();
+    return status ? status : break_down(status);
+}
+
+}  // namespace weir

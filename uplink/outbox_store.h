@@ -1,0 +1,133 @@
+// The outbox's file: schema, transactions, and what to do when it is damaged. Used by one thread.
+//
+//   state(id = 1, bytes)             all counters in one row: StoreState below, with a CRC-32C
+//   row(id, epoch, crc, bytes)       id = class << 60 | running number: alerts (0) sort before results (1)
+//   ship(ship, row, size, crc)       the numbered rows; within a class rows are numbered in order of id
+//   frontier(definition, partition, end)
+//   chunk(n, hash, bytes)            the flash checkpoint in pieces of one page each
+//
+// user_version is the schema's version, application_id says that the file is ours.
+// Memory: need() for the checkpoint's piece hashes; SQLite's. Cost: commit() one transaction.
+// Threads: one owner. Errors: as Database; after any error broken() is true and reopen() comes next.
+#pragma once
+
+#include <optional>
+
+#include "agent/base/arena.h"
+#include "agent/base/entropy.h"
+#include "agent/base/files.h"
+#include "uplink/database.h"
+#include "uplink/outbox.h"
+#include "uplink/send_buffer.h"
+#include "uplink/staging_ring.h"
+
+namespace weir {
+
+// What the state row holds, all of it changed only together with what it describes.
+struct StoreState {
+    Incarnation incarnation{};
+    std::uint64_t epoch = 0;
+    OutputPosition output;           // greatest (epoch, sequence) ever taken
+    std::uint64_t last_ship = 0;
+    std::uint64_t acknowledged = 0;  // and deleted
+    std::uint64_t last_alert = 0;    // running numbers of the classes
+    std::uint64_t last_result = 0;
+    std::uint64_t numbered_alert = 0;
+    std::uint64_t numbered_result = 0;
+    std::uint64_t rows = 0;
+    std::uint64_t unnumbered = 0;
+    std::uint64_t numbered_bytes = 0;
+    std::uint64_t dropped_results = 0;
+    std::uint64_t dropped_alerts = 0;
+    std::uint64_t refused = 0;
+    std::uint64_t has_checkpoint = 0;
+    FlashCheckpointInfo checkpoint;
+    std::uint64_t checkpoint_crc = 0;
+};
+
+class OutboxStore {
+public:
+    // The piece that fills one leaf page with its row's header.
+    static constexpr Bytes chunk_bytes = 4000;
+
+    static Bytes need(const OutboxOptions& options);
+    // The least bytes_max with which these options leave room for rows.
+    static Bytes file_bytes_min(const OutboxOptions& options);
+    OutboxStore(const OutboxOptions& options, Arena& arena, Files& files, Entropy& entropy);
+
+    Status open(OpenReport& report);
+    bool broken() const { return database_ == nullptr; }
+    // After an error: opens again; a file that is damaged is set aside.
+    Status reopen(OpenReport& report);
+    Status close();
+
+    Result<std::uint64_t> begin_epoch();
+    std::vector<Frontier> frontiers();
+    Status read_checkpoint(MutableByteSpan out);
+
+    struct Work {
+        const StagingRing* ring = nullptr;
+        StagingRing::Range staged;
+        std::uint64_t acknowledged = 0;
+        bool renew = false;
+        const FlashCheckpoint* checkpoint = nullptr;
+    };
+    struct Done {
+        std::uint64_t committed = 0;
+        std::uint64_t known = 0;
+    };
+    Result<Done> commit(const Work& work);
+    // Rows after the cursor into the buffer, checked; lost ones are counted and passed over.
+    Status refill(SendBuffer& buffer);
+
+    const StoreState& state() const { return state_; }
+    std::uint64_t corrupt_rows() const { return corrupt_rows_; }
+    Bytes used_bytes() const { return used_pages_ * Database::page_bytes; }
+
+private:
+    struct Statements {
+        Statement save_state, insert_row, delete_row, first_row_after, row_size;
+        Statement insert_ship, delete_ship, delete_shipped_rows, delete_ships, sum_ships, first_ship_of_class, ships_after;
+        Statement move_frontier, put_chunk, delete_chunks, page_count, freelist_count;
+    };
+
+    Status open_once(OpenReport& report);
+    Status create();
+    Status prepare();
+    Status load_state();
+    Status load_chunk_hashes();
+    Status save_state(const StoreState& state);
+    Status set_aside(const std::string& suffix, const std::string& reason, OpenReport& report);
+    Status settle(Status status);      // COMMIT if all went well; an error breaks the store
+    Status break_down(Status status);  // closes; reopen() comes next
+
+    Status fill_transaction(const Work& work, StoreState& state, Done& done);
+    Status renew(StoreState& state);
+    Status delete_acknowledged(std::uint64_t ship, StoreState& state);
+    Status take(const StagedRecord& record, StoreState& state);
+    Status insert(const StagedRecord& record, StoreState& state);
+    Status number_rows(StoreState& state);
+    Result<bool> number_next(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state);
+    Status write_checkpoint(const FlashCheckpoint& checkpoint, StoreState& state);
+
+    Result<Bytes> count_used_pages();
+    Result<bool> has_room(Bytes record_bytes, bool alert);
+    Result<bool> drop_oldest(StoreState& state);
+    Result<bool> drop_unnumbered(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state);
+    Result<bool> drop_numbered(bool alerts, StoreState& state);
+
+    OutboxOptions options_;
+    Files& files_;
+    Entropy& entropy_;
+    std::span<std::uint64_t> chunk_hashes_;  // of the committed checkpoint; 0: not there
+    std::unique_ptr<Database> database_;
+    std::optional<Statements> sql_;
+    StoreState state_;  // as committed
+    bool known_before_ = false;  // state_ was read or made by this process already
+    Bytes used_pages_ = 0;
+    Bytes room_margin_pages_;
+    std::uint64_t corrupt_rows_ = 0;
+    std::uint64_t last_corrupt_ship_ = 0;
+};
+
+}  // namespace weir

@@ -1,0 +1,106 @@
+#include "uplink/staging_ring.h"
+
+namespace weir {
+namespace {
+
+// u32 size of the record (all ones: nothing more up to the end of the memory), u8 kind, then the rest.
+constexpr std::uint32_t gap_mark = UINT32_MAX;
+constexpr Bytes header_bytes = 4 + 4 + 5 * 8;
+constexpr Bytes entry_alignment = 8;
+
+void put_entry(const StagedRecord& record, ByteWriter& out) {
+    out.write(static_cast<std::uint32_t>(record.bytes.size()));
+    out.write(static_cast<std::uint32_t>(record.kind));
+    out.write(record.epoch);
+    out.write(record.sequence);
+    out.write(record.definition);
+    out.write(record.partition);
+    out.write(record.end.us());
+    out.bytes(record.bytes);
+}
+
+StagedRecord get_entry(ByteReader& in) {
+    StagedRecord record;
+    const auto size = in.read<std::uint32_t>();
+    const auto kind = in.read<std::uint32_t>();
+    if (kind < 1 || kind > static_cast<std::uint32_t>(RecordKind::retraction)) in.fail();
+    record.kind = static_cast<RecordKind>(kind);
+    record.epoch = in.read<std::uint64_t>();
+    record.sequence = in.read<std::uint64_t>();
+    record.definition = in.read<std::uint64_t>();
+    record.partition = in.read<std::uint64_t>();
+    record.end = Timestamp::micros(in.read<std::int64_t>());
+    record.bytes = in.bytes(size);
+    return record;
+}
+
+}  // namespace
+
+Bytes StagingRing::entry_bytes(Bytes record_bytes) { return align_up(header_bytes + record_bytes, entry_alignment); }
+
+std::uint64_t StagingRing::place_for(Bytes size) const {
+    const Bytes to_end = memory_.size() - static_cast<Bytes>(tail_ % memory_.size());
+    return size <= to_end ? tail_ : tail_ + to_end;
+}
+
+std::uint64_t StagingRing::skip_gap(std::uint64_t position) const {
+    const Bytes offset = static_cast<Bytes>(position % memory_.size());
+    if (load_le<std::uint32_t>(memory_.data() + offset) != gap_mark) return position;
+    return position + (memory_.size() - offset);
+}
+
+Status StagingRing::push(const StagedRecord& record) {
+    const Bytes size = entry_bytes(record.bytes.size());
+    const Bytes reserved = record.kind == RecordKind::alert ? 0 : memory_.size() / 8;
+    const std::lock_guard lock(mutex_);
+    const std::uint64_t place = place_for(size);
+    if (place + size + reserved > head_ + memory_.size()) return Error::full;
+    if (place != tail_) store_le(memory_.data() + tail_ % memory_.size(), gap_mark);
+    ByteWriter out(memory_.subspan(static_cast<Bytes>(place % memory_.size()), size));
+    put_entry(record, out);
+    tail_ = place + size;
+    return {};
+}
+
+void StagingRing::snapshot(ByteWriter& out) const {
+    const std::lock_guard lock(mutex_);
+    for (std::uint64_t position = head_; position != tail_;) put_entry(read(position), out);
+}
+
+Status StagingRing::restore(ByteSpan snapshot) {
+    ByteReader in(snapshot);
+    while (in.remaining() > 0) {
+        const StagedRecord record = get_entry(in);
+        if (!in.ok()) return Error::invalid;
+        if (const Status pushed = push(record); !pushed) return pushed;
+    }
+    return {};
+}
+
+StagingRing::Range StagingRing::peek() const {
+    const std::lock_guard lock(mutex_);
+    return {head_, tail_};
+}
+
+// The store thread comes here without the lock: entries between head and a peeked tail do not change.
+StagedRecord StagingRing::read(std::uint64_t& position) const {
+    position = skip_gap(position);
+    ByteReader in(memory_.subspan(static_cast<Bytes>(position % memory_.size())));
+    const StagedRecord record = get_entry(in);
+    WEIR_ASSERT(in.ok());
+    position += entry_bytes(record.bytes.size());
+    return record;
+}
+
+void StagingRing::release(std::uint64_t end) {
+    const std::lock_guard lock(mutex_);
+    WEIR_ASSERT(end >= head_ && end <= tail_);
+    head_ = end;
+}
+
+Bytes StagingRing::used_bytes() const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<Bytes>(tail_ - head_);
+}
+
+}  // namespace weir

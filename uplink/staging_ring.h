@@ -1,0 +1,55 @@
+// The way from the engine thread to the store thread: records in a bounded ring in memory.
+// The store thread reads entries in place, without the lock, and releases them only when they are
+// committed, so whatever is not on flash yet is here to be put into the crash checkpoint.
+// Memory: need(capacity). Cost: push() one copy under a lock that is never held across I/O.
+// Threads: push(), snapshot() and restore() the engine's; peek(), read() and release() the store's.
+// Errors: push() full. Results leave an eighth of the ring to alerts.
+#pragma once
+
+#include <mutex>
+
+#include "agent/base/arena.h"
+#include "uplink/outbox.h"
+
+namespace weir {
+
+class StagingRing {
+public:
+    static Bytes need(Bytes capacity) { return Arena::need<std::byte>(capacity); }
+    StagingRing(Arena& arena, Bytes capacity) : memory_(arena.take<std::byte>(capacity)) {}
+
+    // What a record takes.
+    static Bytes entry_bytes(Bytes record_bytes);
+
+    Status push(const StagedRecord& record);
+    // All entries, oldest first, without gaps. REQUIRES: out has room for used_bytes().
+    void snapshot(ByteWriter& out) const;
+    // Pushes the entries of a snapshot.
+    Status restore(ByteSpan snapshot);
+
+    // Entries from peek().begin to peek().end are for the store thread to read.
+    struct Range {
+        std::uint64_t begin = 0;
+        std::uint64_t end = 0;
+        bool empty() const { return begin == end; }
+    };
+    Range peek() const;
+    // The entry at a position and the position after it; bytes point into the ring.
+    StagedRecord read(std::uint64_t& position) const;
+    void release(std::uint64_t end);
+
+    Bytes used_bytes() const;
+    Bytes capacity() const { return memory_.size(); }
+
+private:
+    // Where an entry of a size goes: at the tail, or at the front again if the end is too near.
+    std::uint64_t place_for(Bytes size) const;
+    std::uint64_t skip_gap(std::uint64_t position) const;
+
+    std::span<std::byte> memory_;
+    mutable std::mutex mutex_;
+    std::uint64_t head_ = 0;  // both only rise; modulo the capacity they are offsets
+    std::uint64_t tail_ = 0;
+};
+
+}  // namespace weir

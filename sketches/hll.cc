@@ -248,6 +248,13 @@ void HllSketch::fold(std::uint8_t lg_k) {
 void HllSketch::merge(const HllSketch& other) {
     if (other.mode_ != Mode::registers) {
         const std::uint32_t ints = other.table_ints();
+        if (empty() && other.lg_k_ == lg_k_) {  // the same places in the table, as the reference has it
+            mode_ = other.mode_;
+            lg_table_ = other.lg_table_;
+            coupons_ = other.coupons_;
+            std::copy_n(other.table(), ints, table());
+            return;
+        }
         for (std::uint32_t i = 0; i < ints; ++i)
             if (const std::uint32_t coupon = other.table()[i]; coupon != 0) update_coupon(coupon);
         return;

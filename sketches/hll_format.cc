@@ -127,7 +127,8 @@ Bytes HllSketch::serialized_size_max(const Params& params, HllType type) {
     const Bytes registers = registers_at + register_bytes(params.lg_k, type);
     // All registers but one may be exceptions, if a sender chose the items.
     const Bytes exceptions = type == HllType::hll4 ? sizeof(std::uint32_t) * (k - 1) : 0;
-    return std::max(registers + exceptions, 12 + sizeof(std::uint32_t) * (k / 32 * 3));
+    return std::max(registers + exceptions,
+                    std::max<Bytes>(12 + sizeof(std::uint32_t) * (k / 32 * 3), 8 + sizeof(std::uint32_t) * (list_ints - 1)));
 }
 
 Status HllSketch::serialize(ByteWriter& out, HllType type) const {

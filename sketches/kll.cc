@@ -21,10 +21,10 @@ struct Order {
     static constexpr Key sign = Key{1} << (sizeof(Key) * 8 - 1);
 
     static Key key(T value) {
-        const Key bits = std::bit_cast<Key>(value == 0 ? T{0} : value);
-        return bits & sign ? ~bits : bits | sign;
+        const Key bits = std::bit_cast<Key>(value);
+        return bits & sign ? Key{0} - bits : bits | sign;
     }
-    static T value(Key key) { return std::bit_cast<T>(key & sign ? key ^ sign : ~key); }
+    static T value(Key key) { return std::bit_cast<T>(key & sign ? key ^ sign : Key{0} - key); }
 };
 
 }  // namespace

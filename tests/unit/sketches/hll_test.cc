@@ -1,0 +1,289 @@
+#include "sketches/hll.h"
+
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "tests/unit/sketches/sketch_support.h"
+
+#include "CppUTest/TestHarness.h"
+
+using namespace weir;
+
+TEST_GROUP(Hll) {
+    static void add(HllSketch& sketch, std::int64_t from, std::int64_t count) {
+        for (std::int64_t i = from; i < from + count; ++i) sketch.update(i);
+    }
+    static double estimate_after_reload(HllSketch& sketch, HllType type) {
+        Owned<HllSketch> other({sketch.lg_k()});
+        CHECK(other->load(bytes_of(sketch, type)).ok());
+        CHECK(bytes_of(*other, type) == bytes_of(sketch, type));
+        return other->estimate();
+    }
+};
+
+TEST(Hll, memory_is_the_registers_and_a_header) {
+    CHECK_EQUAL(48 + 4096, HllSketch::need({12}));
+    CHECK_EQUAL(48 + 32, HllSketch::need({4}));
+    Owned<HllSketch> sketch({9});
+    CHECK_EQUAL(HllSketch::need({9}), sketch->memory_bytes());
+}
+
+TEST(Hll, empty_sketch_estimates_zero_in_eight_bytes) {
+    Owned<HllSketch> sketch;
+    CHECK(sketch->empty());
+    DOUBLES_EQUAL(0, sketch->estimate(), 0);
+    DOUBLES_EQUAL(0, sketch->lower_bound(3), 0);
+    DOUBLES_EQUAL(0, sketch->upper_bound(3), 0);
+    CHECK_EQUAL(8, bytes_of(*sketch).size());
+}
+
+TEST(Hll, few_items_are_counted_exactly_and_repeats_not_at_all) {
+    Owned<HllSketch> sketch;
+    for (int round = 0; round < 3; ++round) add(*sketch, 0, 384);
+    CHECK(sketch->is_exact());
+    CHECK_EQUAL(384, sketch->coupons());
+    CHECK_EQUAL(384, std::lround(sketch->estimate()));
+    sketch->update(384);
+    CHECK(!sketch->is_exact());
+}
+
+TEST(Hll, promotion_starts_from_the_exact_count) {
+    for (std::uint8_t lg_k = 4; lg_k <= 16; ++lg_k) {
+        Owned<HllSketch> sketch({lg_k});
+        std::int64_t i = 0;
+        while (sketch->is_exact()) sketch->update(i++);
+        const std::int64_t expected = lg_k < 8 ? 8 : 3 * (std::int64_t{1} << lg_k) / 32 + 1;
+        CHECK_EQUAL(expected, i);
+        DOUBLES_EQUAL(static_cast<double>(i), sketch->estimate(), 1e-3 + static_cast<double>(i * i) / 3e8);
+    }
+}
+
+TEST(Hll, empty_text_is_ignored_and_small_integers_extend_their_sign) {
+    Owned<HllSketch> sketch;
+    sketch->update(std::string_view());
+    CHECK(sketch->empty());
+    sketch->update(std::uint8_t{255});
+    sketch->update(std::int64_t{-1});
+    sketch->update(std::uint16_t{65535});
+    CHECK_EQUAL(1, sketch->coupons());
+}
+
+TEST(Hll, columns_count_as_their_values) {
+    Owned<HllSketch> one;
+    Owned<HllSketch> column;
+    std::vector<std::int64_t> integers;
+    std::vector<double> reals;
+    std::vector<Hash128> hashes;
+    const std::vector<std::string_view> texts = {"a", "", "bc", "a"};
+    for (int i = 0; i < 500; ++i) {
+        integers.push_back(i);
+        reals.push_back(i * 0.25);
+        hashes.push_back(hash_integer(-i - 1));
+    }
+    for (std::int64_t value : integers) one->update(value);
+    for (double value : reals) one->update(value);
+    for (std::string_view text : texts) one->update(text);
+    for (Hash128 hash : hashes) one->update(hash);
+    column->update_column(std::span<const std::int64_t>(integers));
+    column->update_column(std::span<const double>(reals));
+    column->update_column(std::span<const std::string_view>(texts));
+    column->update_column(std::span<const Hash128>(hashes));
+    CHECK(bytes_of(*one) == bytes_of(*column));
+}
+
+TEST(Hll, every_type_reads_back_to_the_same_bytes_and_estimate) {
+    for (int count : {0, 1, 7, 8, 31, 384, 385, 5000, 100000})
+        for (HllType type : {HllType::hll4, HllType::hll6, HllType::hll8}) {
+            Owned<HllSketch> sketch;
+            add(*sketch, 0, count);
+            if (!sketch->is_exact() || count < 8)
+                DOUBLES_EQUAL(sketch->estimate(), estimate_after_reload(*sketch, type), 0);
+        }
+}
+
+TEST(Hll, set_reads_back_with_all_coupons) {
+    Owned<HllSketch> sketch;
+    add(*sketch, 0, 200);
+    Owned<HllSketch> other;
+    CHECK(other->load(bytes_of(*sketch)).ok());
+    CHECK_EQUAL(200, other->coupons());
+    add(*other, 0, 200);
+    CHECK_EQUAL(200, other->coupons());
+}
+
+TEST(Hll, merge_of_small_sketches_is_as_if_one_had_seen_all) {
+    Owned<HllSketch> a;
+    Owned<HllSketch> b;
+    add(*a, 0, 100);
+    add(*b, 50, 100);
+    a->merge(*b);
+    CHECK_EQUAL(150, a->coupons());
+    CHECK(!a->merged());
+}
+
+TEST(Hll, small_into_large_and_large_into_small_keep_hip) {
+    for (std::uint8_t lg_k : {5, 8, 12, 16}) {
+        Owned<HllSketch> large({lg_k});
+        Owned<HllSketch> small({lg_k});
+        add(*large, 0, 50000);
+        add(*small, 1000000, 5);
+        Owned<HllSketch> expected({lg_k});
+        CHECK(expected->load(bytes_of(*large)).ok());
+        add(*expected, 1000000, 5);
+        Owned<HllSketch> copy({lg_k});
+        CHECK(copy->load(bytes_of(*large)).ok());
+        copy->merge(*small);
+        small->merge(*large);
+        CHECK(!copy->merged() && !small->merged());
+        CHECK(bytes_of(*copy) == bytes_of(*expected));
+        CHECK(bytes_of(*small) == bytes_of(*expected));
+    }
+}
+
+TEST(Hll, merge_of_registers_has_the_registers_of_one_that_saw_all) {
+    Owned<HllSketch> a;
+    Owned<HllSketch> b;
+    Owned<HllSketch> all;
+    add(*a, 0, 20000);
+    add(*b, 10000, 20000);
+    add(*all, 0, 30000);
+    a->merge(*b);
+    CHECK(a->merged());
+    const auto merged = bytes_of(*a);
+    const auto expected = bytes_of(*all);
+    CHECK(std::memcmp(&merged[16], &expected[16], merged.size() - 16) == 0);
+    DOUBLES_EQUAL(30000, a->estimate(), 30000 * 3 * a->relative_error());
+    a->merge(*b);
+    CHECK(bytes_of(*a) == merged);
+}
+
+TEST(Hll, merge_takes_the_smaller_lg_k) {
+    for (std::uint8_t mine : {10, 12}) {
+        const auto other = static_cast<std::uint8_t>(22 - mine);
+        Owned<HllSketch> a({mine});
+        Owned<HllSketch> b({other});
+        Owned<HllSketch> all({10});
+        add(*a, 0, 20000);
+        add(*b, 10000, 20000);
+        add(*all, 0, 30000);
+        a->merge(*b);
+        CHECK_EQUAL(10, a->lg_k());
+        const auto merged = bytes_of(*a);
+        const auto expected = bytes_of(*all);
+        CHECK(std::memcmp(&merged[16], &expected[16], merged.size() - 16) == 0);
+    }
+}
+
+TEST(Hll, large_set_meets_larger_registers) {
+    // More coupons than go on the stack: lg_k 16 holds 6,144.
+    for (std::uint8_t lg_k : {16, 17}) {
+        Owned<HllSketch> a({16});
+        Owned<HllSketch> b({lg_k});
+        Owned<HllSketch> all({16});
+        add(*a, 0, 6000);
+        add(*b, 3000, 100000);
+        add(*all, 0, 103000);
+        a->merge(*b);
+        CHECK(!a->merged());
+        const auto merged = bytes_of(*a);
+        const auto expected = bytes_of(*all);
+        CHECK(std::memcmp(&merged[16], &expected[16], merged.size() - 16) == 0);
+        DOUBLES_EQUAL(103000, a->estimate(), 103000 * 0.015);
+    }
+}
+
+TEST(Hll, fold_gives_the_registers_of_the_smaller_sketch_and_keeps_the_estimate) {
+    Owned<HllSketch> sketch({14});
+    Owned<HllSketch> small({11});
+    add(*sketch, 0, 40000);
+    add(*small, 0, 40000);
+    const double before = sketch->estimate();
+    sketch->fold(11);
+    DOUBLES_EQUAL(before, sketch->estimate(), 0);
+    const auto folded = bytes_of(*sketch);
+    CHECK(std::memcmp(&folded[16], &bytes_of(*small)[16], folded.size() - 16) == 0);
+}
+
+TEST(Hll, fold_of_a_set_stays_one_where_it_fits) {
+    Owned<HllSketch> sketch({14});
+    add(*sketch, 0, 60);
+    sketch->fold(10);
+    CHECK(sketch->is_exact());
+    CHECK_EQUAL(60, sketch->coupons());
+    sketch->fold(8);
+    CHECK(!sketch->is_exact());
+    DOUBLES_EQUAL(60, sketch->estimate(), 0.01);
+}
+
+TEST(Hll, copied_bytes_are_the_sketch) {
+    Owned<HllSketch> sketch;
+    add(*sketch, 0, 1000);
+    Owned<HllSketch> other;
+    std::memcpy(other.memory().data(), sketch.memory().data(), HllSketch::need({12}));
+    HllSketch* copy = HllSketch::at(other.memory().data());
+    add(*sketch, 1000, 1000);
+    add(*copy, 1000, 1000);
+    CHECK(bytes_of(*copy) == bytes_of(*sketch));
+}
+
+TEST(Hll, reset_is_as_new) {
+    Owned<HllSketch> sketch;
+    add(*sketch, 0, 10000);
+    sketch->fold(8);
+    sketch->reset();
+    Owned<HllSketch> fresh;
+    add(*sketch, 5, 600);
+    add(*fresh, 5, 600);
+    CHECK(bytes_of(*sketch) == bytes_of(*fresh));
+}
+
+TEST(Hll, too_small_output_is_full) {
+    Owned<HllSketch> sketch;
+    add(*sketch, 0, 1000);
+    std::vector<std::byte> bytes(sketch->serialized_size() - 1);
+    ByteWriter out(bytes);
+    CHECK(sketch->serialize(out).error() == Error::full);
+}
+
+TEST(Hll, bytes_of_a_larger_sketch_are_out_of_range_and_say_what_they_need) {
+    Owned<HllSketch> large({13});
+    add(*large, 0, 5);
+    Owned<HllSketch> small({12});
+    add(*small, 0, 3);
+    CHECK(small->load(bytes_of(*large)).error() == Error::out_of_range);
+    CHECK(small->empty());
+    CHECK_EQUAL(13, HllSketch::params_of(bytes_of(*large)).value().lg_k);
+}
+
+TEST(Hll, updatable_forms_are_read) {
+    // A list with room for 8 coupons and a set with its gaps, as Java writes them.
+    Owned<HllSketch> list;
+    add(*list, 0, 3);
+    auto bytes = bytes_of(*list);
+    bytes[5] = std::byte{0};
+    bytes.resize(8 + 32);
+    Owned<HllSketch> read;
+    CHECK(read->load(bytes).ok());
+    CHECK_EQUAL(3, read->coupons());
+
+    Owned<HllSketch> set;
+    add(*set, 0, 20);
+    const auto compact = bytes_of(*set);
+    bytes.assign(compact.begin(), compact.begin() + 12);
+    bytes[5] = std::byte{0};
+    bytes.resize(12 + 4 * 32);
+    std::memcpy(&bytes[12 + 4 * 7], &compact[12], compact.size() - 12);
+    CHECK(read->load(bytes).ok());
+    CHECK_EQUAL(20, read->coupons());
+}
+
+TEST(Hll, sizes_are_those_of_the_format) {
+    CHECK_EQUAL(1064, HllSketch::serialized_size_max({10}));
+    CHECK_EQUAL(4136, HllSketch::serialized_size_max({12}));
+    CHECK_EQUAL(16424, HllSketch::serialized_size_max({14}));
+    Owned<HllSketch> sketch({4});
+    add(*sketch, 0, 7);
+    CHECK_EQUAL(36, sketch->serialized_size(HllType::hll4));
+    CHECK(HllSketch::serialized_size_max({4}, HllType::hll4) >= 36);
+}

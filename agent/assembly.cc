@@ -52,7 +52,8 @@ void Assembly::make_codecs(std::vector<ConfigProblem>& problems) {
             else
                 problems.push_back(problem_in(topic, problem));
         }
-        for (const ColumnSpec& column : source.schema().columns()) spec.columns.push_back({column.name, column.type});
+        const Schema schema = source.schema();
+        for (const ColumnSpec& column : schema.columns()) spec.columns.push_back({column.name, column.type});
         for (CodecColumn& column : spec.columns)
             for (const ColumnConfig& declared : source.columns)
                 if (declared.name == column.name) {

@@ -1,0 +1,115 @@
+// An agent without its threads and connections: real journal, checkpoint, outbox and pipeline in a folder,
+// a clock of the test's. What kill() leaves behind is what SIGKILL leaves; cut_power() also loses tmpfs.
+#pragma once
+
+#include <algorithm>
+
+#include "agent/memory_plan.h"
+#include "agent/pipeline.h"
+#include "agent/recovery.h"
+#include "tests/unit/agent/fixture.h"
+
+namespace weir {
+
+class Gateway {
+public:
+    static std::string config_in(const std::string& folder, const std::string& agent_keys = "", const std::string& where = "") {
+        std::string text = small_config;
+        text.replace(text.find("id = \"a1\""), 9,
+                     "id = \"a1\"\nstate = \"" + folder + "/state\"\nrun = \"" + folder + "/run\"\n" + agent_keys);
+        if (!where.empty()) text.replace(text.find("size = \"1m\""), 11, "size = \"1m\"\nwhere = \"" + where + "\"");
+        return text;
+    }
+
+    explicit Gateway(const std::string& config, std::int64_t now_ms = 2000000000000)
+        : assembled(config),
+          options(part_options(*assembled.assembly)),
+          clock(Timestamp::millis(now_ms)),
+          block(arena_need(*assembled.assembly, options)),
+          arena(block.memory()) {
+        (void)!assembled.files.make_folders(assembled.load.config.agent.run).ok();
+        (void)!assembled.files.make_folders(assembled.load.config.agent.state).ok();
+        OpenReport report;
+        Result<std::unique_ptr<Outbox>> opened = Outbox::open(options.outbox, arena, assembled.files, entropy, report);
+        WEIR_ASSERT(opened.ok());
+        outbox = std::move(*opened);
+        Recovery recovery(*assembled.assembly, options, assembled.files, entropy, clock, *outbox);
+        std::string reason;
+        WEIR_ASSERT(recovery.prepare(recovered, reason).ok());
+        publisher = std::make_unique<AlertPublisher>(
+            arena, "a1", [](const std::string&, std::string_view, std::string_view, int, bool) { return true; });
+        Pipeline::Options pipeline_options;
+        pipeline_options.deliver = true;
+        pipeline_options.release_after_flush_only = options.journal.durable;
+        pipeline = std::make_unique<Pipeline>(
+            arena, *assembled.assembly, Analysis::Options{}, pipeline_options,
+            Pipeline::Parts{recovered.journal.get(), recovered.checkpoints.get(), outbox.get(), nullptr, publisher.get(), &clock},
+            options.configuration);
+        WEIR_ASSERT(recovery.fill(*pipeline, recovered, reason).ok());
+    }
+
+    // Events i = from .. to - 1: one a second of event time, sites in turn.
+    void send(int from, int to) {
+        for (int i = from; i < to; ++i) {
+            const std::string payload = event(first_ms + std::int64_t{i} * 1000, 50 + i % 7);
+            JournalEntry entry;
+            entry.arrival = Timestamp::millis(first_ms + std::int64_t{i} * 1000);
+            entry.clock_trusted = true;
+            const std::string topic = i % 2 ? "city/s1/loop/1" : "city/s2/loop/2";
+            entry.topic = topic;
+            entry.payload = as_byte_span(payload);
+            WEIR_ASSERT(recovered.journal->append(entry).ok());
+        }
+        pipeline->catch_up();
+    }
+    // As the store thread.
+    void store() {
+        const std::optional<FlashCheckpoint> flash = pipeline->flash_due();
+        const bool done = outbox->commit(flash ? &*flash : nullptr).ok();
+        if (flash) pipeline->flash_done(done);
+    }
+    Journal& journal() { return *recovered.journal; }
+
+    // Rows delivered to a bridge that takes everything: "sequence json" in ship order.
+    std::vector<std::string> ship() {
+        store();
+        store();
+        std::vector<std::string> out;
+        std::vector<std::byte> space(options.outbox.record_bytes_max * 4);
+        for (;;) {
+            ShipRow rows[64];
+            const std::size_t count = outbox->next(shipped_, rows, space);
+            if (count == 0) {
+                store();
+                if (outbox->next(shipped_, rows, space) == 0) return out;
+                continue;
+            }
+            for (std::size_t i = 0; i < count; ++i) {
+                auto storage = std::make_unique<RecordStorage>();
+                const Result<Record> record = decode_record(rows[i].record, *storage);
+                WEIR_ASSERT(record.ok());
+                if (record->kind == RecordKind::result) out.push_back(json_of(*record));
+                shipped_ = rows[i].ship;
+            }
+            outbox->acknowledge(shipped_);
+        }
+    }
+
+    static constexpr std::int64_t first_ms = 2000000000000;
+
+    Assembled assembled;
+    PartOptions options;
+    ManualClock clock;
+    SeededEntropy entropy{1};
+    ArenaBlock block;
+    Arena arena;
+    std::unique_ptr<Outbox> outbox;
+    Recovered recovered;
+    std::unique_ptr<AlertPublisher> publisher;
+    std::unique_ptr<Pipeline> pipeline;
+
+private:
+    std::uint64_t shipped_ = 0;
+};
+
+}  // namespace weir

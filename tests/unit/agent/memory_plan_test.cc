@@ -1,0 +1,63 @@
+#include "agent/memory_plan.h"
+
+#include <algorithm>
+
+#include "agent/alert_publisher.h"
+#include "agent/pipeline.h"
+#include "tests/unit/agent/fixture.h"
+
+#include <CppUTest/TestHarness.h>
+
+using namespace weir;
+
+TEST_GROUP(MemoryPlan) {
+    static MemoryPlan plan_of(const std::string& text, std::vector<ConfigProblem>* problems = nullptr) {
+        Assembled assembled(text);
+        const PartOptions options = part_options(*assembled.assembly);
+        MemoryPlan plan = make_plan(*assembled.assembly, options, false);
+        if (problems != nullptr) check_plan(plan, assembled.load.config, *problems);
+        return plan;
+    }
+    static Bytes part(const MemoryPlan& plan, const std::string& name) {
+        const auto found = std::find_if(plan.parts.begin(), plan.parts.end(), [&](const PlanPart& p) { return p.name == name; });
+        return found == plan.parts.end() ? 0 : found->bytes;
+    }
+};
+
+TEST(MemoryPlan, total_is_the_sum_of_its_parts_and_json_says_the_same) {
+    const MemoryPlan plan = plan_of(small_config);
+    Bytes sum = 0;
+    for (const PlanPart& p : plan.parts) sum += p.bytes;
+    LONGS_EQUAL(sum, plan.total());
+    STRCMP_CONTAINS(("\"total_bytes\":" + std::to_string(sum)).c_str(), render_plan_json(plan).c_str());
+    CHECK(plan.fits());
+}
+
+TEST(MemoryPlan, counts_what_the_composition_takes_from_its_arena) {
+    Assembled assembled(small_config);
+    const PartOptions options = part_options(*assembled.assembly);
+    const MemoryPlan plan = make_plan(*assembled.assembly, options, false);
+    Bytes engine = 0;
+    for (const EnginePlan::Part& p : assembled.assembly->engine().parts()) engine += p.bytes;
+    const Bytes counted = engine + part(plan, "batches") + part(plan, "alerts: state") + part(plan, "alerts: queue") +
+                          part(plan, "outbox: staging and send buffers");
+    LONGS_EQUAL(arena_need(*assembled.assembly, options), counted);
+}
+
+TEST(MemoryPlan, what_does_not_fit_is_refused_and_says_what_is_largest) {
+    std::string text = small_config;
+    text.replace(text.find("max_groups = 8"), 14, "max_groups = 60000");
+    text.replace(text.find("mean = \"mean(speed)\""), 20, "mean = \"mean(speed)\", u = \"distinct(vid)\"");
+    std::vector<ConfigProblem> problems;
+    const MemoryPlan plan = plan_of(text, &problems);
+    CHECK_FALSE(plan.fits());
+    CHECK(!problems.empty() && !problems[0].warning);
+    STRCMP_CONTAINS("agent.memory", problems[0].what.c_str());
+}
+
+TEST(MemoryPlan, grows_with_the_groups) {
+    std::string text = small_config;
+    const Bytes small = plan_of(text).total();
+    text.replace(text.find("max_groups = 8"), 14, "max_groups = 800");
+    CHECK(plan_of(text).total() > small);
+}

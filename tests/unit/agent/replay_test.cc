@@ -1,0 +1,81 @@
+#include "agent/replay.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "tests/unit/agent/fixture.h"
+
+#include <CppUTest/TestHarness.h>
+
+using namespace weir;
+
+TEST_GROUP(Replay) {
+    TemporaryFolder folder;
+    Assembled assembled{small_config};
+
+    std::string run(const std::string& input, ReplayRequest request = {}) { return run(assembled, input, request); }
+    std::string run(Assembled & with, const std::string& input, ReplayRequest request = {}) {
+        const std::string in = folder.path() + "/in";
+        const std::string out = folder.path() + "/out";
+        std::ofstream(in) << input;
+        request.path = in;
+        request.output = ::open(out.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
+        Problem problem;
+        const Status done = run_replay(with.load.config, request, problem);
+        ::close(request.output);
+        if (!done.ok()) return "failed: " + problem.what;
+        std::ifstream file(out);
+        std::stringstream text;
+        text << file.rdbuf();
+        return text.str();
+    }
+};
+
+TEST(Replay, prints_one_object_a_result_as_documented) {
+    const std::string text = run("city/s1/loop/1\t{\"ts\":60000,\"speed\":50}\ncity/s1/loop/2\t{\"ts\":119999,\"speed\":64.6}\n"
+                                 "city/s1/loop/1\t{\"ts\":120000,\"speed\":10}\n");
+    STRCMP_EQUAL(
+        "{\"window\":\"w\",\"start\":60000,\"end\":120000,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":{\"n\":2,\"mean\":57.3}}\n"
+        "{\"window\":\"w\",\"start\":120000,\"end\":180000,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":10}}\n",
+        text.c_str());
+}
+
+TEST(Replay, lines_without_a_topic_take_its_columns_from_fields_of_their_names) {
+    const std::string text = run("{\"ts\":60000,\"speed\":50,\"site\":\"s9\"}\n{\"ts\":60000,\"speed\":50}\n");
+    STRCMP_CONTAINS("\"key\":{\"site\":\"s9\"},\"values\":{\"n\":1", text.c_str());
+    STRCMP_CONTAINS("\"key\":{\"site\":null},\"values\":{\"n\":1", text.c_str());
+}
+
+TEST(Replay, a_given_topic_serves_all_lines_that_name_none) {
+    ReplayRequest request;
+    request.topic = "city/s4/loop/7";
+    STRCMP_CONTAINS("\"key\":{\"site\":\"s4\"}", run("{\"ts\":60000,\"speed\":50}\n", request).c_str());
+}
+
+TEST(Replay, arrivals_make_ticks_that_close_silent_windows_in_order) {
+    // s2 is silent from the start; its window closes by idleness before the last event of s1.
+    const std::string text = run(
+        "60000\tcity/s2/loop/1\t{\"ts\":60000,\"speed\":1}\n"
+        "61000\tcity/s1/loop/1\t{\"ts\":61000,\"speed\":1}\n"
+        "300000\tcity/s1/loop/1\t{\"ts\":299000,\"speed\":1}\n");
+    const std::size_t s2 = text.find("\"site\":\"s2\"");
+    const std::size_t last = text.find("\"start\":240000");
+    CHECK(s2 != std::string::npos && last != std::string::npos && s2 < last);
+}
+
+TEST(Replay, csv_takes_its_columns_from_the_first_line) {
+    std::string config = small_config;
+    config.replace(config.find("columns ="), 9, "format = \"csv\"\ncolumns =");
+    Assembled csv(config);
+    const std::string text = run(csv, "speed,ts,site\n50,60000,s1\n70,61000,s1\n,62000,s1\n");
+    STRCMP_CONTAINS("\"key\":{\"site\":\"s1\"},\"values\":{\"n\":3,\"mean\":60}", text.c_str());
+}
+
+TEST(Replay, an_unknown_source_is_named_with_those_there_are) {
+    ReplayRequest request;
+    request.source = "loop";
+    STRCMP_EQUAL("failed: there is no source 'loop'; the configuration has: loops", run("", request).c_str());
+}

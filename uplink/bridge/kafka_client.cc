@@ -39,7 +39,7 @@ KafkaOwned<rd_kafka_t> make_client(rd_kafka_type_t type, const KafkaConfig& conf
     rd_kafka_conf_t* conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, log_line);
     KafkaSettings forced = settings;
-    forced["bootstrap.servers"] = config.brokers;
+    if (!config.brokers.empty()) forced["bootstrap.servers"] = config.brokers;
     if (!set(conf, defaults, failure) || !set(conf, config.options, failure) || !set(conf, forced, failure)) {
         rd_kafka_conf_destroy(conf);
         return nullptr;

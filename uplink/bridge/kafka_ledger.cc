@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <thread>
 
 #include "agent/base/entropy.h"
@@ -67,21 +66,16 @@ bool marks_are_kept(rd_kafka_t* client, const KafkaConfig& config, std::string& 
 
 std::unique_ptr<MockCluster> MockCluster::start(const KafkaConfig& config, std::string& failure) {
     std::unique_ptr<MockCluster> mock(new MockCluster);
-    std::array<char, 512> text{};
-    mock->holder_.reset(rd_kafka_new(RD_KAFKA_PRODUCER, rd_kafka_conf_new(), text.data(), text.size()));
-    if (mock->holder_) mock->cluster_ = rd_kafka_mock_cluster_new(mock->holder_.get(), mock_brokers);
-    if (mock->cluster_ == nullptr) {
-        failure = std::string("the mock cluster does not start: ") + text.data();
-        return nullptr;
-    }
+    KafkaConfig own;
+    own.options["test.mock.num.brokers"] = std::to_string(mock_brokers);
+    mock->holder_ = make_client(RD_KAFKA_PRODUCER, own, {}, failure);
+    if (!mock->holder_) return nullptr;
+    mock->cluster_ = rd_kafka_handle_mock_cluster(mock->holder_.get());
+    WEIR_ASSERT(mock->cluster_ != nullptr);
     mock->address_ = rd_kafka_mock_cluster_bootstraps(mock->cluster_);
     for (const std::string& topic : {config.topic, config.alerts, config.marks})
         rd_kafka_mock_topic_create(mock->cluster_, topic.c_str(), mock_partitions, 1);
     return mock;
-}
-
-MockCluster::~MockCluster() {
-    if (cluster_ != nullptr) rd_kafka_mock_cluster_destroy(cluster_);
 }
 
 std::unique_ptr<KafkaLedger> KafkaLedger::open(const BridgeConfig& config, bool own_mock,

@@ -21,13 +21,13 @@ class MockCluster {
 public:
     // null: failure says why. Makes the topics of config.
     static std::unique_ptr<MockCluster> start(const KafkaConfig& config, std::string& failure);
-    ~MockCluster();
     const std::string& address() const { return address_; }  // "127.0.0.1:PORT,..."
+    rd_kafka_mock_cluster_t* cluster() { return cluster_; }  // to have faults put in
 
 private:
     MockCluster() = default;
     KafkaOwned<rd_kafka_t> holder_;
-    rd_kafka_mock_cluster_t* cluster_ = nullptr;
+    rd_kafka_mock_cluster_t* cluster_ = nullptr;  // the holder's
     std::string address_;
 };
 

@@ -351,7 +351,7 @@ private:
         for (const Column& column : columns_) write_column(column);
         for (const std::string& path : left_out_)
             line("# " + in_quotes(path) +
-                 " is left out: an array, always null, of several types, or the 65th.");
+                 " is left out: an array, always null, of several types, or beyond 64 columns.");
         if (time_path_.empty()) {
             line(
                 "# No field looks like a time: an event counts when it arrives. If one is, write "

@@ -4,6 +4,7 @@
 
 #include "tests/unit/agent_config/config_fixture.h"
 
+#include <cstdlib>
 #include <random>
 #include <string>
 
@@ -84,7 +85,11 @@ TEST_GROUP(ConfigMutation) {
 };
 
 TEST(ConfigMutation, a_text_with_a_few_faults_never_crashes) {
-    for (int round = 0; round < 3000; ++round) {
+    // A longer run: WEIR_ROUNDS=100000, WEIR_SEED=1.
+    const char* rounds = std::getenv("WEIR_ROUNDS");
+    const char* seed = std::getenv("WEIR_SEED");
+    if (seed) random.seed(static_cast<unsigned>(std::atoi(seed)));
+    for (int round = 0; round < (rounds ? std::atoi(rounds) : 3000); ++round) {
         std::string text(full_config);
         for (std::size_t faults = 1 + below(4); faults > 0; --faults) mutate(text);
         read(text);

@@ -61,7 +61,8 @@ Result<std::unique_ptr<CheckpointFile>> CheckpointFile::open(Files& files, const
     const Bytes bytes = need(content_bytes_max);
     const Result<Bytes> size = files.size(path);
     if (!size && size.error() != Error::missing) return size.error();
-    if (size && *size != bytes) {
+    // An empty file is one that was being made.
+    if (size && *size != 0 && *size != bytes) {
         report.reason = "it is truncated, or was made with another size";
         if (Status moved = files.rename(path, path + ".aside"); !moved) return moved.error();
     }

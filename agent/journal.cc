@@ -106,7 +106,8 @@ Result<std::unique_ptr<Journal>> Journal::open(Files& files, Entropy& entropy, c
     const Bytes bytes = need(params);
     const Result<Bytes> size = files.size(path);
     if (!size && size.error() != Error::missing) return size.error();
-    if (size && *size != bytes) report.reason = "it is truncated, or was made with another size";
+    // An empty file is one that was being made.
+    if (size && *size != 0 && *size != bytes) report.reason = "it is truncated, or was made with another size";
 
     for (;;) {
         if (!report.reason.empty() && report.kind != JournalOpenReport::Kind::set_aside) {

@@ -25,6 +25,7 @@ function(weir_find target header)
 endfunction()
 
 weir_find(paho mqtt/async_client.h paho-mqttpp3 paho-mqtt3as)
+weir_find(openssl openssl/ssl.h ssl crypto)
 weir_find(simdjson simdjson.h simdjson)
 weir_find(nanopb pb.h protobuf-nanopb)
 weir_find(mbedtls mbedtls/ssl.h mbedtls mbedx509 mbedcrypto)

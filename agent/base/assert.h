@@ -1,5 +1,5 @@
 // Assertions for what cannot happen; on in every build. Outside bytes never reach one.
-// Cost: a predicted branch. Errors: prints file, line and condition to standard error, aborts; the
+// Memory: none. Cost: a predicted branch. Threads: any. Errors: prints file, line and condition to standard error, aborts; the
 // journal outlives the process, so what was acknowledged is recovered by the next start.
 #pragma once
 

@@ -1,4 +1,5 @@
 // What this program is: version and the time before which no clock can be right.
+// Memory: static. Cost: none. Threads: any. Errors: none.
 #pragma once
 
 #include <string_view>

@@ -1,5 +1,5 @@
 // Why a configuration, an expression or a command cannot be carried out, for the person who wrote it.
-// Start-up only: allocates. Threads: a plain value. Errors: none.
+// Memory: its text, allocated, so at start-up only. Threads: a plain value. Errors: none.
 #pragma once
 
 #include <cstddef>

@@ -154,6 +154,14 @@ TEST(CheckpointFile, other_size_is_set_aside_and_said) {
     CHECK(files.has(path + ".aside"));
 }
 
+TEST(CheckpointFile, empty_file_is_a_new_one) {
+    files.put(path, {});
+    write(*open(), 1);
+    CHECK(report.reason.empty());
+    CHECK_FALSE(files.has(path + ".aside"));
+    check_is(*open(), 1);
+}
+
 TEST(CheckpointFile, inspect_finds_the_size_whatever_it_was) {
     CHECK(CheckpointFile::inspect(files, path).error() == Error::missing);
     for (Bytes content = 1; content < 30000; content += 777) {

@@ -365,6 +365,10 @@ TEST(Journal, crash_while_it_was_made_leaves_a_new_one) {
     files.put(path, as_byte_span(std::string(Journal::need(small()), '\0')));
     open();
     CHECK(report.kind == JournalOpenReport::Kind::created);
+    files.put(path, {});
+    open();
+    CHECK(report.kind == JournalOpenReport::Kind::created);
+    CHECK_FALSE(files.has(path + ".aside"));
 }
 
 TEST(Journal, goes_on_where_the_checkpoint_needs_it_or_is_set_aside) {

@@ -47,7 +47,7 @@ public:
 
     Result<std::unique_ptr<MappedFile>> map(const std::string& path, Bytes size) override {
         auto& content = files_[path];
-        if (!content) content = std::make_shared<Content>(size);
+        if (!content || content->size == 0) content = std::make_shared<Content>(size);
         if (content->size != size) return Error::invalid;
         return std::unique_ptr<MappedFile>(new Mapping(*this, content));
     }

@@ -318,7 +318,8 @@ double HllSketch::estimate() const {
     return merged_ ? registers_estimate() : hip_;
 }
 
-// Ertl's improved raw estimator, algorithm 6.
+// Ertl's improved raw estimator, algorithm 6. Its constant is that of infinitely many registers; Flajolet's
+// 1 + 1.079 / m takes the bias of m out, which is not there while most registers are still zero.
 double HllSketch::registers_estimate() const {
     const Sums sums = this->sums();
     const double m = k();
@@ -326,7 +327,8 @@ double HllSketch::registers_estimate() const {
     double z = m * tau(1 - sums.counts[value_max] / m);
     for (std::uint32_t value = value_max - 1; value >= 1; --value) z = 0.5 * (z + sums.counts[value]);
     z += m * sigma(sums.counts[0] / m);
-    return alpha_infinite * m * m / z;
+    const double filled = 1 - sums.counts[0] / m;
+    return alpha_infinite * m * m / z / (1 + 1.079 / m * filled * filled);
 }
 
 double HllSketch::relative_error() const {

@@ -1,6 +1,7 @@
 // HLL's bytes out and in; README.md names the format's fields.
 #include "sketches/hll.h"
 
+#include <algorithm>
 #include <array>
 
 #include "sketches/hll_detail.h"
@@ -72,34 +73,34 @@ void write_fours(MutableByteSpan out, std::span<const std::uint8_t> registers, s
         out[i / 2] = static_cast<std::byte>(nibble(registers[i]) | nibble(registers[i + 1]) << 4);
 }
 
-// Exceptions in the order of the reference's hash table, so that bytes are equal; beyond 768 of them
-// (only seen with lg_k 19 and more) by slot, which readers take as well.
+// Exceptions in the order of the reference's hash table, so that bytes are equal: each is given the place it
+// would have there. Beyond 512 (dozens are usual) by slot, which readers take as well.
 void write_exceptions(MutableByteSpan out, std::span<const std::uint8_t> registers, const Nibbles& nibbles,
                       std::uint8_t lg_k) {
-    constexpr std::uint8_t lg_ordered_max = 10;
-    std::array<std::uint32_t, 1 << lg_ordered_max> table{};
+    struct Placed {
+        std::uint32_t place;
+        std::uint32_t pair;
+    };
+    std::array<Placed, 512> placed;
     const std::uint8_t lg = lg_exceptions_for(lg_k, nibbles.exceptions);
-    const bool ordered = lg <= lg_ordered_max;
     const std::uint32_t mask = (std::uint32_t{1} << lg) - 1;
-    std::byte* to = out.data();
+    const bool ordered = nibbles.exceptions <= placed.size();
+    std::uint32_t count = 0;
     for (std::uint32_t slot = 0; slot < registers.size(); ++slot) {
         if (registers[slot] < nibbles.least + exception) continue;
         const std::uint32_t pair = std::uint32_t{registers[slot]} << 26 | slot;
-        if (ordered) {
-            std::uint32_t at = slot & mask;
-            while (table[at] != 0) at = (at + (slot >> lg | 1)) & mask;
-            table[at] = pair;
-        } else {
-            store_le(to, pair);
-            to += sizeof pair;
+        if (!ordered) {
+            store_le(&out[sizeof pair * count++], pair);
+            continue;
         }
+        std::uint32_t place = slot & mask;
+        const auto taken = [&place](const Placed& other) { return other.place == place; };
+        while (std::any_of(placed.begin(), placed.begin() + count, taken)) place = (place + (slot >> lg | 1)) & mask;
+        placed[count++] = {place, pair};
     }
     if (!ordered) return;
-    for (std::uint32_t pair : table) {
-        if (pair == 0) continue;
-        store_le(to, pair);
-        to += sizeof pair;
-    }
+    std::sort(placed.begin(), placed.begin() + count, [](const Placed& a, const Placed& b) { return a.place < b.place; });
+    for (std::uint32_t i = 0; i < count; ++i) store_le(&out[sizeof(std::uint32_t) * i], placed[i].pair);
 }
 
 }  // namespace

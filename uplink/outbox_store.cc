@@ -543,13 +543,17 @@ Result<bool> OutboxStore::has_room(Bytes record_bytes, bool alert) {
     return used_pages_ + wanted <= pages_max;
 }
 
-// Rows without a number first: of one that has a number nobody knows whether it has arrived.
+// Rows without a number first: of one that has a number nobody knows whether it has arrived. Rows of
+// this very transaction are the newest of all and go after everything older; alerts go last.
 Result<bool> OutboxStore::drop_oldest(StoreState& state) {
-    Result<bool> dropped = drop_unnumbered(result_ids, end_ids, state.numbered_result, state);
-    if (!dropped || *dropped) return dropped;
-    Result<bool> numbered = drop_numbered(false, state);
+    const std::int64_t new_results = result_ids + static_cast<std::int64_t>(state_.last_result) + 1;
+    const Result<bool> waiting = drop_unnumbered(result_ids, new_results, state.numbered_result, state);
+    if (!waiting || *waiting) return waiting;
+    const Result<bool> numbered = drop_numbered(false, state);
     if (!numbered || *numbered) return numbered;
-    Result<bool> alert = drop_unnumbered(alert_ids, result_ids, state.numbered_alert, state);
+    const Result<bool> fresh = drop_unnumbered(result_ids, end_ids, state.numbered_result, state);
+    if (!fresh || *fresh) return fresh;
+    const Result<bool> alert = drop_unnumbered(alert_ids, result_ids, state.numbered_alert, state);
     if (!alert || *alert) return alert;
     return drop_numbered(true, state);
 }

@@ -1,0 +1,489 @@
+#include "uplink/outbox.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sqlite3.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include <fstream>
+
+#include "tests/unit/uplink/outbox_fixture.h"
+#include "uplink/database.h"
+#include "uplink/flash_vfs.h"
+
+#include <CppUTest/TestHarness.h>
+
+using namespace weir;
+
+namespace {
+
+// Fails the operations that it is told to, from the nth on, how many times.
+class Fault final : public FlashFault {
+public:
+    int before(FlashOperation operation) override {
+        if (!(sync && operation == FlashOperation::sync) && !(write && operation == FlashOperation::write)) return 0;
+        if (after-- > 0 || times <= 0) return 0;
+        --times;
+        ++hits;
+        return code;
+    }
+    bool sync = false, write = false;
+    int after = 0, times = 1, hits = 0, code = SQLITE_IOERR_FSYNC;
+};
+
+void spoil(const std::string& path, std::streamoff at, std::size_t count) {
+    std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(at);
+    for (std::size_t i = 0; i < count; ++i) file.put(static_cast<char>(0xA5));
+}
+
+}  // namespace
+
+TEST_GROUP(Outbox) {
+    OutboxFixture fixture{"outbox-test"};
+    Outbox& outbox() { return *fixture.outbox; }
+    void setup() override { CHECK_TRUE(fixture.open().ok()); }
+    void teardown() override { set_flash_fault(nullptr); }
+    void stage(std::uint64_t from, std::uint64_t to, RecordKind kind = RecordKind::result) {
+        for (std::uint64_t i = from; i <= to; ++i) CHECK_TRUE(fixture.stage(1, i, kind).ok());
+    }
+};
+
+TEST(Outbox, takes_exactly_the_memory_it_said) { CHECK_EQUAL(fixture.arena->size(), fixture.arena->used()); }
+
+TEST(Outbox, what_is_committed_is_shipped_in_order_once_and_deleted_when_acknowledged) {
+    CHECK_TRUE(fixture.report.fresh);
+    stage(1, 30);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_TRUE((outbox().committed_position() == OutputPosition{1, 30}));
+    const auto got = fixture.drain(0);
+    CHECK_EQUAL(30, got.size());
+    for (std::uint64_t i = 0; i < 30; ++i) CHECK_TRUE(got[i] == std::pair(i + 1, i + 1));
+    CHECK_EQUAL(30, outbox().counters().rows);
+    fixture.acknowledge(30);
+    CHECK_TRUE(outbox().close().ok());
+    CHECK_TRUE(fixture.open().ok());
+    CHECK_FALSE(fixture.report.fresh);
+    CHECK_EQUAL(0, fixture.report.rows);
+}
+
+TEST(Outbox, a_resend_brings_the_same_rows_under_the_same_numbers) {
+    stage(1, 20);
+    CHECK_TRUE(outbox().commit().ok());
+    const auto first = fixture.drain(0);
+    CHECK_TRUE(fixture.drain(0) == first);
+    CHECK_TRUE(fixture.open().ok());
+    CHECK_TRUE(fixture.drain(0) == first);
+    const auto rest = fixture.drain(15);
+    CHECK_EQUAL(5, rest.size());
+    CHECK_EQUAL(16, rest[0].first);
+}
+
+TEST(Outbox, results_at_or_below_the_greatest_position_are_ignored) {
+    stage(1, 10);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_TRUE(fixture.open().ok());
+    stage(5, 15);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(6, outbox().counters().known);
+    CHECK_EQUAL(15, fixture.drain(0).size());
+    CHECK_TRUE(fixture.stage(2, 1).ok());  // a new epoch begins below
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(16, fixture.drain(0).size());
+}
+
+TEST(Outbox, alerts_overtake_results_that_have_no_number_yet) {
+    fixture.options.numbered_bytes_max = 1000;
+    CHECK_TRUE(fixture.open().ok());
+    stage(1, 20);
+    stage(21, 21, RecordKind::alert);
+    CHECK_TRUE(outbox().commit().ok());
+    auto got = fixture.drain(0);
+    CHECK_EQUAL(5, got.size());
+    CHECK_EQUAL(21, got[0].second);
+    CHECK_EQUAL(1, got[1].second);
+    stage(22, 22, RecordKind::alert);
+    CHECK_TRUE(outbox().commit().ok());
+    fixture.acknowledge(5);
+    got = fixture.drain(5);
+    CHECK_EQUAL(22, got[0].second);
+    CHECK_EQUAL(5, got[1].second);
+}
+
+TEST(Outbox, frontiers_move_with_the_rows_and_outlive_them) {
+    stage(1, 9);
+    CHECK_TRUE(outbox().commit().ok());
+    fixture.acknowledge(9);
+    CHECK_TRUE(outbox().close().ok());
+    CHECK_TRUE(fixture.open().ok());
+    const auto frontiers = outbox().frontiers();
+    CHECK_EQUAL(4, frontiers.size());
+    CHECK_EQUAL(5, frontiers[1].definition);
+    CHECK_EQUAL(1, frontiers[1].partition);
+    CHECK_TRUE(frontiers[1].end == Timestamp::seconds(9));
+    CHECK_TRUE(frontiers[0].end == Timestamp::seconds(8));
+}
+
+TEST(Outbox, epochs_rise_and_the_incarnation_stays) {
+    const Incarnation incarnation = outbox().identity().incarnation;
+    CHECK_EQUAL(1, *outbox().begin_epoch());
+    CHECK_EQUAL(2, *outbox().begin_epoch());
+    CHECK_TRUE(fixture.open().ok());
+    CHECK_EQUAL(3, *outbox().begin_epoch());
+    CHECK_TRUE(outbox().identity().incarnation == incarnation);
+}
+
+TEST(Outbox, a_checkpoint_reads_back_and_only_changed_pieces_are_written) {
+    fixture.options.checkpoint_bytes_max = Bytes{256} << 10;
+    CHECK_TRUE(fixture.open().ok());
+    CHECK_TRUE(outbox().checkpoint_info().error() == Error::missing);
+    std::vector<std::byte> state(200000);
+    SeededEntropy(4).fill(state);
+    FlashCheckpoint checkpoint;
+    checkpoint.info = {{3, 70}, 123456, 2, 99, 0};
+    checkpoint.bytes = state;
+    CHECK_TRUE(outbox().commit(&checkpoint).ok());
+    state[50000] ^= std::byte{1};
+    const std::uint64_t before = flash_counters().written_bytes;
+    CHECK_TRUE(outbox().commit(&checkpoint).ok());
+    CHECK_TRUE(flash_counters().written_bytes - before < 8 * 4200);
+    CHECK_TRUE(fixture.open().ok());
+    const auto info = outbox().checkpoint_info();
+    CHECK_EQUAL(200000, info->size);
+    CHECK_EQUAL(123456, info->journal_position);
+    CHECK_TRUE((info->output == OutputPosition{3, 70}) && info->format == 2 && info->plan == 99);
+    std::vector<std::byte> back(info->size);
+    CHECK_TRUE(outbox().read_checkpoint(back).ok());
+    CHECK_TRUE(back == state);
+    checkpoint.bytes = ByteSpan(state).first(9000);
+    CHECK_TRUE(outbox().commit(&checkpoint).ok());
+    back.resize(9000);
+    CHECK_TRUE(outbox().read_checkpoint(back).ok());
+    MEMCMP_EQUAL(state.data(), back.data(), 9000);
+}
+
+TEST(Outbox, a_full_file_drops_the_oldest_results_and_counts_them) {
+    std::uint64_t sequence = 0;
+    while (outbox().counters().dropped_full_results < 500) {
+        for (int i = 0; i < 50; ++i) CHECK_TRUE(fixture.stage(1, ++sequence, RecordKind::result, 700).ok());
+        CHECK_TRUE(outbox().commit().ok());
+    }
+    CHECK_TRUE(fixture.stage(1, ++sequence, RecordKind::alert).ok());
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_TRUE(outbox().counters().used_bytes <= fixture.options.bytes_max);
+    CHECK_TRUE(std::filesystem::file_size(fixture.options.path) <= fixture.options.bytes_max);
+    CHECK_TRUE(outbox().counters().used_bytes > fixture.options.bytes_max * 8 / 10);
+    std::uint64_t got = 0, last_result = 0, alerts = 0, after = 0;
+    for (auto rows = fixture.drain(after); !rows.empty(); rows = fixture.drain(after)) {
+        for (const auto& [ship, number] : rows) {
+            CHECK_TRUE(ship > after);
+            after = ship;
+            ++got;
+            if (number == sequence) { ++alerts; continue; }
+            CHECK_TRUE(number > last_result);
+            last_result = number;
+        }
+        fixture.acknowledge(after);
+        CHECK_TRUE(outbox().commit().ok());
+    }
+    CHECK_EQUAL(1, alerts);
+    CHECK_EQUAL(sequence - 1, last_result);
+    CHECK_EQUAL(sequence, got + outbox().counters().dropped_full_results);
+}
+
+TEST(Outbox, numbered_rows_are_dropped_last_and_leave_holes) {
+    fixture.options.numbered_bytes_max = Bytes{1} << 30;  // everything is numbered at once
+    CHECK_TRUE(fixture.open().ok());
+    std::uint64_t sequence = 0;
+    while (outbox().counters().dropped_full_results < 100) {
+        for (int i = 0; i < 50; ++i) CHECK_TRUE(fixture.stage(1, ++sequence, RecordKind::result, 700).ok());
+        CHECK_TRUE(outbox().commit().ok());
+    }
+    const auto got = fixture.drain(0);
+    CHECK_EQUAL(outbox().counters().dropped_full_results + 1, got.front().first);
+    CHECK_EQUAL(got.front().first, got.front().second);
+    CHECK_EQUAL(sequence, got.back().second);
+}
+
+TEST(Outbox, stop_refuses_new_results_counts_them_and_takes_alerts) {
+    fixture.options.on_full = OnFull::stop;
+    CHECK_TRUE(fixture.open().ok());
+    std::uint64_t sequence = 0;
+    while (outbox().counters().refused_full < 100) {
+        for (int i = 0; i < 50; ++i) CHECK_TRUE(fixture.stage(1, ++sequence, RecordKind::result, 700).ok());
+        CHECK_TRUE(outbox().commit().ok());
+    }
+    CHECK_TRUE(fixture.stage(1, ++sequence, RecordKind::alert).ok());
+    CHECK_TRUE(outbox().commit().ok());
+    const OutboxCounters counters = outbox().counters();
+    CHECK_EQUAL(0, counters.dropped_full_results);
+    CHECK_EQUAL(0, counters.dropped_full_alerts);
+    CHECK_EQUAL(sequence, counters.rows + counters.refused_full);
+}
+
+TEST(Outbox, a_record_beyond_the_limit_is_refused_and_counted) {
+    CHECK_TRUE(fixture.stage(1, 1, RecordKind::result, 8193).error() == Error::out_of_range);
+    CHECK_EQUAL(1, outbox().counters().dropped_oversize);
+}
+
+TEST(Outbox, while_the_medium_fails_results_wait_and_then_are_counted_as_dropped) {
+    Fault fault;
+    fault.write = true;
+    fault.times = 1 << 30;
+    fault.code = SQLITE_FULL;
+    set_flash_fault(&fault);
+    std::uint64_t sequence = 0, dropped = 0;
+    while (dropped < 20) {
+        dropped += !fixture.stage(1, ++sequence).ok();
+        if (sequence % 50 == 0) CHECK_FALSE(outbox().commit().ok());
+    }
+    CHECK_TRUE(fixture.stage(1, ++sequence, RecordKind::alert).ok());
+    CHECK_EQUAL(dropped, outbox().counters().dropped_staging_results);
+    CHECK_TRUE(outbox().counters().medium_errors > 0);
+    set_flash_fault(nullptr);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(sequence - dropped, outbox().counters().rows);
+    const auto first = fixture.drain(0, 1);
+    CHECK_EQUAL(sequence, first[0].second);  // the alert
+}
+
+TEST(Outbox, each_write_and_sync_may_fail_once_and_nothing_is_lost_or_repeated) {
+    for (int n = 0; n < 60; ++n) {
+        std::filesystem::remove_all(fixture.folder);
+        std::filesystem::create_directories(fixture.folder);
+        CHECK_TRUE(fixture.open().ok());
+        Fault fault;
+        fault.sync = fault.write = true;
+        fault.after = n;
+        set_flash_fault(&fault);
+        std::uint64_t sequence = 0, after = 0, expected = 1;
+        for (int round = 0; round < 6; ++round) {
+            for (int i = 0; i < 5; ++i) CHECK_TRUE(fixture.stage(1, ++sequence).ok());
+            if (!outbox().commit().ok()) CHECK_TRUE(outbox().commit().ok());
+            for (const auto& [ship, number] : fixture.drain(after)) {
+                CHECK_EQUAL(expected, number);
+                CHECK_EQUAL(expected, ship);
+                ++expected;
+                after = ship;
+            }
+            fixture.acknowledge(after);
+        }
+        set_flash_fault(nullptr);
+        CHECK_EQUAL(30, expected - 1);
+    }
+}
+
+TEST(Outbox, a_damaged_row_is_not_sent_and_is_counted) {
+    stage(1, 40);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_TRUE(outbox().close().ok());
+    std::ifstream file(fixture.options.path, std::ios::binary);
+    const std::string content((std::istreambuf_iterator<char>(file)), {});
+    const auto bytes = fixture.body(17);
+    const std::size_t at = content.find(std::string(reinterpret_cast<const char*>(bytes.data()), 100));
+    CHECK_TRUE(at != std::string::npos);
+    spoil(fixture.options.path, static_cast<std::streamoff>(at) + 50, 1);
+    CHECK_TRUE(fixture.open().ok());
+    const auto got = fixture.drain(0);
+    CHECK_EQUAL(39, got.size());
+    for (const auto& row : got) CHECK_TRUE(row.second != 17);
+    CHECK_EQUAL(1, outbox().counters().corrupt_rows);
+    fixture.acknowledge(40);
+    CHECK_TRUE(outbox().close().ok());
+}
+
+TEST(Outbox, a_damaged_file_is_set_aside_and_a_new_incarnation_begun) {
+    const Incarnation before = outbox().identity().incarnation;
+    CHECK_TRUE(outbox().close().ok());
+    spoil(fixture.options.path, 0, 200);
+    CHECK_TRUE(fixture.open().ok());
+    CHECK_TRUE(fixture.report.set_aside && fixture.report.fresh);
+    CHECK_TRUE(fixture.report.set_aside_path == fixture.options.path + ".damaged");
+    CHECK_TRUE(std::filesystem::exists(fixture.report.set_aside_path));
+    CHECK_FALSE(outbox().identity().incarnation == before);
+    stage(1, 3);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(3, fixture.drain(0).size());
+}
+
+TEST(Outbox, a_damaged_state_row_or_a_foreign_database_is_set_aside_too) {
+    for (const char* sql : {"UPDATE state SET bytes=x'0102'", "DELETE FROM state", "PRAGMA application_id=7", "DROP TABLE row"}) {
+        fixture.outbox.reset();
+        {
+            auto database = Database::open({fixture.options.path, 65536, fixture.options.bytes_max});
+            CHECK_TRUE((*database)->execute(sql).ok());
+        }
+        CHECK_TRUE(fixture.open().ok());
+        CHECK_TRUE(fixture.report.set_aside && fixture.report.fresh);
+    }
+}
+
+TEST(Outbox, a_newer_file_is_set_aside_unharmed) {
+    CHECK_TRUE(outbox().close().ok());
+    fixture.outbox.reset();
+    {
+        auto database = Database::open({fixture.options.path, 65536, fixture.options.bytes_max});
+        CHECK_TRUE((*database)->execute("PRAGMA user_version=2").ok());
+    }
+    CHECK_TRUE(fixture.open().ok());
+    CHECK_TRUE(fixture.report.set_aside_path == fixture.options.path + ".newer");
+    STRCMP_CONTAINS("newer version", fixture.report.reason.c_str());
+    auto database = Database::open({fixture.report.set_aside_path, 65536, fixture.options.bytes_max});
+    CHECK_EQUAL(2, *(*database)->number("PRAGMA user_version"));
+}
+
+TEST(Outbox, damage_found_while_running_is_set_aside_and_staging_goes_on) {
+    for (std::uint64_t i = 1; i <= 300; ++i) {
+        CHECK_TRUE(fixture.stage(1, i, RecordKind::result, 2000).ok());
+        if (i % 20 == 0) CHECK_TRUE(outbox().commit().ok());
+    }
+    CHECK_EQUAL(1, *outbox().begin_epoch());
+    CHECK_TRUE(outbox().close().ok());
+    const Incarnation before = outbox().identity().incarnation;
+    const std::streamoff size = static_cast<std::streamoff>(std::filesystem::file_size(fixture.options.path));
+    CHECK_TRUE(fixture.open().ok());
+    for (std::streamoff page = 6; page < size / 4096; ++page) spoil(fixture.options.path, page * 4096, 100);
+    for (int i = 0; i < 4; ++i) {
+        CHECK_TRUE(fixture.stage(1, 301 + static_cast<std::uint64_t>(i)).ok());
+        (void)outbox().commit();
+        (void)fixture.drain(0);
+    }
+    CHECK_EQUAL(1, outbox().counters().set_aside);
+    CHECK_FALSE(outbox().identity().incarnation == before);
+    CHECK_TRUE((outbox().committed_position() == OutputPosition{1, 304}));
+    CHECK_EQUAL(2, *outbox().begin_epoch());
+    CHECK_TRUE(!fixture.drain(0).empty());
+}
+
+TEST(Outbox, an_old_copy_of_the_state_takes_a_new_incarnation) {
+    fixture.options.numbered_bytes_max = 1000;
+    CHECK_TRUE(fixture.open().ok());
+    stage(1, 20);
+    CHECK_TRUE(outbox().commit().ok());
+    const Incarnation before = outbox().identity().incarnation;
+    CHECK_EQUAL(5, outbox().identity().last_ship);
+    outbox().renew_incarnation();
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_FALSE(outbox().identity().incarnation == before);
+    outbox().acknowledge(before, 5);  // of a session that is over
+    const auto got = fixture.drain(0);
+    CHECK_EQUAL(5, got.size());
+    CHECK_TRUE(got[0] == std::pair(std::uint64_t{1}, std::uint64_t{6}));
+    std::vector<ShipRow> rows(4);
+    std::vector<std::byte> space(8192);
+    CHECK_EQUAL(0, outbox().next(before, 0, rows, space));
+}
+
+TEST(Outbox, a_second_agent_with_the_same_state_is_refused) {
+    stage(1, 1);
+    CHECK_TRUE(outbox().commit().ok());
+    const pid_t child = fork();
+    if (child == 0) {
+        OutboxFixture other("outbox-second");
+        other.options.path = fixture.options.path;
+        _exit(other.open().error() == Error::busy ? 0 : 1);
+    }
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK_EQUAL(0, status);
+}
+
+TEST(Outbox, the_uplink_is_told_when_rows_are_ready) {
+    std::vector<ShipRow> rows(4);
+    std::vector<std::byte> space(8192);
+    const auto ready = [&] {
+        pollfd wanted{outbox().ready_descriptor(), POLLIN, 0};
+        return poll(&wanted, 1, 0) == 1;
+    };
+    CHECK_EQUAL(0, outbox().next(outbox().identity().incarnation, 0, rows, space));
+    CHECK_FALSE(ready());
+    stage(1, 1);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_TRUE(ready());
+    CHECK_EQUAL(1, outbox().next(outbox().identity().incarnation, 0, rows, space));
+    CHECK_FALSE(ready());
+}
+
+TEST(Outbox, flash_bytes_are_predicted_from_above_and_not_absurdly) {
+    const std::uint64_t before = flash_counters().written_bytes;
+    FlashLoad load;
+    for (std::uint64_t i = 1; i <= 4000; ++i) {
+        CHECK_TRUE(fixture.stage(1, i, RecordKind::result, 400).ok());
+        if (i % 40 != 0) continue;
+        CHECK_TRUE(outbox().commit().ok());
+        fixture.acknowledge(i);
+        ++load.commits;
+    }
+    CHECK_TRUE(outbox().close().ok());
+    load.rows = 4000;
+    load.row_bytes = 4000 * 400;
+    const std::uint64_t written = flash_counters().written_bytes - before;
+    CHECK_TRUE(written <= Outbox::flash_bytes(load));
+    CHECK_TRUE(written >= Outbox::flash_bytes(load) / 4);
+}
+
+TEST(Outbox, options_that_leave_no_room_for_rows_are_invalid) {
+    fixture.options.bytes_max = Bytes{128} << 10;
+    fixture.options.checkpoint_bytes_max = Bytes{1} << 20;
+    CHECK_TRUE(fixture.open().error() == Error::invalid);
+}
+
+// SIGKILL at moments that nothing chooses: what was committed is there, a prefix, each once.
+TEST_GROUP(OutboxKills) {
+    OutboxFixture fixture{"outbox-kills"};
+};
+
+TEST(OutboxKills, after_each_of_300_kills_the_rest_is_a_prefix_and_all_that_was_committed) {
+    // Shared with the child: what it saw committed and acknowledged.
+    auto* const seen = static_cast<volatile std::uint64_t*>(
+        mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0));
+    fixture.options.bytes_max = Bytes{256} << 20;  // nothing may be dropped here
+    SeededEntropy random(8);
+    std::uint64_t delivered = 0;
+    for (int kill_number = 0; kill_number < 300; ++kill_number) {
+        const pid_t child = fork();
+        if (child == 0) {
+            if (!fixture.open().ok()) _exit(9);
+            std::uint64_t sequence = fixture.outbox->committed_position().sequence;
+            for (;;) {
+                for (int i = 0; i < 7; ++i) (void)fixture.stage(1, ++sequence);
+                if (!fixture.outbox->commit().ok()) _exit(8);
+                seen[0] = sequence;
+                if (sequence % 3 == 0) {
+                    fixture.acknowledge(seen[1] + 1);
+                    seen[1] = seen[1] + 1;
+                }
+            }
+        }
+        usleep(static_cast<useconds_t>(2000 + random.word() % 9000));
+        kill(child, SIGKILL);
+        int status = 0;
+        waitpid(child, &status, 0);
+        CHECK_TRUE(WIFSIGNALED(status));
+        if (kill_number % 10 != 9) continue;
+        CHECK_TRUE(fixture.open().ok());
+        CHECK_FALSE(fixture.report.set_aside);
+        CHECK_TRUE(fixture.outbox->committed_position().sequence >= seen[0]);
+        std::uint64_t after = seen[1], expected = seen[1] + 1;
+        for (auto rows = fixture.drain(after); !rows.empty(); rows = fixture.drain(after)) {
+            for (const auto& [ship, number] : rows) {
+                CHECK_EQUAL(expected, number);
+                CHECK_EQUAL(expected, ship);
+                ++expected;
+                after = ship;
+            }
+            fixture.acknowledge(after);
+            CHECK_TRUE(fixture.outbox->commit().ok());
+        }
+        CHECK_EQUAL(fixture.outbox->committed_position().sequence, expected - 1);
+        seen[1] = delivered = expected - 1;
+        CHECK_TRUE(fixture.outbox->close().ok());
+        auto database = std::move(*Database::open({fixture.options.path, 65536, fixture.options.bytes_max}));
+        CHECK_TRUE(database->sound());
+        database.reset();
+        fixture.outbox.reset();
+    }
+    CHECK_TRUE(delivered > 300);
+    munmap(const_cast<std::uint64_t*>(seen), 4096);
+}

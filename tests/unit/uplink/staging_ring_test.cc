@@ -1,0 +1,94 @@
+#include "uplink/staging_ring.h"
+
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "agent/base/entropy.h"
+
+#include <CppUTest/TestHarness.h>
+
+using namespace weir;
+
+namespace {
+
+StagedRecord entry(std::uint64_t sequence, ByteSpan bytes, RecordKind kind = RecordKind::result) {
+    StagedRecord record;
+    record.kind = kind;
+    record.epoch = 1;
+    record.sequence = sequence;
+    record.definition = sequence * 3;
+    record.end = Timestamp::millis(static_cast<std::int64_t>(sequence));
+    record.bytes = bytes;
+    return record;
+}
+
+}  // namespace
+
+TEST_GROUP(StagingRing) {
+    static constexpr Bytes capacity = 4096;
+    ArenaBlock memory{StagingRing::need(capacity)};
+    Arena arena{memory.memory()};
+    StagingRing ring{arena, capacity};
+    std::vector<std::byte> payload = std::vector<std::byte>(500, std::byte{7});
+};
+
+TEST(StagingRing, gives_back_what_was_pushed_in_order_across_the_end) {
+    SeededEntropy random(1);
+    std::deque<std::pair<std::uint64_t, Bytes>> expected;
+    std::uint64_t sequence = 0;
+    for (int round = 0; round < 5000; ++round) {
+        if (random.word() % 2 == 0) {
+            const Bytes size = random.word() % payload.size();
+            payload[0] = static_cast<std::byte>(sequence + 1);
+            if (ring.push(entry(sequence + 1, ByteSpan(payload).first(size))).ok()) expected.push_back({++sequence, size});
+        } else if (!expected.empty()) {
+            const StagingRing::Range range = ring.peek();
+            std::uint64_t position = range.begin;
+            for (std::uint64_t n = 1 + random.word() % expected.size(); n-- > 0;) {
+                const StagedRecord record = ring.read(position);
+                CHECK_EQUAL(expected.front().first, record.sequence);
+                CHECK_EQUAL(expected.front().second, record.bytes.size());
+                if (!record.bytes.empty()) CHECK_TRUE(record.bytes[0] == static_cast<std::byte>(record.sequence));
+                CHECK_TRUE(record.end == Timestamp::millis(static_cast<std::int64_t>(record.sequence)));
+                expected.pop_front();
+            }
+            ring.release(position);
+        }
+    }
+    CHECK_TRUE(sequence > 1000);
+}
+
+TEST(StagingRing, a_full_ring_refuses_results_but_keeps_room_for_alerts) {
+    std::uint64_t sequence = 0;
+    while (ring.push(entry(sequence + 1, payload)).ok()) ++sequence;
+    CHECK_TRUE(sequence >= 5);
+    CHECK_TRUE(ring.push(entry(sequence + 1, ByteSpan(payload).first(200), RecordKind::alert)).ok());
+    while (ring.push(entry(++sequence, ByteSpan(payload).first(200), RecordKind::alert)).ok()) {
+    }
+    CHECK_TRUE(ring.used_bytes() <= capacity);
+}
+
+TEST(StagingRing, a_snapshot_restores_all_that_was_not_released) {
+    for (std::uint64_t i = 1; i <= 5; ++i) CHECK_TRUE(ring.push(entry(i, ByteSpan(payload).first(100 + i))).ok());
+    std::uint64_t position = ring.peek().begin;
+    (void)ring.read(position);
+    ring.release(position);
+    std::vector<std::byte> bytes(capacity);
+    ByteWriter out(bytes);
+    ring.snapshot(out);
+    CHECK_TRUE(out.ok());
+    ArenaBlock memory2{StagingRing::need(capacity)};
+    Arena arena2{memory2.memory()};
+    StagingRing other{arena2, capacity};
+    CHECK_TRUE(other.restore(out.written()).ok());
+    const StagingRing::Range range = other.peek();
+    std::uint64_t at = range.begin;
+    for (std::uint64_t i = 2; i <= 5; ++i) {
+        const StagedRecord record = other.read(at);
+        CHECK_EQUAL(i, record.sequence);
+        CHECK_EQUAL(100 + i, record.bytes.size());
+    }
+    CHECK_EQUAL(range.end, at);
+    for (Bytes cut = 1; cut < 60; ++cut) CHECK_FALSE(other.restore(out.written().first(cut)).ok());
+}

@@ -1,28 +1,43 @@
 // Back-pressure and read-ahead between Paho and its sockets.
-// The executable that links weir_socket_gate has its own getaddrinfo, connect, recv, poll and close; they affect only the
-// sockets that Paho opens for a registered MqttSource. For these: a closed gate makes poll() not report the
-// socket as readable, so that TCP pushes back and the broker queues; and recv() reads 64 KiB ahead (plain TCP
-// only; OpenSSL reads ahead by itself). Every other socket goes straight to the C library.
-// Without weir_socket_gate in the executable all of it is off and linked() is false: drivers still work, unthrottled.
-// Memory: 64 KiB a registered plain socket, allocated when it connects.
-// Cost: a bounds check and a load a call on other sockets. Threads: any; the gate is asked on Paho's thread.
-// Errors: a read-ahead buffer that cannot be allocated: the socket is read without.
+// An executable that links weir_socket_gate has its own getaddrinfo, connect, recv, poll and close, which the shared
+// Paho library then calls too. They affect only the sockets that Paho opens to an endpoint registered here:
+// a closed gate makes poll() not report the socket as readable, so that TCP pushes back and the broker
+// queues; and recv() reads 64 KiB ahead (plain TCP only: OpenSSL reads ahead by itself). Every other socket goes
+// straight to the C library. Without weir_socket_gate in the executable none of this happens and linked() is
+// false: sources still work, unthrottled.
+// Memory: 64 KiB a plain socket, allocated when it first connects and used again.
+// Cost: on other sockets a load and a branch; on gated ones a mutex nobody else wants.
+// Threads: any. The gate is asked on Paho's receive thread, under that mutex: it must not block.
+// Errors: without memory for reading ahead, or with more than sockets_max connections, a socket is read plainly (and
+// without a gate, in the latter case).
+// Source: Paho C 1.3.12, Socket.c: one poll() for writing, one for reading, three recv() a message.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
 namespace weir::socket_gate {
 
+inline constexpr std::size_t read_ahead_bytes = 64 * 1024;
+inline constexpr std::size_t sockets_max = 16;
+
 class Gate {
 public:
     virtual ~Gate() = default;
-    virtual bool open() = 0;  // must not block
+    virtual bool open() = 0;
 };
 
-// From now on a connection that Paho makes to host:port is gated.
-void add(Gate& gate, const std::string& host, std::uint16_t port, bool tls);
-// Waits until no call of the gate is under way, then forgets it; its sockets become ordinary again.
+struct Endpoint {
+    std::string name;     // the host as Paho asks getaddrinfo() for it
+    std::string address;  // the host that is resolved in its place: where a certificate has another name
+    std::uint16_t port = 0;
+    bool read_ahead = false;
+};
+
+// From now on a connection that Paho makes to the endpoint goes through the gate.
+void add(Gate& gate, const Endpoint& endpoint);
+// Waits until no call of the gate is under way, then forgets it; its sockets become ordinary ones.
 void remove(Gate& gate);
 
 bool linked();

@@ -1,0 +1,454 @@
+#include "drivers/mqtt_source.h"
+
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdlib>
+#include <mutex>
+#include <set>
+#include <thread>
+
+#include "agent/base/log.h"
+#include "drivers/connect_probe.h"
+#include "drivers/paho.h"
+#include "drivers/socket_gate.h"
+#include "drivers/topic_template.h"
+
+namespace weir {
+
+namespace {
+
+constexpr Duration probe_limit = Duration::seconds(3);
+// A connection that held this long was a good one: the pauses before the next begin small again.
+constexpr Duration stable_after = Duration::seconds(30);
+constexpr auto answer_poll = std::chrono::milliseconds(50);
+constexpr auto idle_poll = std::chrono::milliseconds(500);
+Status check_publication(const std::optional<MqttPublication>& publication, const char* what, Problem& problem) {
+    if (!publication || (valid_topic(publication->topic) && publication->qos >= 0 && publication->qos <= 1)) return {};
+    problem = {std::string(what) + ": '" + publication->topic + "' with QoS " + std::to_string(publication->qos) +
+                   "; expected a topic without wildcards and QoS 0 or 1",
+               0};
+    return Error::invalid;
+}
+
+}  // namespace
+
+// Threads: the control thread (run) connects, subscribes and watches; Paho's threads call the callbacks and the
+// listener. mutex_ guards what they share and is never held while Paho or the handler is called.
+class MqttSource::Client final : private socket_gate::Gate {
+public:
+    Client(MqttOptions options, MqttHandler& handler, const Clock& clock, Entropy& entropy)
+        : options_(std::move(options)), handler_(handler), clock_(clock), entropy_(entropy), connecting_(*this), publishing_(*this) {}
+    ~Client() override { stop({}); }
+
+    Status start(Problem& problem);
+    void stop(const std::optional<MqttPublication>& farewell);
+    Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain);
+    MqttCounters counters() const;
+
+private:
+    struct ConnectListener final : mqtt::iaction_listener {
+        explicit ConnectListener(Client& owner) : client(owner) {}
+        void on_success(const mqtt::token& token) override { client.connected(token.get_connect_response().is_session_present()); }
+        void on_failure(const mqtt::token&) override { client.set_event(Event::failed); }
+        Client& client;
+    };
+    struct PublishListener final : mqtt::iaction_listener {
+        explicit PublishListener(Client& owner) : client(owner) {}
+        void on_success(const mqtt::token&) override { --client.inflight_; }
+        void on_failure(const mqtt::token&) override {
+            --client.inflight_;
+            ++client.publish_failures_;
+        }
+        Client& client;
+    };
+    enum class Event : std::uint8_t { none, connected, failed, lost };
+    struct Request {  // a SUBSCRIBE or UNSUBSCRIBE under way
+        std::string filter;
+        bool subscribe;
+        mqtt::token_ptr token;
+    };
+
+    // Paho's threads.
+    bool open() override { return !up_.load(std::memory_order_acquire) || handler_.ready(); }
+    void deliver(const mqtt::message& message) noexcept;
+    void connected(bool session_present);
+    void lost();
+    void set_event(Event event);
+
+    // The control thread.
+    void run();
+    Event wait_for_event(Duration limit);
+    void handle(Event event);
+    void try_connecting();
+    void connect_failed(const PahoOutcome& outcome);
+    void plan_next_attempt();
+    void subscribe_all(bool session_present);
+    void request(const std::string& filter, int qos, bool subscribe);
+    void collect_answers();
+    void answered(const Request& done);
+    void watch_silence();
+    void drop_connection();
+    Duration next_wait() const;
+
+    std::int64_t now_us() const { return clock_.monotonic().since_start.us(); }
+
+    const MqttOptions options_;
+    MqttHandler& handler_;
+    const Clock& clock_;
+    Entropy& entropy_;
+    MqttUrl url_;
+    ConnectListener connecting_;
+    PublishListener publishing_;
+    std::unique_ptr<mqtt::async_client> paho_;
+    std::thread control_;
+
+    mutable std::mutex mutex_;
+    std::condition_variable wake_;
+    Event event_ = Event::none;  // guarded by mutex_
+    bool session_present_ = false;  // guarded by mutex_
+    bool stopping_ = false;      // guarded by mutex_
+
+    // Only the control thread's.
+    enum class State : std::uint8_t { down, connecting, up } state_ = State::down;
+    mqtt::token_ptr connect_token_;
+    MonotonicTime next_attempt_{};
+    MonotonicTime connected_at_{};
+    int failures_ = 0;
+    bool first_connection_ = true;
+    std::set<std::string> unsubscribed_;  // filters of earlier runs that are gone for sure
+    std::vector<Request> requests_;
+    MonotonicTime quiet_since_{};
+    bool silence_reported_ = false;
+    std::string last_problem_;
+
+    std::atomic<bool> up_{false};
+    std::atomic<unsigned> inflight_{0};
+    std::atomic<std::int64_t> last_message_us_{0};
+    std::atomic<std::uint64_t> messages_{0}, bytes_{0}, duplicates_{0}, connections_{0}, failed_connections_{0}, lost_connections_{0},
+        refused_subscriptions_{0}, silences_{0}, published_{0}, publish_failures_{0}, publish_refusals_{0};
+};
+
+// ---- Paho's threads ----
+
+void MqttSource::Client::deliver(const mqtt::message& message) noexcept {
+    const std::string& topic = message.get_topic();
+    const auto& payload = message.get_payload_ref();
+    last_message_us_.store(now_us(), std::memory_order_relaxed);
+    messages_.fetch_add(1, std::memory_order_relaxed);
+    bytes_.fetch_add(payload.length(), std::memory_order_relaxed);
+    if (message.is_duplicate()) duplicates_.fetch_add(1, std::memory_order_relaxed);
+    const MqttMessage view{.topic = topic,
+                           .payload = {reinterpret_cast<const std::byte*>(payload.data()), payload.length()},
+                           .qos = message.get_qos(),
+                           .duplicate = message.is_duplicate(),
+                           .retained = message.is_retained(),
+                           .packet_id = static_cast<std::uint16_t>(message.c_struct().msgid)};
+    if (handler_.on_message(view)) return;
+    // Returning would acknowledge what was not kept.
+    WEIR_LOG_ERROR("mqtt", "a message could not be kept: ending before it is acknowledged");
+    std::abort();
+}
+
+void MqttSource::Client::connected(bool session_present) {
+    handler_.on_connected(session_present);
+    up_.store(true, std::memory_order_release);
+    ++connections_;
+    const std::lock_guard lock(mutex_);
+    session_present_ = session_present;
+    event_ = Event::connected;
+    wake_.notify_all();
+}
+
+void MqttSource::Client::lost() {
+    if (!up_.exchange(false)) return;
+    ++lost_connections_;
+    handler_.on_disconnected("the connection was lost");
+    set_event(Event::lost);
+}
+
+void MqttSource::Client::set_event(Event event) {
+    const std::lock_guard lock(mutex_);
+    event_ = event;
+    wake_.notify_all();
+}
+
+// ---- any thread ----
+
+Status MqttSource::Client::start(Problem& problem) {
+    if (const Status status = check(options_, problem); !status) return status;
+    url_ = *MqttUrl::parse(options_.url, problem);
+    try {
+        const std::string host = url_.tls && !options_.tls.server_name.empty() ? options_.tls.server_name : url_.host;
+        paho_ = std::make_unique<mqtt::async_client>(paho_url(url_, host), options_.client_id);
+        paho_->set_message_callback([this](mqtt::const_message_ptr message) { deliver(*message); });
+        paho_->set_connection_lost_handler([this](const std::string&) { lost(); });
+        socket_gate::add(*this, {host, url_.host, url_.port, !url_.tls});
+        control_ = std::thread([this] { run(); });
+    } catch (const std::exception& e) {
+        problem = {std::string("Paho: ") + e.what(), 0};
+        return Error::no_memory;
+    }
+    return {};
+}
+
+void MqttSource::Client::stop(const std::optional<MqttPublication>& farewell) {
+    if (!control_.joinable()) return;
+    {
+        const std::lock_guard lock(mutex_);
+        stopping_ = true;
+        wake_.notify_all();
+    }
+    control_.join();
+    if (farewell && up_) (void)publish(farewell->topic, as_byte_span(farewell->payload), farewell->qos, farewell->retain);
+    drop_connection();
+    socket_gate::remove(*this);
+    paho_.reset();
+}
+
+Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int qos, bool retain) {
+    if (!up_ || inflight_ >= options_.max_inflight) {
+        ++publish_refusals_;
+        return up_ ? Error::full : Error::closed;
+    }
+    ++inflight_;
+    try {
+        paho_->publish(std::string(topic), payload.data(), payload.size(), qos, retain, nullptr, publishing_);
+        ++published_;
+        return {};
+    } catch (const std::exception&) {
+        --inflight_;
+        ++publish_refusals_;
+        return Error::closed;
+    }
+}
+
+MqttCounters MqttSource::Client::counters() const {
+    return {.messages = messages_, .bytes = bytes_, .duplicates = duplicates_, .connections = connections_,
+            .failed_connections = failed_connections_, .lost_connections = lost_connections_,
+            .refused_subscriptions = refused_subscriptions_, .silences = silences_, .published = published_,
+            .publish_failures = publish_failures_, .publish_refusals = publish_refusals_, .connected = up_};
+}
+
+// ---- the control thread ----
+
+void MqttSource::Client::run() {
+    for (;;) {
+        if (state_ == State::down && clock_.monotonic() >= next_attempt_) try_connecting();
+        const Event event = wait_for_event(next_wait());
+        {
+            const std::lock_guard lock(mutex_);
+            if (stopping_) return;
+        }
+        handle(event);
+        if (state_ == State::up) {
+            collect_answers();
+            watch_silence();
+        }
+    }
+}
+
+MqttSource::Client::Event MqttSource::Client::wait_for_event(Duration limit) {
+    std::unique_lock lock(mutex_);
+    wake_.wait_for(lock, std::chrono::microseconds(limit.us()), [this] { return stopping_ || event_ != Event::none; });
+    return std::exchange(event_, Event::none);
+}
+
+Duration MqttSource::Client::next_wait() const {
+    const Duration longest = Duration::millis(requests_.empty() ? idle_poll.count() : answer_poll.count());
+    if (state_ != State::down) return longest;
+    return std::clamp(next_attempt_ - clock_.monotonic(), Duration::millis(1), longest);
+}
+
+void MqttSource::Client::handle(Event event) {
+    switch (event) {
+        case Event::none: return;
+        case Event::connected: {
+            bool session_present = false;
+            {
+                const std::lock_guard lock(mutex_);
+                session_present = session_present_;
+            }
+            state_ = State::up;
+            connected_at_ = quiet_since_ = clock_.monotonic();
+            silence_reported_ = false;
+            last_problem_.clear();
+            WEIR_LOG_INFO("mqtt", "connected to %s as '%s', %s", options_.url.c_str(), options_.client_id.c_str(),
+                          session_present ? "session resumed" : "new session");
+            subscribe_all(session_present);
+            if (const auto& birth = options_.birth) (void)publish(birth->topic, as_byte_span(birth->payload), birth->qos, birth->retain);
+            return;
+        }
+        case Event::failed: connect_failed(paho_outcome(*connect_token_)); return;
+        case Event::lost:
+            WEIR_LOG_WARNING("mqtt", "the connection to %s was lost", options_.url.c_str());
+            plan_next_attempt();
+            return;
+    }
+}
+
+void MqttSource::Client::try_connecting() {
+    state_ = State::connecting;
+    try {
+        connect_token_ = paho_->connect(paho_connect_options(options_, url_, false), nullptr, connecting_);
+    } catch (const mqtt::exception& e) {
+        connect_failed({e.get_return_code(), e.get_message()});
+    } catch (const std::exception& e) {
+        connect_failed({-1, e.what()});
+    }
+}
+
+void MqttSource::Client::connect_failed(const PahoOutcome& outcome) {
+    ++failed_connections_;
+    std::string reason = connack_reason(outcome.code);
+    if (reason.empty()) reason = probe_connection(url_, options_.tls, probe_limit);
+    if (reason.empty()) reason = outcome.text.empty() ? "no answer" : outcome.text;
+    plan_next_attempt();
+    WEIR_LOG_WARNING("mqtt", "cannot connect to %s: %s", options_.url.c_str(), reason.c_str());
+    if (reason != last_problem_) handler_.on_disconnected(reason);
+    last_problem_ = reason;
+}
+
+void MqttSource::Client::plan_next_attempt() {
+    const bool was_stable = state_ == State::up && clock_.monotonic() - connected_at_ >= stable_after;
+    if (was_stable) failures_ = 0;
+    const std::int64_t ceiling_us =
+        std::min(options_.backoff_most.us(), (options_.backoff_least * (std::int64_t{1} << std::min(failures_, 20))).us());
+    next_attempt_ = clock_.monotonic() + Duration::micros(static_cast<std::int64_t>(entropy_.unit() * static_cast<double>(ceiling_us)));
+    ++failures_;
+    requests_.clear();
+    state_ = State::down;
+}
+
+// The first time after a start every filter is subscribed, session or not: its QoS may have been changed since.
+void MqttSource::Client::subscribe_all(bool session_present) {
+    if (session_present) {
+        const auto wanted = [&](const std::string& filter) {
+            return std::any_of(options_.filters.begin(), options_.filters.end(), [&](const MqttFilter& f) { return f.filter == filter; });
+        };
+        for (const std::string& filter : options_.remembered)
+            if (!wanted(filter) && !unsubscribed_.contains(filter)) request(filter, 0, false);
+    }
+    if (session_present && !first_connection_) return;
+    for (const MqttFilter& filter : options_.filters) request(filter.filter, filter.qos, true);
+}
+
+void MqttSource::Client::request(const std::string& filter, int qos, bool subscribe) {
+    try {
+        requests_.push_back({filter, subscribe, subscribe ? paho_->subscribe(filter, qos) : paho_->unsubscribe(filter)});
+    } catch (const std::exception& e) {
+        WEIR_LOG_WARNING("mqtt", "cannot %s '%s': %s", subscribe ? "subscribe to" : "unsubscribe from", filter.c_str(), e.what());
+    }
+}
+
+void MqttSource::Client::collect_answers() {
+    std::vector<Request> waiting;
+    for (Request& request : std::exchange(requests_, {}))
+        if (request.token->is_complete())
+            answered(request);
+        else
+            waiting.push_back(std::move(request));
+    requests_.insert(requests_.end(), std::make_move_iterator(waiting.begin()), std::make_move_iterator(waiting.end()));
+    // Until every filter was answered, a lost connection means that they are asked for again.
+    if (requests_.empty()) first_connection_ = false;
+}
+
+void MqttSource::Client::answered(const Request& done) {
+    if (!done.subscribe) {
+        if (paho_outcome(*done.token).code == 0) unsubscribed_.insert(done.filter);
+        return;
+    }
+    const int granted = granted_qos(*done.token);
+    if (granted >= 0 && granted <= 2) return handler_.on_subscribed(done.filter, granted);
+    if (granted != refused_subscription) return;  // the connection went: asked for again on the next
+    ++refused_subscriptions_;
+    WEIR_LOG_ERROR("mqtt", "the broker refused the subscription to '%s'", done.filter.c_str());
+    handler_.on_subscription_refused(done.filter);
+}
+
+// Broken in a way that neither TCP nor pings show: subscribe again, and if that does not help connect again.
+void MqttSource::Client::watch_silence() {
+    if (options_.silence.us() <= 0) return;
+    const MonotonicTime last_message{Duration::micros(last_message_us_.load(std::memory_order_relaxed))};
+    if (last_message > quiet_since_) {
+        quiet_since_ = last_message;
+        silence_reported_ = false;
+    }
+    const MonotonicTime now = clock_.monotonic();
+    if (!open()) quiet_since_ = now;  // we are the silent ones
+    if (now - quiet_since_ < options_.silence) return;
+    quiet_since_ = now;
+    ++silences_;
+    handler_.on_silence(options_.silence);
+    if (!silence_reported_) {
+        silence_reported_ = true;
+        WEIR_LOG_WARNING("mqtt", "connected to %s but no message for %.0f s: subscribing again", options_.url.c_str(),
+                         options_.silence.as_seconds());
+        for (const MqttFilter& filter : options_.filters) request(filter.filter, filter.qos, true);
+        return;
+    }
+    WEIR_LOG_WARNING("mqtt", "still no message from %s: connecting again", options_.url.c_str());
+    drop_connection();
+    handler_.on_disconnected("no message for too long");
+    plan_next_attempt();
+    first_connection_ = true;
+}
+
+void MqttSource::Client::drop_connection() {
+    const bool was_up = up_.exchange(false);
+    try {
+        if (was_up || paho_->is_connected()) paho_->disconnect(1000)->wait_for(std::chrono::seconds(3));
+    } catch (const std::exception&) {
+        // Already gone.
+    }
+}
+
+// ---- MqttSource ----
+
+Bytes MqttSource::need(const MqttOptions& options) {
+    // Measured on amd64 with 256 KiB stacks and one malloc arena: 1.6 MB for a connected Paho client with its two
+    // threads; TLS adds OpenSSL's certificates and buffers.
+    constexpr Bytes paho = 1600 * 1024;
+    constexpr Bytes tls = 1200 * 1024;
+    constexpr Bytes control_thread = 256 * 1024;
+    const bool is_tls = options.url.starts_with("mqtts://");
+    // A message passes through Paho's buffer, its copy, and Paho C++'s copy.
+    return paho + control_thread + 3 * options.max_message + options.max_inflight * 1024 + (is_tls ? tls : socket_gate::read_ahead_bytes);
+}
+
+Status MqttSource::check(const MqttOptions& options, Problem& problem) {
+    const auto fail = [&](std::string what) {
+        problem = {std::move(what), 0};
+        return Status(Error::invalid);
+    };
+    if (const auto url = MqttUrl::parse(options.url, problem); !url.ok()) return url.error();
+    if (options.client_id.empty()) return fail("an MQTT client id is needed: the broker keeps the session under it");
+    for (const MqttFilter& filter : options.filters) {
+        if (!valid_filter(filter.filter)) return fail("'" + filter.filter + "' is not an MQTT topic filter");
+        if (filter.qos == 2)
+            return fail("qos = 2 is refused: with QoS 2 the broker is told that '" + filter.filter +
+                        "' was received before the message is kept, so a crash could lose it; QoS 1 counts every event once here");
+        if (filter.qos < 0 || filter.qos > 1) return fail("qos must be 0 or 1");
+    }
+    if (options.tls.cert.empty() != options.tls.key.empty()) return fail("tls.cert and tls.key are needed together");
+    if (!options.tls.server_name.empty() && !socket_gate::linked())
+        return fail("tls.server_name needs the socket gate, which this program was linked without");
+    if (options.keepalive < Duration::seconds(1) || options.connect_limit < Duration::seconds(1))
+        return fail("keepalive and connect_limit are at least 1 s");
+    if (options.max_inflight == 0 || options.max_inflight > 65535) return fail("max_inflight is between 1 and 65,535");
+    if (const Status status = check_publication(options.will, "the last will", problem); !status) return status;
+    return check_publication(options.birth, "the birth message", problem);
+}
+
+MqttSource::MqttSource(MqttOptions options, MqttHandler& handler, const Clock& clock, Entropy& entropy)
+    : client_(std::make_unique<Client>(std::move(options), handler, clock, entropy)) {}
+MqttSource::~MqttSource() = default;
+Status MqttSource::start(Problem& problem) { return client_->start(problem); }
+void MqttSource::stop(std::optional<MqttPublication> farewell) { client_->stop(farewell); }
+Status MqttSource::publish(std::string_view topic, ByteSpan payload, int qos, bool retain) {
+    return client_->publish(topic, payload, qos, retain);
+}
+MqttCounters MqttSource::counters() const { return client_->counters(); }
+
+}  // namespace weir

@@ -1,0 +1,11 @@
+// What drivers link where the executable does not take weir_socket_gate (an archive member is only taken for
+// symbols that are still missing).
+#include "drivers/socket_gate.h"
+
+namespace weir::socket_gate {
+
+void add(Gate&, const Endpoint&) {}
+void remove(Gate&) {}
+bool linked() { return false; }
+
+}  // namespace weir::socket_gate

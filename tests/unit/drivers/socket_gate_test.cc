@@ -1,0 +1,109 @@
+#include "drivers/socket_gate.h"
+
+#include <fstream>
+#include <string>
+
+#include "tests/unit/drivers/broker_fixture.h"
+#include "tests/unit/drivers/recording_handler.h"
+
+#include <CppUTest/TestHarness.h>
+#include <CppUTest/MemoryLeakWarningPlugin.h>
+
+using namespace weir;
+
+namespace {
+
+SystemClock the_clock;
+SystemEntropy the_entropy;
+
+MqttOptions gated(const Broker& broker) {
+    MqttOptions options{.url = broker.url(), .client_id = "gated"};
+    options.filters = {{"t/#", 1}};
+    options.backoff_least = Duration::millis(20);
+    return options;
+}
+
+}  // namespace
+
+TEST_GROUP(SocketGate) {
+    // Paho has threads, and keeps some of what it allocates.
+    void setup() override {
+        MemoryLeakWarningPlugin::turnOnThreadSafeNewDeleteOverloads();
+        IGNORE_ALL_LEAKS_IN_TEST();
+    }
+};
+
+TEST(SocketGate, is_linked_into_this_program) { CHECK(socket_gate::linked()); }
+
+TEST(SocketGate, a_closed_gate_holds_messages_back_and_an_open_one_delivers_all_in_order) {
+    Broker broker("max_queued_messages 0\nmax_inflight_messages 0");
+    broker.start();
+    RecordingHandler handler;
+    MqttSource source(gated(broker), handler, the_clock, the_entropy);
+    Problem problem;
+    CHECK(source.start(problem).ok());
+    CHECK(eventually([&] { return handler.count("subscribed") == 1; }));
+    constexpr int count = 20000;
+    handler.set_ready(false);
+    broker.publish_numbers("t/n", count);
+    const std::size_t held = handler.messages().size();
+    CHECK(held <= 1);  // the one packet that Paho was already reading
+    // Nothing more comes while the gate is shut, however much is waiting.
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    LONGS_EQUAL(held, handler.messages().size());
+    handler.set_ready(true);
+    CHECK(eventually([&] { return handler.messages().size() >= count; }));
+    const auto messages = handler.messages();
+    LONGS_EQUAL(count, messages.size());
+    for (int i = 0; i < count; ++i) STRCMP_EQUAL(("t/n " + std::to_string(i)).c_str(), messages[static_cast<std::size_t>(i)].c_str());
+    source.stop();
+}
+
+TEST(SocketGate, a_gate_that_opens_and_shuts_loses_and_repeats_nothing) {
+    Broker broker("max_queued_messages 0");
+    broker.start();
+    RecordingHandler handler;
+    MqttSource source(gated(broker), handler, the_clock, the_entropy);
+    Problem problem;
+    CHECK(source.start(problem).ok());
+    CHECK(eventually([&] { return handler.count("subscribed") == 1; }));
+    std::atomic<bool> stop{false};
+    std::thread flicker([&] {
+        for (int i = 0; !stop; ++i) {
+            handler.set_ready(i % 3 != 0);
+            std::this_thread::sleep_for(std::chrono::milliseconds(3));
+        }
+        handler.set_ready(true);
+    });
+    constexpr int count = 10000;
+    broker.publish_numbers("t/n", count);
+    CHECK(eventually([&] { return handler.messages().size() >= count; }));
+    stop = true;
+    flicker.join();
+    const auto messages = handler.messages();
+    LONGS_EQUAL(count, messages.size());
+    for (int i = 0; i < count; ++i) STRCMP_EQUAL(("t/n " + std::to_string(i)).c_str(), messages[static_cast<std::size_t>(i)].c_str());
+    source.stop();
+}
+
+TEST(SocketGate, messages_larger_than_the_read_ahead_are_whole) {
+    Broker broker;
+    broker.start();
+    RecordingHandler handler;
+    MqttSource source(gated(broker), handler, the_clock, the_entropy);
+    Problem problem;
+    CHECK(source.start(problem).ok());
+    CHECK(eventually([&] { return handler.count("subscribed") == 1; }));
+    std::string big;
+    for (int i = 0; big.size() < 300000; ++i) big += std::to_string(i) + ",";
+    broker.folder.write("big", big);
+    const std::string command = "mosquitto_pub -h 127.0.0.1 -p " + std::to_string(broker.port()) + " -q 1 -t t/big -f " + (broker.folder / "big");
+    for (int i = 0; i < 3; ++i) {
+        CHECK_EQUAL(0, std::system(command.c_str()));
+        broker.publish("t/small", "s");
+    }
+    CHECK(eventually([&] { return handler.messages().size() >= 6; }));
+    const auto messages = handler.messages();
+    for (std::size_t i = 0; i < 6; ++i) CHECK(messages[i] == (i % 2 ? "t/small s" : "t/big " + big));
+    source.stop();
+}

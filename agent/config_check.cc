@@ -246,7 +246,7 @@ private:
     }
 
     static std::string meant(std::string_view word, const std::vector<std::string>& names) {
-        const std::string_view near = nearest(word, names);
+        const std::string_view near = nearest_word(word, names);
         if (!near.empty()) return "; did you mean \"" + std::string(near) + "\"?";
         std::string list;
         for (const std::string& name : names) list += (list.empty() ? "" : ", ") + in_quotes(name);

@@ -48,7 +48,7 @@ std::string join_quoted(const std::vector<std::string>& words) {
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {
-    const std::string_view near = nearest(word, candidates);
+    const std::string_view near = nearest_word(word, candidates);
     return near.empty() ? std::string() : "; did you mean \"" + std::string(near) + "\"?";
 }
 
@@ -259,7 +259,7 @@ void ConfigReader::finish() {
         if (std::any_of(unreleased_.begin(), unreleased_.end(), is_key)) continue;
         std::string what = "unknown key " + in_quotes(prefix_ + member.key) + " in " + title_ +
                            did_you_mean(member.key, known_);
-        if (nearest(member.key, known_).empty()) {
+        if (nearest_word(member.key, known_).empty()) {
             std::vector<std::string> keys = known_;
             std::sort(keys.begin(), keys.end());
             keys.erase(std::unique(keys.begin(), keys.end()), keys.end());

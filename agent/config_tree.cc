@@ -293,7 +293,7 @@ void apply_environment(ConfigNode& root, std::vector<ConfigFile>& files,
         value.at.file = static_cast<std::uint32_t>(files.size());
         files.push_back({"$" + variable, {}});
         if (std::find(sections.begin(), sections.end(), path[0]) == sections.end()) {
-            const std::string_view near = nearest(path[0], sections);
+            const std::string_view near = nearest_word(path[0], sections);
             problems.push_back(
                 {value.at,
                  "found section \"" + path[0] +

@@ -120,7 +120,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
     return above[b.size()];
 }
 
-std::string_view nearest(std::string_view word, std::span<const std::string> candidates) {
+std::string_view nearest_word(std::string_view word, std::span<const std::string> candidates) {
     constexpr std::size_t word_max = 64;
     if (word.size() > word_max) return {};
     std::string_view best;

@@ -74,8 +74,8 @@ TEST(ConfigUnits, distance_counts_edits_and_swaps) {
 
 TEST(ConfigUnits, only_a_near_word_is_meant) {
     const std::vector<std::string> keys = {"name", "from", "size", "max_groups"};
-    STRCMP_EQUAL("max_groups", std::string(nearest("max_group", keys)).c_str());
-    STRCMP_EQUAL("from", std::string(nearest("form", keys)).c_str());
-    CHECK(nearest("colour", keys).empty());
-    CHECK(nearest(std::string(10'000, 'x'), keys).empty());
+    STRCMP_EQUAL("max_groups", std::string(nearest_word("max_group", keys)).c_str());
+    STRCMP_EQUAL("from", std::string(nearest_word("form", keys)).c_str());
+    CHECK(nearest_word("colour", keys).empty());
+    CHECK(nearest_word(std::string(10'000, 'x'), keys).empty());
 }

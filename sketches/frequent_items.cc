@@ -18,7 +18,9 @@ constexpr std::uint8_t flags_empty = 5;
 constexpr Bytes empty_bytes = 8;
 constexpr Bytes preamble_bytes = 32;
 
-std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) { return std::min(a + std::min(b, weight_max), weight_max); }
+std::uint64_t saturating_sum(std::uint64_t a, std::uint64_t b) {
+    return std::min(a + std::min(b, weight_max), weight_max);
+}
 
 // Entries below which a map of 2^lg places is not yet due for growth or purge.
 constexpr std::uint32_t load_max(std::uint8_t lg) { return (std::uint32_t{3} << lg) / 4; }
@@ -33,7 +35,9 @@ std::uint8_t lg_for(std::uint32_t entries) {
 std::string_view cut(std::string_view text, std::size_t bytes_max) {
     if (text.size() <= bytes_max) return text;
     std::size_t end = bytes_max;
-    const auto continues = [&](std::size_t at) { return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80; };
+    const auto continues = [&](std::size_t at) {
+        return (static_cast<unsigned char>(text[at]) & 0xC0) == 0x80;
+    };
     while (end > 0 && bytes_max - end < 3 && continues(end)) --end;
     return text.substr(0, continues(end) || end == 0 ? bytes_max : end);
 }
@@ -73,8 +77,9 @@ bool FrequentItems<Item>::valid(const Params& params) {
     // Offsets inside the sketch have 32 bits.
     constexpr std::uint64_t text_limit = std::uint64_t{1} << 31;
     if (params.lg_max < 3 || params.lg_max > 20) return false;
-    return !is_text || (params.item_bytes_max >= 1 &&
-                        std::uint64_t{load_max(params.lg_max)} * params.item_bytes_max < text_limit);
+    return !is_text ||
+           (params.item_bytes_max >= 1 &&
+            std::uint64_t{load_max(params.lg_max)} * params.item_bytes_max < text_limit);
 }
 
 template <typename Item>
@@ -130,7 +135,8 @@ Item FrequentItems<Item>::fitting(Item item) const {
 template <typename Item>
 Item FrequentItems<Item>::item_at(std::uint32_t entry) const {
     if constexpr (is_text)
-        return {part<char>(text_at_) + std::size_t{entry} * item_bytes_max_, part<std::uint16_t>(lengths_at_)[entry]};
+        return {part<char>(text_at_) + std::size_t{entry} * item_bytes_max_,
+                part<std::uint16_t>(lengths_at_)[entry]};
     else
         return std::bit_cast<Item>(part<std::uint64_t>(keys_at_)[entry]);
 }
@@ -147,14 +153,15 @@ template <typename Item>
 void FrequentItems<Item>::put(std::uint32_t entry, Item item) {
     if constexpr (is_text) {
         part<std::uint16_t>(lengths_at_)[entry] = static_cast<std::uint16_t>(item.size());
-        std::memmove(part<char>(text_at_) + std::size_t{entry} * item_bytes_max_, item.data(), item.size());
+        std::memmove(part<char>(text_at_) + std::size_t{entry} * item_bytes_max_, item.data(),
+                     item.size());
     } else {
         part<std::uint64_t>(keys_at_)[entry] = key_of(item);
     }
 }
 
-// A place of the map holds the hash without its low bits, which say where to look first, and the entry + 1
-// there instead; 0 is free. Linear probing; entries are only ever removed all at once.
+// A place of the map holds the hash without its low bits, which say where to look first, and the
+// entry + 1 there instead; 0 is free. Linear probing; entries are only ever removed all at once.
 template <typename Item>
 std::uint32_t FrequentItems<Item>::find(Item item, std::uint32_t hash) const {
     const std::uint32_t mask = (std::uint32_t{1} << lg_max_) - 1;
@@ -215,13 +222,14 @@ void FrequentItems<Item>::purge() {
     keep_heavier_than(median);
 }
 
-// Of all counters where lg_max <= 10, which makes the outcome the same for every hash and order; else of
-// 1,024 evenly spread in order of arrival.
+// Of all counters where lg_max <= 10, which makes the outcome the same for every hash and order;
+// else of 1,024 evenly spread in order of arrival.
 template <typename Item>
 std::uint64_t FrequentItems<Item>::sampled_median() const {
     std::array<std::uint64_t, sample_max> sample;
     const std::uint32_t count = std::min(size_, sample_max);
-    for (std::uint32_t i = 0; i < count; ++i) sample[i] = weights()[std::uint64_t{i} * size_ / count];
+    for (std::uint32_t i = 0; i < count; ++i)
+        sample[i] = weights()[std::uint64_t{i} * size_ / count];
     std::nth_element(sample.begin(), sample.begin() + count / 2, sample.begin() + count);
     return sample[count / 2];
 }
@@ -311,7 +319,8 @@ Bytes FrequentItems<Item>::serialized_size() const {
     if (size_ == 0) return empty_bytes;
     Bytes size = preamble_bytes + std::size_t{size_} * 2 * sizeof(std::uint64_t);
     if constexpr (is_text) {
-        size = preamble_bytes + std::size_t{size_} * (sizeof(std::uint64_t) + sizeof(std::uint32_t));
+        size =
+            preamble_bytes + std::size_t{size_} * (sizeof(std::uint64_t) + sizeof(std::uint32_t));
         for (std::uint32_t entry = 0; entry < size_; ++entry) size += item_at(entry).size();
     }
     return size;
@@ -319,7 +328,8 @@ Bytes FrequentItems<Item>::serialized_size() const {
 
 template <typename Item>
 Bytes FrequentItems<Item>::serialized_size_max(const Params& params) {
-    const Bytes item = is_text ? sizeof(std::uint32_t) + params.item_bytes_max : sizeof(std::uint64_t);
+    const Bytes item =
+        is_text ? sizeof(std::uint32_t) + params.item_bytes_max : sizeof(std::uint64_t);
     return preamble_bytes + load_max(params.lg_max) * (sizeof(std::uint64_t) + item);
 }
 
@@ -379,7 +389,8 @@ Result<typename FrequentItems<Item>::Header> FrequentItems<Item>::read_header(By
     header.offset = in.read<std::uint64_t>();
     if (!in.ok() || in.remaining() / sizeof(std::uint64_t) < header.items) return Error::truncated;
     if (header.items > load_max(header.lg_max)) return Error::invalid;
-    if (header.total_weight > weight_max || header.offset > header.total_weight) return Error::invalid;
+    if (header.total_weight > weight_max || header.offset > header.total_weight)
+        return Error::invalid;
     return header;
 }
 
@@ -391,11 +402,13 @@ Result<typename FrequentItems<Item>::Params> FrequentItems<Item>::params_of(Byte
     std::size_t longest = 1;
     if constexpr (is_text) {
         in.bytes(header->items * sizeof(std::uint64_t));
-        for (std::uint32_t i = 0; i < header->items && in.ok(); ++i) longest = std::max(longest, in.text().size());
+        for (std::uint32_t i = 0; i < header->items && in.ok(); ++i)
+            longest = std::max(longest, in.text().size());
         if (!in.ok()) return Error::truncated;
         if (longest > 0xFFFF) return Error::out_of_range;
     }
-    const Params params{.lg_max = header->lg_max, .item_bytes_max = static_cast<std::uint16_t>(longest)};
+    const Params params{.lg_max = header->lg_max,
+                        .item_bytes_max = static_cast<std::uint16_t>(longest)};
     if (!valid(params)) return Error::out_of_range;
     return params;
 }

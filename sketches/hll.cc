@@ -12,9 +12,9 @@ using namespace hll_detail;
 
 namespace {
 
-constexpr double hip_error = 0.8325546111576977;     // sqrt(ln 2)
-constexpr double merged_error = 1.0389617614136892;  // sqrt(3 ln 2 - 1)
-constexpr double coupon_error = 0.409 / 8192;        // 26-bit slots: 2^13 is the square root
+constexpr double hip_error = 0.8325546111576977;       // sqrt(ln 2)
+constexpr double merged_error = 1.0389617614136892;    // sqrt(3 ln 2 - 1)
+constexpr double coupon_error = 0.409 / 8192;          // 26-bit slots: 2^13 is the square root
 constexpr double alpha_infinite = 0.7213475204444817;  // 1 / (2 ln 2)
 constexpr std::uint32_t coupons_on_stack_max = 1536;   // what a set of lg_k 14 can hold
 
@@ -32,7 +32,8 @@ constexpr std::array<CurvePoint, 8> coupon_curve = {{{0, 0},
                                                      {300000, 300223.7071597663452849},
                                                      {600000, 600895.5933856170158833}}};
 
-// Cubic through four points; operations in the reference's order, so that HIP starts from equal bits.
+// Cubic through four points; operations in the reference's order, so that HIP starts from equal
+// bits.
 double coupon_estimate(std::uint32_t coupons) {
     const double x = coupons;
     std::size_t first = 0;
@@ -52,7 +53,8 @@ double coupon_estimate(std::uint32_t coupons) {
     return std::max(sum, x);
 }
 
-// Ertl's sigma(x) = x + sum of x^(2^i) 2^(i-1): what the registers at zero stand for. REQUIRES: x < 1.
+// Ertl's sigma(x) = x + sum of x^(2^i) 2^(i-1): what the registers at zero stand for. REQUIRES: x
+// < 1.
 double sigma(double x) {
     double sum = x;
     double weight = 1;
@@ -102,7 +104,9 @@ HllSketch* HllSketch::create(MutableByteSpan memory, const Params& params) {
     return sketch;
 }
 
-void HllSketch::reset() { create({reinterpret_cast<std::byte*>(this), memory_bytes()}, {lg_k_max_}); }
+void HllSketch::reset() {
+    create({reinterpret_cast<std::byte*>(this), memory_bytes()}, {lg_k_max_});
+}
 
 void HllSketch::update_column(std::span<const Hash128> hashes) {
     for (const Hash128& hash : hashes) update(hash);
@@ -164,7 +168,8 @@ void HllSketch::list_to_set() {
     for (std::uint32_t coupon : coupons) insert_in_table(coupon);
 }
 
-// The doubled table, of at most 2^(lg_k - 3) ints, and a copy of the old one take at most 3/4 of the buffer.
+// The doubled table, of at most 2^(lg_k - 3) ints, and a copy of the old one take at most 3/4 of
+// the buffer.
 void HllSketch::grow_set() {
     const std::uint32_t ints = table_ints();
     std::uint32_t* old = table() + 2 * ints;
@@ -175,9 +180,9 @@ void HllSketch::grow_set() {
         if (old[i] != 0) insert_in_table(old[i]);
 }
 
-// In place: every word of the buffer is either four registers or, with the top bit set (registers are at
-// most 63), a coupon that waits for its place. Placing one may push another out of its word, which is
-// placed next.
+// In place: every word of the buffer is either four registers or, with the top bit set (registers
+// are at most 63), a coupon that waits for its place. Placing one may push another out of its word,
+// which is placed next.
 void HllSketch::to_registers() {
     constexpr std::uint32_t waiting = std::uint32_t{1} << 31;
     const std::uint32_t words = std::max(k() / 4, list_ints);
@@ -248,7 +253,8 @@ void HllSketch::fold(std::uint8_t lg_k) {
 void HllSketch::merge(const HllSketch& other) {
     if (other.mode_ != Mode::registers) {
         const std::uint32_t ints = other.table_ints();
-        if (empty() && other.lg_k_ == lg_k_) {  // the same places in the table, as the reference has it
+        if (empty() &&
+            other.lg_k_ == lg_k_) {  // the same places in the table, as the reference has it
             mode_ = other.mode_;
             lg_table_ = other.lg_table_;
             coupons_ = other.coupons_;
@@ -279,17 +285,19 @@ void HllSketch::copy_registers(const HllSketch& other) {
     restore_sums();
 }
 
-// This has a list or set, the other registers: the coupons are updates of a copy of the other, so HIP lives on.
+// This has a list or set, the other registers: the coupons are updates of a copy of the other, so
+// HIP lives on.
 void HllSketch::merge_into_copy(const HllSketch& other) {
     if (coupons_ <= coupons_on_stack_max) {
         std::array<std::uint32_t, coupons_on_stack_max> coupons;
         std::uint32_t* end = std::remove_copy(table(), table() + table_ints(), coupons.begin(), 0U);
         copy_registers(other);
-        std::for_each(coupons.begin(), end, [this](std::uint32_t coupon) { update_coupon(coupon); });
+        std::for_each(coupons.begin(), end,
+                      [this](std::uint32_t coupon) { update_coupon(coupon); });
         return;
     }
-    // Too many for the stack: they become registers where they are, and these are the updates. Only the
-    // order differs from the above, and with it the last digits of HIP.
+    // Too many for the stack: they become registers where they are, and these are the updates. Only
+    // the order differs from the above, and with it the last digits of HIP.
     to_registers();
     if (other.lg_k_ < lg_k_) fold(other.lg_k_);
     const auto theirs = [&](std::uint32_t slot) {
@@ -318,14 +326,16 @@ double HllSketch::estimate() const {
     return merged_ ? registers_estimate() : hip_;
 }
 
-// Ertl's improved raw estimator, algorithm 6. Its constant is that of infinitely many registers; Flajolet's
-// 1 + 1.079 / m takes the bias of m out, which is not there while most registers are still zero.
+// Ertl's improved raw estimator, algorithm 6. Its constant is that of infinitely many registers;
+// Flajolet's 1 + 1.079 / m takes the bias of m out, which is not there while most registers are
+// still zero.
 double HllSketch::registers_estimate() const {
     const Sums sums = this->sums();
     const double m = k();
     if (sums.counts[0] == k()) return 0;
     double z = m * tau(1 - sums.counts[value_max] / m);
-    for (std::uint32_t value = value_max - 1; value >= 1; --value) z = 0.5 * (z + sums.counts[value]);
+    for (std::uint32_t value = value_max - 1; value >= 1; --value)
+        z = 0.5 * (z + sums.counts[value]);
     z += m * sigma(sums.counts[0] / m);
     const double filled = 1 - sums.counts[0] / m;
     return alpha_infinite * m * m / z / (1 + 1.079 / m * filled * filled);
@@ -337,12 +347,13 @@ double HllSketch::relative_error() const {
 }
 
 // How many standard deviations the s-sigma bound is away. With few registers the estimate is skewed
-// (skewness 2.9 / sqrt(k), as observed): Cornish and Fisher's first term, with what the second leaves
-// over for 16 registers in it. direction: +1 where the estimate is too high, -1 too low.
+// (skewness 2.9 / sqrt(k), as observed): Cornish and Fisher's first term, with what the second
+// leaves over for 16 registers in it. direction: +1 where the estimate is too high, -1 too low.
 double HllSketch::skewed(double sigmas, double direction) const {
     if (mode_ != Mode::registers || lg_k_ > 12) return sigmas;
     const double skewness = 2.9 / std::sqrt(static_cast<double>(k()));
-    return sigmas + direction * (sigmas * sigmas - 1) / 6 * skewness * (1 + direction * 0.3 * skewness);
+    return sigmas +
+           direction * (sigmas * sigmas - 1) / 6 * skewness * (1 + direction * 0.3 * skewness);
 }
 
 double HllSketch::lower_bound(int sigmas) const {

@@ -18,11 +18,13 @@ constexpr std::uint8_t flag_empty = 4;
 constexpr std::uint8_t flag_compact = 8;
 constexpr std::uint8_t flag_out_of_order = 16;
 constexpr Bytes registers_at = 40;
-constexpr std::uint8_t exception = 15;  // a nibble that says: the value is in the list of exceptions
+constexpr std::uint8_t exception =
+    15;  // a nibble that says: the value is in the list of exceptions
 
 // The reference's table for HLL_4's exceptions has at least so many places.
 std::uint8_t lg_exceptions_min(std::uint8_t lg_k) {
-    constexpr std::array<std::uint8_t, 18> least = {2, 2, 2, 3, 3, 3, 4, 4, 5, 5, 6, 7, 8, 9, 10, 11, 12, 13};
+    constexpr std::array<std::uint8_t, 18> least = {2, 2, 2, 3, 3, 3,  4,  4,  5,
+                                                    5, 6, 7, 8, 9, 10, 11, 12, 13};
     return least[lg_k - 4U];
 }
 
@@ -43,8 +45,8 @@ Bytes register_bytes(std::uint8_t lg_k, HllType type) {
 }
 
 struct Nibbles {
-    std::uint8_t least = 0;         // the smallest register; nibbles are relative to it
-    std::uint32_t exceptions = 0;   // registers of least + 15 and more
+    std::uint8_t least = 0;        // the smallest register; nibbles are relative to it
+    std::uint32_t exceptions = 0;  // registers of least + 15 and more
 };
 
 Nibbles nibbles_of(std::span<const std::uint32_t> counts) {
@@ -58,7 +60,8 @@ Nibbles nibbles_of(std::span<const std::uint32_t> counts) {
 void write_sixes(MutableByteSpan out, std::span<const std::uint8_t> registers) {
     for (std::size_t i = 0; i < registers.size(); i += 4) {
         const std::uint32_t four = registers[i] | std::uint32_t{registers[i + 1]} << 6 |
-                                   std::uint32_t{registers[i + 2]} << 12 | std::uint32_t{registers[i + 3]} << 18;
+                                   std::uint32_t{registers[i + 2]} << 12 |
+                                   std::uint32_t{registers[i + 3]} << 18;
         std::byte* to = &out[i / 4 * 3];
         to[0] = static_cast<std::byte>(four);
         to[1] = static_cast<std::byte>(four >> 8);
@@ -68,15 +71,17 @@ void write_sixes(MutableByteSpan out, std::span<const std::uint8_t> registers) {
 }
 
 void write_fours(MutableByteSpan out, std::span<const std::uint8_t> registers, std::uint8_t least) {
-    const auto nibble = [least](std::uint8_t value) { return std::min<unsigned>(value - least, exception); };
+    const auto nibble = [least](std::uint8_t value) {
+        return std::min<unsigned>(value - least, exception);
+    };
     for (std::size_t i = 0; i < registers.size(); i += 2)
         out[i / 2] = static_cast<std::byte>(nibble(registers[i]) | nibble(registers[i + 1]) << 4);
 }
 
-// Exceptions in the order of the reference's hash table, so that bytes are equal: each is given the place it
-// would have there. Beyond 512 (dozens are usual) by slot, which readers take as well.
-void write_exceptions(MutableByteSpan out, std::span<const std::uint8_t> registers, const Nibbles& nibbles,
-                      std::uint8_t lg_k) {
+// Exceptions in the order of the reference's hash table, so that bytes are equal: each is given the
+// place it would have there. Beyond 512 (dozens are usual) by slot, which readers take as well.
+void write_exceptions(MutableByteSpan out, std::span<const std::uint8_t> registers,
+                      const Nibbles& nibbles, std::uint8_t lg_k) {
     struct Placed {
         std::uint32_t place;
         std::uint32_t pair;
@@ -95,12 +100,15 @@ void write_exceptions(MutableByteSpan out, std::span<const std::uint8_t> registe
         }
         std::uint32_t place = slot & mask;
         const auto taken = [&place](const Placed& other) { return other.place == place; };
-        while (std::any_of(placed.begin(), placed.begin() + count, taken)) place = (place + (slot >> lg | 1)) & mask;
+        while (std::any_of(placed.begin(), placed.begin() + count, taken))
+            place = (place + (slot >> lg | 1)) & mask;
         placed[count++] = {place, pair};
     }
     if (!ordered) return;
-    std::sort(placed.begin(), placed.begin() + count, [](const Placed& a, const Placed& b) { return a.place < b.place; });
-    for (std::uint32_t i = 0; i < count; ++i) store_le(&out[sizeof(std::uint32_t) * i], placed[i].pair);
+    std::sort(placed.begin(), placed.begin() + count,
+              [](const Placed& a, const Placed& b) { return a.place < b.place; });
+    for (std::uint32_t i = 0; i < count; ++i)
+        store_le(&out[sizeof(std::uint32_t) * i], placed[i].pair);
 }
 
 }  // namespace
@@ -129,7 +137,8 @@ Bytes HllSketch::serialized_size_max(const Params& params, HllType type) {
     // All registers but one may be exceptions, if a sender chose the items.
     const Bytes exceptions = type == HllType::hll4 ? sizeof(std::uint32_t) * (k - 1) : 0;
     return std::max(registers + exceptions,
-                    std::max<Bytes>(12 + sizeof(std::uint32_t) * (k / 32 * 3), 8 + sizeof(std::uint32_t) * (list_ints - 1)));
+                    std::max<Bytes>(12 + sizeof(std::uint32_t) * (k / 32 * 3),
+                                    8 + sizeof(std::uint32_t) * (list_ints - 1)));
 }
 
 Status HllSketch::serialize(ByteWriter& out, HllType type) const {
@@ -141,17 +150,22 @@ Status HllSketch::serialize(ByteWriter& out, HllType type) const {
     const bool array = mode_ == Mode::registers;
     const Sums sums = array ? this->sums() : Sums{};
     const Nibbles nibbles = array && type == HllType::hll4 ? nibbles_of(sums.counts) : Nibbles{};
-    const std::uint8_t lg_table = !array                     ? lg_table_
-                                  : nibbles.exceptions != 0 ? lg_exceptions_for(lg_k_, nibbles.exceptions)
-                                                            : std::uint8_t{0};
+    const std::uint8_t lg_table = !array ? lg_table_
+                                  : nibbles.exceptions != 0
+                                      ? lg_exceptions_for(lg_k_, nibbles.exceptions)
+                                      : std::uint8_t{0};
     to.write<std::uint8_t>(array ? 10 : set ? 3 : 2);
     to.write(version);
     to.write(family);
     to.write(lg_k_);
     to.write(lg_table);
-    to.write<std::uint8_t>(flag_compact | (empty() ? flag_empty : 0) | (merged_ ? flag_out_of_order : 0));
-    to.write<std::uint8_t>(array ? nibbles.least : set ? std::uint8_t{0} : static_cast<std::uint8_t>(coupons_));
-    to.write<std::uint8_t>(static_cast<std::uint8_t>(static_cast<unsigned>(mode_) | static_cast<unsigned>(type) << 2));
+    to.write<std::uint8_t>(flag_compact | (empty() ? flag_empty : 0) |
+                           (merged_ ? flag_out_of_order : 0));
+    to.write<std::uint8_t>(array ? nibbles.least
+                           : set ? std::uint8_t{0}
+                                 : static_cast<std::uint8_t>(coupons_));
+    to.write<std::uint8_t>(
+        static_cast<std::uint8_t>(static_cast<unsigned>(mode_) | static_cast<unsigned>(type) << 2));
     if (!array) {
         if (set) to.write(coupons_);
         for (std::uint32_t i = 0; i < table_ints(); ++i)
@@ -169,7 +183,8 @@ Status HllSketch::serialize(ByteWriter& out, HllType type) const {
     if (type == HllType::hll6) write_sixes(body, values);
     if (type == HllType::hll4) write_fours(body, values, nibbles.least);
     if (nibbles.exceptions != 0)
-        write_exceptions(to.reserve(sizeof(std::uint32_t) * nibbles.exceptions), values, nibbles, lg_k_);
+        write_exceptions(to.reserve(sizeof(std::uint32_t) * nibbles.exceptions), values, nibbles,
+                         lg_k_);
     return Status::success();
 }
 
@@ -231,7 +246,8 @@ bool HllSketch::load_coupons(ByteReader& in, const Header& header) {
     } else {
         count = in.read<std::uint32_t>();
         if (header.lg_k < lg_k_set_min || count < list_ints || count > k() / 32 * 3) return false;
-        if (!header.compact && (header.lg_table < lg_set_min || header.lg_table > header.lg_k - 3)) return false;
+        if (!header.compact && (header.lg_table < lg_set_min || header.lg_table > header.lg_k - 3))
+            return false;
         mode_ = Mode::set;
         lg_table_ = lg_set_min;
         while (4 * count > 3 * table_ints()) ++lg_table_;
@@ -265,12 +281,15 @@ bool HllSketch::load_registers(ByteReader& in, const Header& header) {
     } else {
         const ByteSpan body = in.bytes(register_bytes(lg_k_, header.type));
         if (body.empty() || exceptions != 0) return false;
-        const auto byte = [&body](std::size_t i) { return std::to_integer<std::uint32_t>(body[i]); };
+        const auto byte = [&body](std::size_t i) {
+            return std::to_integer<std::uint32_t>(body[i]);
+        };
         for (std::uint32_t slot = 0; slot < k(); ++slot) {
             const std::size_t at = slot / 4 * 3 + slot % 4 * 6 / 8;
-            const std::uint32_t value = header.type == HllType::hll8
-                                            ? byte(slot)
-                                            : (byte(at) | byte(at + 1) << 8) >> slot % 4 * 6 % 8 & value_max;
+            const std::uint32_t value =
+                header.type == HllType::hll8
+                    ? byte(slot)
+                    : (byte(at) | byte(at + 1) << 8) >> slot % 4 * 6 % 8 & value_max;
             if (value > value_max) return false;
             registers()[slot] = static_cast<std::uint8_t>(value);
         }
@@ -286,7 +305,8 @@ bool HllSketch::load_nibbles(ByteReader& in, const Header& header, std::uint32_t
     if (body.empty() || least > value_max) return false;
     std::uint32_t awaited_count = 0;
     for (std::uint32_t slot = 0; slot < k(); ++slot) {
-        const auto nibble = static_cast<std::uint8_t>(std::to_integer<unsigned>(body[slot / 2]) >> slot % 2 * 4 & 15);
+        const auto nibble = static_cast<std::uint8_t>(
+            std::to_integer<unsigned>(body[slot / 2]) >> slot % 2 * 4 & 15);
         const bool is_exception = nibble == exception;
         if (!is_exception && nibble + least > value_max) return false;
         awaited_count += is_exception;
@@ -301,7 +321,8 @@ bool HllSketch::load_nibbles(ByteReader& in, const Header& header, std::uint32_t
         if (pair == 0 && with_gaps) continue;
         const std::uint32_t slot = pair & slot_mask;
         const std::uint32_t value = pair >> 26;
-        if (slot >= k() || registers()[slot] != awaited || value < least + std::uint32_t{exception}) return false;
+        if (slot >= k() || registers()[slot] != awaited || value < least + std::uint32_t{exception})
+            return false;
         registers()[slot] = static_cast<std::uint8_t>(value);
         --awaited_count;
     }

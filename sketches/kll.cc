@@ -63,7 +63,8 @@ KllSketch<T>::KllSketch(const Params& params, const Layout& layout)
       items_at_(layout.items_at),
       k_(params.k),
       min_k_(params.k) {
-    for (std::uint32_t depth = 0; depth < levels_max_; ++depth) capacities()[depth] = level_capacity(k_, depth);
+    for (std::uint32_t depth = 0; depth < levels_max_; ++depth)
+        capacities()[depth] = level_capacity(k_, depth);
     reset();
 }
 
@@ -122,7 +123,8 @@ void KllSketch<T>::set_levels(std::uint32_t levels) {
     begin_ = end_ - capacity;
 }
 
-// Makes room for at least 4 items. False, with nothing changed, when that would need a level too many.
+// Makes room for at least 4 items. False, with nothing changed, when that would need a level too
+// many.
 template <typename T>
 bool KllSketch<T>::compress() {
     std::uint32_t level = 0;
@@ -135,8 +137,8 @@ bool KllSketch<T>::compress() {
     return true;
 }
 
-// Every second item of the level goes up, the others are dropped, and the levels below move towards the
-// end. Of an odd number the first stays.
+// Every second item of the level goes up, the others are dropped, and the levels below move towards
+// the end. Of an odd number the first stays.
 template <typename T>
 void KllSketch<T>::compact(std::uint32_t level) {
     T* const first = items() + starts()[level];
@@ -161,19 +163,22 @@ template <typename T>
 Status KllSketch<T>::merge(const KllSketch& other) {
     WEIR_ASSERT(&other != this);
     if (other.n_ == 0) return Status::success();
-    if (other.n_ > n_capacity_ || n_ > n_capacity_ - other.n_ || other.levels_ > levels_max_) return Error::full;
+    if (other.n_ > n_capacity_ || n_ > n_capacity_ - other.n_ || other.levels_ > levels_max_)
+        return Error::full;
     if (!other.is_exact()) min_k_ = std::min(min_k_, other.min_k_);
     min_ = n_ == 0 ? other.min_ : std::min(min_, other.min_);
     max_ = n_ == 0 ? other.max_ : std::max(max_, other.max_);
     coins_ += std::rotl(other.coins_, 32);
     if (other.levels_ > levels_) set_levels(other.levels_);
     for (std::uint32_t level = other.levels_; level-- > 0;)
-        absorb(level, std::as_bytes(std::span<const T>(other.items() + other.starts()[level], other.level_size(level))));
+        absorb(level, std::as_bytes(std::span<const T>(other.items() + other.starts()[level],
+                                                       other.level_size(level))));
     n_ += other.n_;
     return Status::success();
 }
 
-// Adds items of the weight of a level, from the last to the first; sorted ones unless the level is 0.
+// Adds items of the weight of a level, from the last to the first; sorted ones unless the level is
+// 0.
 template <typename T>
 void KllSketch<T>::absorb(std::uint32_t level, ByteSpan from) {
     while (!from.empty()) {
@@ -200,7 +205,8 @@ void KllSketch<T>::merge_run(std::uint32_t level, ByteSpan from) {
     if (level == 0)
         std::memcpy(first - count, from.data(), from.size());
     else
-        merge_sorted(from.data(), count, first, starts()[level + 1] - starts()[level] - count, first - count);
+        merge_sorted(from.data(), count, first, starts()[level + 1] - starts()[level] - count,
+                     first - count);
 }
 
 template <typename T>
@@ -239,12 +245,13 @@ double KllSketch<T>::rank(T value) const {
     return static_cast<double>(weight_up_to(value)) / static_cast<double>(n_);
 }
 
-// The smallest item up to which the items weigh at least weight: halves the range of values until one item,
-// or one value, is left in it.
+// The smallest item up to which the items weigh at least weight: halves the range of values until
+// one item, or one value, is left in it.
 template <typename T>
 T KllSketch<T>::select(std::uint64_t weight) const {
     using Ordered = Order<T>;
-    struct Range {  // of a level's items that are still in the range of values; of level 0 only counts
+    struct Range {  // of a level's items that are still in the range of values; of level 0 only
+                    // counts
         std::uint32_t begin;
         std::uint32_t end;
     };
@@ -263,7 +270,8 @@ T KllSketch<T>::select(std::uint64_t weight) const {
         for (std::uint32_t level = 1; level < levels_; ++level) {
             const T* const first = items() + starts()[level];
             up_to[level] = static_cast<std::uint32_t>(
-                std::upper_bound(first + ranges[level].begin, first + ranges[level].end, value) - first);
+                std::upper_bound(first + ranges[level].begin, first + ranges[level].end, value) -
+                first);
             up_to_weight += std::uint64_t{up_to[level]} << level;
         }
         const bool reached = up_to_weight >= weight;
@@ -275,7 +283,8 @@ T KllSketch<T>::select(std::uint64_t weight) const {
         }
     }
     for (std::uint32_t level = 1; level < levels_; ++level)
-        if (ranges[level].begin < ranges[level].end) return items()[starts()[level] + ranges[level].begin];
+        if (ranges[level].begin < ranges[level].end)
+            return items()[starts()[level] + ranges[level].begin];
     for (std::uint32_t i = starts()[0]; i < starts()[1]; ++i)
         if (const auto key = Ordered::key(items()[i]); key >= low && key <= high) return items()[i];
     return max_;

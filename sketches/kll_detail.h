@@ -19,7 +19,8 @@ constexpr std::uint32_t levels_for(std::uint16_t k, std::uint64_t n_max) {
     return n_max < k ? 1 : 1 + static_cast<std::uint32_t>(std::bit_width(n_max / k));
 }
 
-// k (2/3)^depth, rounded, where the top level has depth 0; in two steps where 3^depth would overflow.
+// k (2/3)^depth, rounded, where the top level has depth 0; in two steps where 3^depth would
+// overflow.
 constexpr std::uint32_t scaled(std::uint64_t k, std::uint32_t depth) {
     if (depth > 30) return scaled(scaled(k, depth / 2), depth - depth / 2);
     std::uint64_t power = 1;
@@ -37,7 +38,8 @@ constexpr std::uint32_t total_capacity(std::uint16_t k, std::uint32_t levels) {
     return sum;
 }
 
-// Forward merge of two sorted runs, a of any alignment; b may lie in out, na items or more after its start.
+// Forward merge of two sorted runs, a of any alignment; b may lie in out, na items or more after
+// its start.
 template <typename T>
 void merge_sorted(const void* a, std::uint32_t na, const T* b, std::uint32_t nb, T* out) {
     const auto* from = static_cast<const std::byte*>(a);

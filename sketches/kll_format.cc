@@ -37,7 +37,8 @@ Bytes KllSketch<T>::serialized_size() const {
 template <typename T>
 Bytes KllSketch<T>::serialized_size_max(const Params& params) {
     const std::uint32_t levels = levels_for(params.k, params.n_max);
-    return preamble_bytes + levels * sizeof(std::uint32_t) + (total_capacity(params.k, levels) + 2) * sizeof(T);
+    return preamble_bytes + levels * sizeof(std::uint32_t) +
+           (total_capacity(params.k, levels) + 2) * sizeof(T);
 }
 
 template <typename T>
@@ -48,7 +49,9 @@ Status KllSketch<T>::serialize(ByteWriter& out) const {
     to.write<std::uint8_t>(n_ <= 1 ? 2 : 5);
     to.write<std::uint8_t>(n_ == 1 ? 2 : 1);
     to.write(family);
-    to.write<std::uint8_t>(n_ == 0 ? flag_empty : n_ == 1 ? flag_single | flag_level_zero_sorted : 0);
+    to.write<std::uint8_t>(n_ == 0   ? flag_empty
+                           : n_ == 1 ? flag_single | flag_level_zero_sorted
+                                     : 0);
     to.write(k_);
     to.write(m);
     to.write<std::uint8_t>(0);
@@ -92,7 +95,8 @@ Result<typename KllSketch<T>::Header> KllSketch<T>::read_header(ByteReader& in) 
     header.levels = in.read<std::uint8_t>();
     in.read<std::uint8_t>();
     if (!in.ok()) return Error::truncated;
-    if (header.n == 0 || header.levels == 0 || header.min_k < m || header.min_k > header.k) return Error::invalid;
+    if (header.n == 0 || header.levels == 0 || header.min_k < m || header.min_k > header.k)
+        return Error::invalid;
     if (header.n > n_max_limit || header.levels > levels_limit) return Error::out_of_range;
     return header;
 }
@@ -150,7 +154,8 @@ Status KllSketch<T>::load_checked(ByteSpan bytes) {
     if (in.remaining() > held) return Error::invalid;
     const ByteSpan items = in.bytes(held);
     const auto level_bytes = [&](std::uint32_t level) {
-        return items.subspan(start(level) * sizeof(T), (start(level + 1) - start(level)) * sizeof(T));
+        return items.subspan(start(level) * sizeof(T),
+                             (start(level + 1) - start(level)) * sizeof(T));
     };
 
     min_ = single ? load_le<T>(items.data()) : min;
@@ -176,13 +181,13 @@ Status KllSketch<T>::load_checked(ByteSpan bytes) {
     return Status::success();
 }
 
-#define WEIR_KLL_FORMAT(T)                                                                    \
-    template Bytes KllSketch<T>::serialized_size() const;                                     \
-    template Bytes KllSketch<T>::serialized_size_max(const Params&);                          \
-    template Status KllSketch<T>::serialize(ByteWriter&) const;                               \
-    template Result<typename KllSketch<T>::Header> KllSketch<T>::read_header(ByteReader&);    \
-    template Result<typename KllSketch<T>::Params> KllSketch<T>::params_of(ByteSpan);         \
-    template Status KllSketch<T>::load(ByteSpan);                                             \
+#define WEIR_KLL_FORMAT(T)                                                                 \
+    template Bytes KllSketch<T>::serialized_size() const;                                  \
+    template Bytes KllSketch<T>::serialized_size_max(const Params&);                       \
+    template Status KllSketch<T>::serialize(ByteWriter&) const;                            \
+    template Result<typename KllSketch<T>::Header> KllSketch<T>::read_header(ByteReader&); \
+    template Result<typename KllSketch<T>::Params> KllSketch<T>::params_of(ByteSpan);      \
+    template Status KllSketch<T>::load(ByteSpan);                                          \
     template Status KllSketch<T>::load_checked(ByteSpan);
 WEIR_KLL_FORMAT(double)
 WEIR_KLL_FORMAT(float)

@@ -1,7 +1,7 @@
-// Logarithm and power from additions, multiplications and divisions only, so that every machine gets the
-// same bits; libm promises no such thing.
-// Memory: none. Cost: some 60 operations. Accuracy: relative error below 1e-13 for x in [1, 2^64], |y| <= 64.
-// Threads: pure functions. Errors: none. Source: series of atanh and exp.
+// Logarithm and power from additions, multiplications and divisions only, so that every machine
+// gets the same bits; libm promises no such thing. Memory: none. Cost: some 60 operations.
+// Accuracy: relative error below 1e-13 for x in [1, 2^64], |y| <= 64. Threads: pure functions.
+// Errors: none. Source: series of atanh and exp.
 #pragma once
 
 namespace weir {

@@ -51,11 +51,12 @@ public:
         return token->is_complete() ? granted_qos(*token) : -1;
     }
     bool publish(const std::string& topic, unsigned count) {
-        mqtt::token_ptr last;
-        for (unsigned i = 0; i < count; ++i) last = paho_.publish(topic, "weir check", 10, 1, false);
-        while (Steady::now() < deadline_ && !paho_.get_pending_delivery_tokens().empty())
-            std::this_thread::sleep_for(std::chrono::milliseconds(5));
-        return paho_.get_pending_delivery_tokens().empty();
+        for (unsigned i = 0; i < count; ++i) {
+            // Paho holds at most 100 that are not yet sent.
+            if (i % 50 == 0 && !all_delivered()) return false;
+            paho_.publish(topic, "weir check", 10, 1, false);
+        }
+        return all_delivered();
     }
     void disconnect() { finish(paho_.disconnect(1000)); }
     // Waits for expected messages, or until none has come for a while.
@@ -70,6 +71,11 @@ public:
     }
 
 private:
+    bool all_delivered() {
+        while (Steady::now() < deadline_ && !paho_.get_pending_delivery_tokens().empty())
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        return paho_.get_pending_delivery_tokens().empty();
+    }
     std::chrono::milliseconds left() const {
         return std::max(std::chrono::duration_cast<std::chrono::milliseconds>(deadline_ - Steady::now()), std::chrono::milliseconds(1));
     }

@@ -217,10 +217,14 @@ Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int
         paho_->publish(std::string(topic), payload.data(), payload.size(), qos, retain, nullptr, publishing_);
         ++published_;
         return {};
+    } catch (const mqtt::exception& e) {
+        --inflight_;
+        ++publish_refusals_;
+        return e.get_return_code() == MQTTASYNC_MAX_BUFFERED_MESSAGES ? Error::full : Error::closed;
     } catch (const std::exception&) {
         --inflight_;
         ++publish_refusals_;
-        return Error::closed;
+        return Error::no_memory;
     }
 }
 

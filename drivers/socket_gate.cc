@@ -12,10 +12,9 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <mutex>
-#include <new>
 #include <utility>
 
 #include "agent/base/assert.h"
@@ -49,9 +48,15 @@ WEIR_NEXT(poll, int(pollfd*, nfds_t, int))
 WEIR_NEXT(close, int(int))
 #undef WEIR_NEXT
 
+// A slot is never freed, only used again: a thread may still hold it as resolved.
 struct Registration {
+    static constexpr std::size_t name_bytes_max = 256;  // a host name has at most 253
+
     Gate* gate = nullptr;
-    Endpoint endpoint;
+    std::array<char, name_bytes_max> name{};
+    std::array<char, name_bytes_max> address{};
+    std::uint16_t port = 0;
+    bool read_ahead = false;
 };
 
 // One connection of Paho's. fd changes only under the mutex; others read it to find their slot.
@@ -72,7 +77,7 @@ struct Socket {
 constinit std::array<Socket, sockets_max> sockets{};
 constinit std::atomic<int> sockets_used{0};
 constinit std::mutex registrations_mutex;
-constinit std::array<Registration*, sockets_max> registrations{};
+constinit std::array<Registration, sockets_max> registrations{};
 
 // Set when this thread resolves a registered name: its next connect() to that port is Paho's.
 constinit thread_local Registration* resolved = nullptr;
@@ -86,8 +91,8 @@ Socket* find(int fd) {
 }
 
 Registration* find_registration(const char* name) {
-    for (Registration* registration : registrations)
-        if (registration != nullptr && registration->gate != nullptr && registration->endpoint.name == name) return registration;
+    for (Registration& registration : registrations)
+        if (registration.gate != nullptr && std::strcmp(registration.name.data(), name) == 0) return &registration;
     return nullptr;
 }
 
@@ -106,9 +111,9 @@ void adopt(int fd, const Registration& registration) {
         socket.gate = registration.gate;
         socket.begin = socket.end = 0;
         socket.progress = false;
-        if (registration.endpoint.read_ahead && socket.buffer == nullptr)
-            socket.buffer = new (std::nothrow) char[read_ahead_bytes];
-        socket.read_ahead = registration.endpoint.read_ahead && socket.buffer != nullptr;
+        if (registration.read_ahead && socket.buffer == nullptr)
+            socket.buffer = static_cast<char*>(std::malloc(read_ahead_bytes));
+        socket.read_ahead = registration.read_ahead && socket.buffer != nullptr;
         sockets_used.fetch_add(1, std::memory_order_release);
         return;
     }
@@ -226,21 +231,23 @@ ssize_t gated_recv(int fd, void* into, std::size_t size, int flags) {
 }  // namespace
 
 void add(Gate& gate, const Endpoint& endpoint) {
+    if (endpoint.name.size() >= Registration::name_bytes_max || endpoint.address.size() >= Registration::name_bytes_max) return;
     const std::lock_guard lock(registrations_mutex);
-    for (Registration*& registration : registrations) {
-        // A slot is never freed: a thread may still hold it as resolved.
-        if (registration == nullptr) registration = new Registration;
-        if (registration->gate != nullptr) continue;
-        registration->endpoint = endpoint;
-        registration->gate = &gate;
+    for (Registration& registration : registrations) {
+        if (registration.gate != nullptr) continue;
+        std::strcpy(registration.name.data(), endpoint.name.c_str());
+        std::strcpy(registration.address.data(), endpoint.address.c_str());
+        registration.port = endpoint.port;
+        registration.read_ahead = endpoint.read_ahead;
+        registration.gate = &gate;
         return;
     }
 }
 
 void remove(Gate& gate) {
     const std::lock_guard lock(registrations_mutex);
-    for (Registration* registration : registrations)
-        if (registration != nullptr && registration->gate == &gate) registration->gate = nullptr;
+    for (Registration& registration : registrations)
+        if (registration.gate == &gate) registration.gate = nullptr;
     for (Socket& socket : sockets) {
         const std::lock_guard socket_lock(socket.mutex);
         if (socket.gate == &gate) socket.gate = nullptr;
@@ -257,20 +264,20 @@ extern "C" {
 
 int getaddrinfo(const char* node, const char* service, const addrinfo* hints, addrinfo** result) {
     gate::resolved = nullptr;
-    std::string address;
+    std::array<char, gate::Registration::name_bytes_max> address;
     if (node != nullptr) {
         const std::lock_guard lock(gate::registrations_mutex);
         gate::resolved = gate::find_registration(node);
-        if (gate::resolved != nullptr) address = gate::resolved->endpoint.address;
+        if (gate::resolved != nullptr) address = gate::resolved->address;
     }
-    return gate::real_getaddrinfo()(gate::resolved ? address.c_str() : node, service, hints, result);
+    return gate::real_getaddrinfo()(gate::resolved ? address.data() : node, service, hints, result);
 }
 
 int connect(int fd, const sockaddr* address, socklen_t size) {
     if (gate::resolved != nullptr) {
         const std::lock_guard lock(gate::registrations_mutex);
         gate::Registration& registration = *std::exchange(gate::resolved, nullptr);
-        if (registration.gate != nullptr && gate::port_of(address) == registration.endpoint.port) gate::adopt(fd, registration);
+        if (registration.gate != nullptr && gate::port_of(address) == registration.port) gate::adopt(fd, registration);
     }
     return gate::real_connect()(fd, address, size);
 }

@@ -36,6 +36,7 @@ TEST(BrokerCheck, a_default_mosquitto_drops_messages_of_an_absent_client) {
     broker.start();
     const BrokerReport report = report_of(broker);
     CHECK(report.connected);
+    STRCMP_EQUAL("", report.queue_problem.c_str());
     CHECK(report.queue_measured);
     LONGS_EQUAL(1100, report.queue_sent);
     CHECK(report.queue_returned >= 1000);
@@ -51,6 +52,7 @@ TEST(BrokerCheck, the_drop_in_that_ships_keeps_them) {
     Broker broker(limits);
     broker.start();
     const BrokerReport report = report_of(broker);
+    STRCMP_EQUAL("", report.queue_problem.c_str());
     CHECK(report.queue_measured);
     LONGS_EQUAL(1100, report.queue_returned);
 }

@@ -21,40 +21,10 @@
 #include "agent/base/record.h"
 #include "agent/base/result.h"
 #include "agent/base/time.h"
+#include "windows/counters.h"
 #include "windows/plan.h"
 
 namespace weir {
-
-enum class SourceCounter : std::uint8_t {
-    rows,                 // pushed
-    messages,             // ended
-    future,               // quarantined: event time beyond arrival + max_future
-    absurd_time,          // quarantined: before 1970 or after the year 9999
-    partition_overflow,   // rows of partitions beyond max_partitions, which share one watermark
-    arrival_steps,        // arrival clock went back, or leapt more than was counted as elapsed
-};
-inline constexpr std::size_t source_counters = 6;
-std::string_view name(SourceCounter counter);
-
-enum class WindowCounter : std::uint8_t {
-    rows,                  // of the source
-    counted,               // in a window's result
-    filtered,              // where was false
-    where_null,            // where was null
-    late,                  // behind the watermark, and late_allow
-    late_after_power_cut,  // at or below the emission frontier
-    late_after_eviction,   // its interval had been closed early, or none could be opened for it
-    quarantined,           // by the source: future, absurd_time
-    // These are parts of counted, or count something else.
-    revised,               // late rows that were counted in
-    folded,                // counted in "(other)"
-    pool_exhausted,        // of these, because no cell was free rather than for max_groups
-    key_cut,               // a string key longer than 64 bytes was cut and marked with its hash
-    evicted,               // intervals closed early because too many were open
-    emitted,               // records
-};
-inline constexpr std::size_t window_counters = 14;
-std::string_view name(WindowCounter counter);
 
 struct SourceStatus {
     Timestamp watermark;              // Timestamp::min() before the first event
@@ -70,6 +40,8 @@ struct WindowStatus {
     std::size_t cells_max = 0;
     std::array<std::uint64_t, window_counters> counters{};
 };
+
+class EngineState;
 
 class Engine {
 public:
@@ -113,8 +85,7 @@ public:
     static constexpr Duration arrival_step_max = Duration::minutes(1);
 
 private:
-    class Impl;
-    Impl* impl_;  // in the arena
+    EngineState* state_;  // in the arena
 };
 
 }  // namespace weir

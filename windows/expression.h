@@ -32,6 +32,7 @@ inline constexpr std::size_t expression_text_max = 4096;
 inline constexpr std::size_t expression_operations_max = 512;
 
 struct Operation;  // windows/operations.h
+struct Literal;
 
 class Expression {
 public:
@@ -54,8 +55,9 @@ private:
     Expression();
 
     std::vector<Operation> operations_;
-    std::vector<std::string> texts_;  // literals; operations point into them
-    std::uint32_t result_ = 0;        // an operand, see operations.h
+    std::vector<Literal> literals_;
+    std::vector<ColumnType> registers_;
+    std::uint32_t result_ = 0;  // an operand, see operations.h
     ColumnType type_ = ColumnType::boolean;
     std::string canonical_;
 };
@@ -71,10 +73,10 @@ public:
     const Column& evaluate(std::span<const Column* const> inputs, std::size_t rows);
 
 private:
-    const Column& operand(std::span<const Column* const> inputs, std::uint32_t index) const;
+    class Run;
 
     const Expression& expression_;
-    std::span<Column> registers_;
+    std::span<Column> registers_;  // and one more, for a result that is a literal
 };
 
 // A name and what it holds in a result record: estimates count as their estimate, top lists as nothing

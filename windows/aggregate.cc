@@ -1,0 +1,430 @@
+#include "windows/aggregate.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+
+#include "sketches/frequent_items.h"
+#include "sketches/hll.h"
+#include "sketches/kll.h"
+#include "windows/key.h"
+
+namespace weir {
+namespace {
+
+struct Count {
+    std::int64_t n;
+};
+// 128 bits in two's complement: no sum of fewer than 2^63 ints leaves them.
+struct IntegerSum {
+    std::uint64_t low;
+    std::int64_t high;
+    std::int64_t n;
+    void add(std::int64_t value) {
+        const auto bits = static_cast<std::uint64_t>(value);
+        low += bits;
+        high += (value < 0 ? -1 : 0) + (low < bits ? 1 : 0);
+        ++n;
+    }
+    bool fits() const { return high == (static_cast<std::int64_t>(low) < 0 ? -1 : 0); }
+    double real() const {
+        if (fits()) return static_cast<double>(static_cast<std::int64_t>(low));
+        return static_cast<double>(high) * 18446744073709551616.0 + static_cast<double>(low);
+    }
+};
+struct RealSum {
+    double sum;
+    double error;
+    std::int64_t n;
+    void add(double value) {
+        const double total = sum + value;
+        const double part = total - sum;
+        error += (sum - (total - part)) + (value - part);
+        sum = total;
+        ++n;
+    }
+    // Beyond the range of a double the errors are not numbers.
+    double real() const { return std::isfinite(error) ? sum + error : sum; }
+};
+template <typename T>
+struct Extreme {
+    T value;
+    std::int64_t n;
+};
+template <typename T>
+struct Pick {
+    std::int64_t time;
+    std::int64_t n;
+    T value;
+};
+struct PickText {
+    std::int64_t time;
+    std::int64_t n;
+    std::uint64_t length;
+    char text[key_text_max];
+};
+struct Moments {
+    std::int64_t n;
+    double mean;
+    double squares;  // sum of squared distances from the mean
+    void add(double value) {
+        ++n;
+        const double before = value - mean;
+        mean += before / static_cast<double>(n);
+        squares += before * (value - mean);
+    }
+};
+
+constexpr std::uint64_t values_max = std::uint64_t{1} << 32;  // of a KLL
+constexpr std::uint16_t kll_k = 200;
+constexpr std::uint8_t hll_lg_k = 12;
+constexpr int bounds_sigmas = 2;
+
+KllSketch<double>::Params kll_params(std::uint64_t seed) { return {kll_k, values_max, seed}; }
+constexpr HllSketch::Params hll_params{hll_lg_k};
+
+template <typename Item>
+typename FrequentItems<Item>::Params frequent_params(const StateSpec& spec) {
+    return {spec.lg_max, 32};
+}
+
+// Calls use with a value of the sketch's item type.
+template <typename Use>
+auto with_item(ColumnType type, Use use) {
+    switch (type) {
+        case ColumnType::integer: return use(std::int64_t{});
+        case ColumnType::real: return use(double{});
+        case ColumnType::boolean:
+        case ColumnType::text: break;
+    }
+    return use(std::string_view{});
+}
+
+ItemType item_type(ColumnType type) {
+    if (type == ColumnType::integer) return ItemType::integer;
+    return type == ColumnType::real ? ItemType::real : ItemType::text;
+}
+
+template <typename T>
+const T* column_values(const Column& column) {
+    if constexpr (std::is_same_v<T, std::int64_t>) return column.integers;
+    if constexpr (std::is_same_v<T, double>) return column.reals;
+    if constexpr (std::is_same_v<T, std::uint8_t>) return column.booleans;
+    if constexpr (std::is_same_v<T, std::string_view>) return column.texts;
+}
+
+template <typename T>
+bool is_number(T value) {
+    if constexpr (std::is_same_v<T, double>) return value == value;
+    return true;
+}
+
+struct Selection {
+    std::span<const std::uint16_t> rows;
+    std::span<const std::uint32_t> cells;
+};
+
+// function(cell, value, row) for every row of the selection that has a value.
+template <typename T, typename Each>
+void for_each(const Selection& selection, const Column& column, Each each) {
+    const T* const values = column_values<T>(column);
+    for (std::size_t i = 0; i < selection.rows.size(); ++i) {
+        const std::size_t row = selection.rows[i];
+        if (column.present.test(row) && is_number(values[row])) each(selection.cells[i], values[row], row);
+    }
+}
+
+template <typename T>
+Value value_of(T value) {
+    if constexpr (std::is_same_v<T, std::int64_t>) return Value::of_integer(value);
+    if constexpr (std::is_same_v<T, std::uint8_t>) return Value::of_boolean(value != 0);
+    if constexpr (std::is_same_v<T, double>) return value == value ? Value::of_real(value) : Value{};
+}
+
+// A text that fits, whole characters of it when it does not.
+std::string_view fitting(std::string_view text) {
+    if (text.size() <= key_text_max) return text;
+    std::size_t length = key_text_max;
+    while (length > 0 && (static_cast<unsigned char>(text[length]) & 0xc0) == 0x80) --length;
+    return text.substr(0, length);
+}
+
+Value estimate(double value, double lower, double upper) {
+    Value out;
+    out.kind = ValueKind::estimate;
+    out.real = value;
+    out.lower = lower;
+    out.upper = upper;
+    return out;
+}
+
+}  // namespace
+
+Bytes AggregateStates::stride(const StateSpec& spec) {
+    switch (spec.kind) {
+        case StateKind::rows:
+        case StateKind::truths:
+        case StateKind::present: return sizeof(Count);
+        case StateKind::sum: return spec.type == ColumnType::integer ? sizeof(IntegerSum) : sizeof(RealSum);
+        case StateKind::least:
+        case StateKind::greatest: return sizeof(Extreme<double>);
+        case StateKind::first:
+        case StateKind::last: return spec.type == ColumnType::text ? sizeof(PickText) : sizeof(Pick<double>);
+        case StateKind::moments: return sizeof(Moments);
+        case StateKind::kll: return align_up(KllSketch<double>::need(kll_params(0)), 8);
+        case StateKind::hll: return align_up(HllSketch::need(hll_params), 8);
+        case StateKind::frequent: break;
+    }
+    return with_item(spec.type, [&](auto item) {
+        return align_up(FrequentItems<decltype(item)>::need(frequent_params<decltype(item)>(spec)), 8);
+    });
+}
+
+Bytes AggregateStates::need(const StateSpec& spec, std::size_t cells) {
+    return Arena::need<std::byte>(stride(spec) * cells);
+}
+
+AggregateStates::AggregateStates(Arena& arena, const StateSpec& spec, std::size_t cells)
+    : spec_(spec), stride_(stride(spec)), memory_(arena.take<std::byte>(stride_ * cells)) {}
+
+void AggregateStates::create(std::size_t cell, std::uint64_t seed) {
+    const MutableByteSpan memory = bytes(cell);
+    switch (spec_.kind) {
+        case StateKind::kll: KllSketch<double>::create(memory, kll_params(seed)); return;
+        case StateKind::hll: HllSketch::create(memory, hll_params); return;
+        case StateKind::frequent:
+            with_item(spec_.type, [&](auto item) {
+                FrequentItems<decltype(item)>::create(memory, frequent_params<decltype(item)>(spec_));
+            });
+            return;
+        default: std::memset(memory.data(), 0, memory.size());
+    }
+}
+
+namespace {
+
+template <typename T>
+void add_pick(Pick<T>* states, const Selection& selection, const Column& column, const Batch& batch, bool first) {
+    for_each<T>(selection, column, [&](std::uint32_t cell, T value, std::size_t row) {
+        Pick<T>& state = states[cell];
+        const std::int64_t time = batch.time(row).event.us();
+        const bool better = state.n == 0 || (first ? time < state.time : time >= state.time);
+        ++state.n;
+        if (!better) return;
+        state.time = time;
+        state.value = value;
+    });
+}
+
+void add_pick_text(PickText* states, const Selection& selection, const Column& column, const Batch& batch, bool first) {
+    for_each<std::string_view>(selection, column, [&](std::uint32_t cell, std::string_view value, std::size_t row) {
+        PickText& state = states[cell];
+        const std::int64_t time = batch.time(row).event.us();
+        const bool better = state.n == 0 || (first ? time < state.time : time >= state.time);
+        ++state.n;
+        if (!better) return;
+        state.time = time;
+        const std::string_view kept = fitting(value);
+        state.length = kept.size();
+        if (!kept.empty()) std::memcpy(state.text, kept.data(), kept.size());
+    });
+}
+
+template <typename T, typename Better>
+void add_extreme(Extreme<T>* states, const Selection& selection, const Column& column, Better better) {
+    for_each<T>(selection, column, [&](std::uint32_t cell, T value, std::size_t) {
+        Extreme<T>& state = states[cell];
+        if (state.n == 0 || better(value, state.value)) state.value = value;
+        ++state.n;
+    });
+}
+
+}  // namespace
+
+void AggregateStates::add(std::span<const std::uint16_t> rows, std::span<const std::uint32_t> cells,
+                          const Column* input, const Batch& batch) {
+    const Selection selection{rows, cells};
+    const bool integers = spec_.type == ColumnType::integer;
+    switch (spec_.kind) {
+        case StateKind::rows: {
+            Count* const counts = states<Count>();
+            for (std::uint32_t cell : cells) ++counts[cell].n;
+            return;
+        }
+        case StateKind::truths: {
+            Count* const counts = states<Count>();
+            return for_each<std::uint8_t>(selection, *input,
+                                          [=](std::uint32_t cell, std::uint8_t value, std::size_t) { counts[cell].n += value; });
+        }
+        case StateKind::present: {
+            Count* const counts = states<Count>();
+            for (std::size_t i = 0; i < rows.size(); ++i) counts[cells[i]].n += input->present.test(rows[i]) ? 1 : 0;
+            return;
+        }
+        case StateKind::sum:
+            if (integers)
+                return for_each<std::int64_t>(selection, *input, [s = states<IntegerSum>()](std::uint32_t cell, std::int64_t value, std::size_t) { s[cell].add(value); });
+            return for_each<double>(selection, *input, [s = states<RealSum>()](std::uint32_t cell, double value, std::size_t) { s[cell].add(value); });
+        case StateKind::least:
+            if (integers) return add_extreme(states<Extreme<std::int64_t>>(), selection, *input, std::less<>());
+            return add_extreme(states<Extreme<double>>(), selection, *input, std::less<>());
+        case StateKind::greatest:
+            if (integers) return add_extreme(states<Extreme<std::int64_t>>(), selection, *input, std::greater<>());
+            return add_extreme(states<Extreme<double>>(), selection, *input, std::greater<>());
+        case StateKind::first:
+        case StateKind::last: {
+            const bool first = spec_.kind == StateKind::first;
+            switch (spec_.type) {
+                case ColumnType::integer: return add_pick(states<Pick<std::int64_t>>(), selection, *input, batch, first);
+                case ColumnType::real: return add_pick(states<Pick<double>>(), selection, *input, batch, first);
+                case ColumnType::boolean: return add_pick(states<Pick<std::uint8_t>>(), selection, *input, batch, first);
+                case ColumnType::text: return add_pick_text(states<PickText>(), selection, *input, batch, first);
+            }
+            return;
+        }
+        case StateKind::moments:
+            return for_each<double>(selection, *input, [s = states<Moments>()](std::uint32_t cell, double value, std::size_t) { s[cell].add(value); });
+        case StateKind::kll:
+            return for_each<double>(selection, *input, [this](std::uint32_t cell, double value, std::size_t) { sketch_at<KllSketch<double>>(cell).update(value); });
+        case StateKind::hll:
+            return with_item(spec_.type, [&](auto item) {
+                using Item = decltype(item);
+                for_each<Item>(selection, *input, [this](std::uint32_t cell, Item value, std::size_t) { sketch_at<HllSketch>(cell).update(value); });
+            });
+        case StateKind::frequent:
+            return with_item(spec_.type, [&](auto item) {
+                using Item = decltype(item);
+                for_each<Item>(selection, *input, [this](std::uint32_t cell, Item value, std::size_t) { sketch_at<FrequentItems<Item>>(cell).update(value); });
+            });
+    }
+}
+
+Bytes AggregateStates::sketch_size_max(const StateSpec& spec) {
+    switch (spec.kind) {
+        case StateKind::kll: return KllSketch<double>::serialized_size_max(kll_params(0));
+        case StateKind::hll: return HllSketch::serialized_size_max(hll_params, HllType::hll4);
+        case StateKind::frequent:
+            return with_item(spec.type, [&](auto item) {
+                return FrequentItems<decltype(item)>::serialized_size_max(frequent_params<decltype(item)>(spec));
+            });
+        default: return 0;
+    }
+}
+
+SketchView AggregateStates::sketch(std::size_t cell, ByteWriter& out) const {
+    const Bytes before = out.size();
+    SketchView view;
+    Status status;
+    switch (spec_.kind) {
+        case StateKind::kll:
+            view.kind = SketchKind::kll;
+            view.item = ItemType::real;
+            status = state<KllSketch<double>>(cell).serialize(out);
+            break;
+        case StateKind::hll:
+            view.kind = SketchKind::hll;
+            view.item = item_type(spec_.type);
+            status = state<HllSketch>(cell).serialize(out, HllType::hll4);
+            break;
+        case StateKind::frequent:
+            view.kind = SketchKind::frequent;
+            view.item = item_type(spec_.type);
+            status = with_item(spec_.type, [&](auto item) { return state<FrequentItems<decltype(item)>>(cell).serialize(out); });
+            break;
+        default: return view;
+    }
+    WEIR_ASSERT(status.ok());  // out has room for sketch_size_max()
+    view.bytes = out.written().subspan(before);
+    return view;
+}
+
+namespace {
+
+Value finish_quantile(const KllSketch<double>& sketch, double rank) {
+    if (sketch.empty()) return {};
+    return estimate(sketch.quantile(rank), sketch.quantile_lower_bound(rank, RankConfidence::percent_95),
+                    sketch.quantile_upper_bound(rank, RankConfidence::percent_95));
+}
+
+Value finish_distinct(const HllSketch& sketch) {
+    double values[] = {sketch.estimate(), sketch.lower_bound(bounds_sigmas), sketch.upper_bound(bounds_sigmas)};
+    if (sketch.is_exact())
+        for (double& value : values) value = std::floor(value + 0.5);
+    return estimate(values[0], values[1], values[2]);
+}
+
+template <typename Item>
+Value finish_top(const FrequentItems<Item>& sketch, std::size_t wanted, std::span<TopItem> items) {
+    std::array<typename FrequentItems<Item>::Row, top_items_max> rows{};
+    const std::size_t found = sketch.top(std::span(rows).first(std::min(wanted, items.size())));
+    for (std::size_t i = 0; i < found; ++i) {
+        TopItem& item = items[i];
+        item = TopItem{};
+        if constexpr (std::is_same_v<Item, std::string_view>) {
+            item.text = rows[i].item;
+        } else if constexpr (std::is_same_v<Item, double>) {
+            item.type = ItemType::real;
+            item.real = rows[i].item;
+        } else {
+            item.type = ItemType::integer;
+            item.integer = rows[i].item;
+        }
+        item.estimate = static_cast<double>(rows[i].estimate);
+        item.lower = static_cast<double>(rows[i].lower);
+        item.upper = static_cast<double>(rows[i].upper);
+    }
+    Value value;
+    value.kind = ValueKind::top;
+    value.top = items.first(found);
+    return value;
+}
+
+Value finish_variance(const Moments& moments, bool root) {
+    if (moments.n < 2) return {};
+    const double variance = moments.squares / static_cast<double>(moments.n - 1);
+    return value_of(root ? std::sqrt(variance) : variance);
+}
+
+}  // namespace
+
+Value AggregateStates::finish(const CallSpec& call, std::size_t cell, std::span<TopItem> items) const {
+    const bool integers = spec_.type == ColumnType::integer;
+    switch (call.function) {
+        case Function::count: return Value::of_integer(state<Count>(cell).n);
+        case Function::sum:
+            if (!integers) return state<RealSum>(cell).n == 0 ? Value{} : value_of(state<RealSum>(cell).real());
+            if (const auto& sum = state<IntegerSum>(cell); sum.n > 0)
+                return sum.fits() ? Value::of_integer(static_cast<std::int64_t>(sum.low)) : value_of(sum.real());
+            return {};
+        case Function::mean: {
+            const std::int64_t n = integers ? state<IntegerSum>(cell).n : state<RealSum>(cell).n;
+            if (n == 0) return {};
+            return value_of((integers ? state<IntegerSum>(cell).real() : state<RealSum>(cell).real()) / static_cast<double>(n));
+        }
+        case Function::least:
+        case Function::greatest:
+            if (state<Extreme<double>>(cell).n == 0) return {};
+            return integers ? value_of(state<Extreme<std::int64_t>>(cell).value) : value_of(state<Extreme<double>>(cell).value);
+        case Function::first:
+        case Function::last:
+            if (state<Pick<double>>(cell).n == 0) return {};
+            switch (spec_.type) {
+                case ColumnType::integer: return value_of(state<Pick<std::int64_t>>(cell).value);
+                case ColumnType::real: return value_of(state<Pick<double>>(cell).value);
+                case ColumnType::boolean: return value_of(state<Pick<std::uint8_t>>(cell).value);
+                case ColumnType::text: break;
+            }
+            return Value::of_text({state<PickText>(cell).text, static_cast<std::size_t>(state<PickText>(cell).length)});
+        case Function::variance:
+        case Function::stddev: return finish_variance(state<Moments>(cell), call.function == Function::stddev);
+        case Function::quantile: return finish_quantile(state<KllSketch<double>>(cell), call.rank);
+        case Function::distinct: return finish_distinct(state<HllSketch>(cell));
+        case Function::top: break;
+    }
+    return with_item(spec_.type, [&](auto item) {
+        return finish_top(state<FrequentItems<decltype(item)>>(cell), call.items, items);
+    });
+}
+
+}  // namespace weir

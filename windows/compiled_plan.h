@@ -1,0 +1,75 @@
+// The plan as the engine walks it: every name an index, every text a program.
+// Memory: heap, at start-up. Threads: constant once made. Errors: none.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "windows/aggregate.h"
+#include "windows/expression.h"
+#include "windows/key.h"
+#include "windows/plan.h"
+#include "windows/watermark.h"
+
+namespace weir {
+
+// One value of a result: a call as it is, or an expression over the calls of the window.
+struct CompiledValue {
+    std::string name;
+    ValueKind kind = ValueKind::null;
+    std::optional<std::size_t> call;
+    std::optional<Expression> expression;
+};
+
+struct CompiledWindow {
+    std::size_t source = 0;
+    std::optional<std::size_t> where;  // among the source's inputs
+    std::size_t grouping = 0;          // among the source's groupings
+    KeyLayout key;
+    std::vector<std::string> key_names;
+    bool by_partition = false;         // each key closes by its own partition's watermark
+    std::int64_t size = 0;             // microseconds, as allow is
+    std::int64_t allow = 0;
+    std::size_t groups_max = 0;
+    std::size_t intervals_max = 0;
+    std::size_t cells_max = 0;         // beside one of "(other)" an interval
+    std::size_t frontiers_max = 0;
+    std::vector<StateSpec> states;
+    std::vector<CallSpec> calls;
+    std::vector<ColumnType> call_types;  // as the expressions see them
+    std::vector<CompiledValue> values;
+    std::vector<FieldType> fields;
+    std::uint64_t definition = 0;
+
+    std::size_t cells_all() const { return cells_max + intervals_max; }
+};
+
+struct CompiledSource {
+    std::optional<std::size_t> partition;  // among hashed
+    std::size_t partition_column = 0;
+    std::size_t partitions_max = 0;    // the last is the one that the others share
+    std::vector<Expression> inputs;    // of all windows, each evaluated once a batch
+    std::vector<std::size_t> hashed;   // columns of keys and partition, each hashed once a batch
+    std::vector<std::vector<std::size_t>> groupings;  // the keys, as indices among hashed
+    std::vector<Boundary> partition_boundaries;       // of the windows that close by partition
+    std::vector<Boundary> source_boundaries;          // of all windows
+    std::vector<std::size_t> windows;
+    bool revises = false;              // one of them takes late rows
+};
+
+struct CompiledPlan {
+    EngineSpec spec;
+    std::vector<CompiledSource> sources;
+    std::vector<CompiledWindow> windows;
+    std::uint64_t fingerprint = 0;
+
+    std::size_t cells_all() const {
+        std::size_t total = 0;
+        for (const CompiledWindow& window : windows) total += window.cells_all();
+        return total;
+    }
+};
+
+}  // namespace weir

@@ -1,0 +1,60 @@
+// What happened to the rows, by name and reason.
+// Memory: 8 bytes a counter. Cost: an increment. Threads: as the engine they belong to. Errors: none.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace weir {
+
+// Counters are parts of the state: a crash and its recovery leave them as if nothing had happened.
+enum class SourceCounter : std::uint8_t {
+    rows,                 // pushed
+    messages,             // ended
+    future,               // quarantined: event time beyond arrival + max_future
+    absurd_time,          // quarantined: before 1970 or after the year 9999
+    partition_overflow,   // rows of partitions beyond max_partitions, which share one watermark
+    arrival_steps,        // arrival clock went back, or leapt more than was counted as elapsed
+};
+inline constexpr std::size_t source_counters = 6;
+std::string_view name(SourceCounter counter);
+
+enum class WindowCounter : std::uint8_t {
+    rows,                  // of the source
+    counted,               // in a window's result
+    filtered,              // where was false
+    where_null,            // where was null
+    late,                  // behind the watermark, and late_allow
+    late_after_power_cut,  // at or below the emission frontier
+    late_after_eviction,   // its interval had been closed early, or none could be opened for it
+    quarantined,           // by the source: future, absurd_time
+    // These are parts of counted, or count something else.
+    revised,               // late rows that were counted in
+    folded,                // counted in "(other)"
+    pool_exhausted,        // of these, because no cell was free rather than for max_groups
+    key_cut,               // a string key longer than 64 bytes was cut and marked with its hash
+    evicted,               // intervals closed early because too many were open
+    emitted,               // records
+    suppressed,            // records not emitted, being at or below the emission frontier
+};
+inline constexpr std::size_t window_counters = 15;
+std::string_view name(WindowCounter counter);
+
+template <std::size_t count>
+class Counters {
+public:
+    template <typename Name>
+    void add(Name name, std::uint64_t n = 1) {
+        values_[static_cast<std::size_t>(name)] += n;
+    }
+    std::array<std::uint64_t, count>& values() { return values_; }
+    const std::array<std::uint64_t, count>& values() const { return values_; }
+
+private:
+    std::array<std::uint64_t, count> values_{};
+};
+using SourceCounters = Counters<source_counters>;
+using WindowCounters = Counters<window_counters>;
+
+}  // namespace weir

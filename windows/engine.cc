@@ -1,0 +1,398 @@
+#include "windows/engine.h"
+
+#include <algorithm>
+
+#include "agent/base/hash.h"
+#include "windows/engine_memory.h"
+#include "windows/source.h"
+#include "windows/window.h"
+
+namespace weir {
+namespace {
+
+constexpr std::uint32_t save_version = 1;
+constexpr Bytes save_header = 4 + 8 + 8 + 8;
+
+// Keyed by the plan, so that bytes of another plan, or damaged ones, are not taken for a state.
+std::uint64_t seal(ByteSpan payload, const CompiledPlan& plan) {
+    return hash64(payload, {plan.fingerprint, 0x7765697220736176ULL});
+}
+
+}  // namespace
+
+class EngineState {
+public:
+    EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink);
+
+    void push(Source& source, const CompiledSource& plan, const Batch& batch);
+    void tick(Timestamp arrival, bool trusted);
+    void close_all();
+    Status set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end);
+    void mark_gap(Timestamp from, Timestamp to);
+    void save_payload(ByteWriter& out) const;
+    bool load_payload(ByteReader& in);
+    void reset();
+
+    const CompiledPlan& plan_;
+    std::span<Source*> sources_;
+    std::span<Window*> windows_;
+    Emission emission_;
+
+private:
+    void end_message(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t& first, std::size_t last);
+    void process(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t first, std::size_t last);
+    void add(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t first, std::size_t last);
+    bool late_additions(const CompiledSource& plan) const;
+    void collect(Source& source, const CompiledSource& plan, std::size_t& count);
+    void emit(std::size_t count);
+    void release(Source& source, const CompiledSource& plan);
+
+    std::span<Due> due_;
+    std::span<std::uint16_t> rows_;
+    std::span<std::uint32_t> cells_;
+};
+
+std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
+    std::vector<EnginePlan::Part> parts;
+    Bytes engine = Arena::need<EngineState>() + Arena::need<Source*>(plan.sources.size()) +
+                   Arena::need<Window*>(plan.windows.size()) + Arena::need<Due>(plan.cells_all()) +
+                   Arena::need<std::uint16_t>(batch_rows_max) + Arena::need<std::uint32_t>(batch_rows_max) +
+                   Arena::need<Emission::Gap>(gaps_max) + Arena::need<Field>(record_fields_max) +
+                   Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan));
+    engine += plan.sources.size() * Arena::need<Source>() + plan.windows.size() * Arena::need<Window>();
+    parts.push_back({"engine", engine});
+    for (std::size_t i = 0; i < plan.sources.size(); ++i) {
+        const SourceSpec& spec = plan.spec.sources[i];
+        const Bytes watermarks = Source::need_watermarks(spec, plan.sources[i]);
+        parts.push_back({"source " + spec.name + ": watermarks", watermarks});
+        parts.push_back({"source " + spec.name + ": expressions", Source::need(spec, plan.sources[i]) - watermarks});
+    }
+    for (std::size_t i = 0; i < plan.windows.size(); ++i) {
+        const CompiledWindow& window = plan.windows[i];
+        const std::string prefix = "window " + plan.spec.windows[i].name + ": ";
+        Bytes rest = Window::need(window, plan.sources[window.source].partitions_max);
+        for (const StateSpec& state : window.states) {
+            const Bytes bytes = AggregateStates::need(state, window.cells_all());
+            rest -= bytes;
+            parts.push_back({prefix + state.label, bytes});
+        }
+        parts.push_back({prefix + "groups", rest});
+    }
+    return parts;
+}
+
+Bytes sketch_bytes_max(const CompiledPlan& plan) {
+    Bytes most = 0;
+    for (const CompiledWindow& window : plan.windows) {
+        Bytes total = 0;
+        for (const StateSpec& state : window.states) total += AggregateStates::sketch_size_max(state);
+        most = std::max(most, total);
+    }
+    return most;
+}
+
+std::size_t items_max(const CompiledPlan& plan) {
+    std::size_t most = 0;
+    for (const CompiledWindow& window : plan.windows) {
+        std::size_t total = 0;
+        for (const CallSpec& call : window.calls) total += call.items;
+        most = std::max(most, total);
+    }
+    return most;
+}
+
+Bytes engine_save_size_max(const CompiledPlan& plan) {
+    Bytes total = save_header + 64 + gaps_max * sizeof(Emission::Gap);
+    for (std::size_t i = 0; i < plan.sources.size(); ++i) total += Source::save_size_max(plan.spec.sources[i], plan.sources[i]);
+    for (const CompiledWindow& window : plan.windows) total += Window::save_size_max(window);
+    return total;
+}
+
+Bytes engine_record_size_max(const CompiledPlan& plan) {
+    constexpr Bytes head = 64;
+    constexpr Bytes field_head = 5;
+    Bytes most = 0;
+    for (std::size_t i = 0; i < plan.windows.size(); ++i) {
+        const CompiledWindow& window = plan.windows[i];
+        Bytes total = head + plan.spec.windows[i].name.size();
+        for (const std::string& name : window.key_names) total += field_head + name.size() + 4 + key_text_max;
+        for (const CompiledValue& value : window.values) {
+            // A text is a literal, or of first() and last().
+            total += field_head + value.name.size() + 32 + (value.kind == ValueKind::text ? expression_text_max : 0);
+            if (!value.call) continue;
+            const CallSpec& call = window.calls[*value.call];
+            total += AggregateStates::sketch_size_max(window.states[call.state]) + call.items * (32 + 4 + key_text_max);
+        }
+        most = std::max(most, total + field_head + 64);
+    }
+    return most;
+}
+
+EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink)
+    : plan_(plan), sources_(arena.take<Source*>(plan.sources.size())), windows_(arena.take<Window*>(plan.windows.size())) {
+    due_ = arena.take<Due>(plan.cells_all());
+    rows_ = arena.take<std::uint16_t>(batch_rows_max);
+    cells_ = arena.take<std::uint32_t>(batch_rows_max);
+    emission_.sink = &sink;
+    emission_.gaps = arena.take<Emission::Gap>(gaps_max);
+    emission_.fields = arena.take<Field>(record_fields_max);
+    emission_.top_items = arena.take<TopItem>(items_max(plan));
+    emission_.sketches = arena.take<std::byte>(sketch_bytes_max(plan));
+    for (std::size_t i = 0; i < plan.sources.size(); ++i)
+        sources_[i] = arena.make<Source>(arena, plan.spec.sources[i], plan.sources[i]);
+    for (std::size_t i = 0; i < plan.windows.size(); ++i) {
+        const CompiledWindow& window = plan.windows[i];
+        windows_[i] = arena.make<Window>(arena, window, plan.spec.windows[i].name, static_cast<std::uint32_t>(i),
+                                         plan.sources[window.source].partitions_max, plan.spec.seed);
+    }
+}
+
+void EngineState::push(Source& source, const CompiledSource& plan, const Batch& batch) {
+    std::size_t first = 0;
+    source.forget_rows();
+    if (batch.ends_earlier_message() && source.message_open) end_message(source, plan, batch, first, 0);
+    source.prepare(batch);
+    for (std::size_t row = 0; row < batch.rows(); ++row) {
+        const RowTime& time = batch.time(row);
+        if (!source.message_open && !source.watermarks().arrive(time.arrival, time.arrival_trusted))
+            source.counters().add(SourceCounter::arrival_steps);
+        source.message_open = true;
+        source.take_in(batch, row);
+        if (batch.ends_message(row)) end_message(source, plan, batch, first, row + 1);
+    }
+    process(source, plan, batch, first, batch.rows());
+}
+
+// Rows are judged by the watermarks as they were before their message: where the new ones pass a
+// boundary, or where there are late additions to emit, the rows up to here are worked off first.
+void EngineState::end_message(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t& first,
+                               std::size_t last) {
+    source.message_open = false;
+    source.counters().add(SourceCounter::messages);
+    const bool passes = source.watermarks().propose();
+    const bool emits = passes || (plan.revises && source.behind) || late_additions(plan);
+    if (emits) {
+        process(source, plan, batch, first, last);
+        first = last;
+        source.forget_rows();
+    }
+    source.watermarks().adopt();
+    if (emits) {
+        std::size_t count = 0;
+        collect(source, plan, count);
+        emit(count);
+        release(source, plan);
+    }
+    source.watermarks().clear_passed();
+}
+
+bool EngineState::late_additions(const CompiledSource& plan) const {
+    for (std::size_t window : plan.windows)
+        if (windows_[window]->has_late_additions()) return true;
+    return false;
+}
+
+// Records of evicted intervals come out while rows go in. Where that could happen rows go one by one, so
+// that their order does not depend on how rows are cut into batches.
+void EngineState::process(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t first, std::size_t last) {
+    if (first == last) return;
+    bool fits = true;
+    for (std::size_t number : plan.windows) {
+        const Window& window = *windows_[number];
+        if (source.latest < source.earliest) break;  // nothing but quarantined rows
+        const std::int64_t spread = floor_to(source.latest, window.size()) - floor_to(source.earliest, window.size());
+        fits &= spread / window.size() + 1 <= static_cast<std::int64_t>(window.intervals_free());
+    }
+    if (fits) return add(source, plan, batch, first, last);
+    for (std::size_t row = first; row < last; ++row) add(source, plan, batch, row, row + 1);
+}
+
+void EngineState::add(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t first, std::size_t last) {
+    for (std::size_t number : plan.windows) {
+        const Run run{batch,         first, last, source.watermarks(), source.partitions(), source.quarantined(),
+                      source.hashes(plan_.windows[number].grouping), source.inputs(), rows_, cells_};
+        windows_[number]->add(run, emission_);
+    }
+}
+
+void EngineState::collect(Source& source, const CompiledSource& plan, std::size_t& count) {
+    for (std::size_t window : plan.windows) windows_[window]->collect(source.watermarks(), due_, count);
+}
+
+void EngineState::emit(std::size_t count) {
+    std::sort(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count), [this](const Due& a, const Due& b) {
+        const std::int64_t x = windows_[a.window]->end(a.cell);
+        const std::int64_t y = windows_[b.window]->end(b.cell);
+        if (x != y) return x < y;
+        if (a.window != b.window) return a.window < b.window;
+        return windows_[a.window]->before(a.cell, b.cell);
+    });
+    for (const Due& due : due_.first(count)) windows_[due.window]->emit(due.cell, 0, emission_);
+}
+
+void EngineState::release(Source& source, const CompiledSource& plan) {
+    for (std::size_t window : plan.windows) windows_[window]->release(source.watermarks());
+}
+
+void EngineState::tick(Timestamp arrival, bool trusted) {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        Source& source = *sources_[i];
+        if (!source.watermarks().arrive(arrival, trusted)) source.counters().add(SourceCounter::arrival_steps);
+        source.watermarks().tick();
+        collect(source, plan_.sources[i], count);
+    }
+    emit(count);
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        release(*sources_[i], plan_.sources[i]);
+        sources_[i]->watermarks().clear_passed();
+    }
+}
+
+void EngineState::close_all() {
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        Source& source = *sources_[i];
+        if (source.message_open) {
+            source.message_open = false;
+            source.counters().add(SourceCounter::messages);
+            source.watermarks().propose();
+            source.watermarks().adopt();
+            source.watermarks().clear_passed();
+        }
+        source.watermarks().finish();
+        collect(source, plan_.sources[i], count);
+    }
+    emit(count);
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        release(*sources_[i], plan_.sources[i]);
+        sources_[i]->watermarks().clear_passed();
+    }
+}
+
+Status EngineState::set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end) {
+    Status status = Error::missing;
+    for (Window* window : windows_)
+        if (window->definition() == definition) {
+            status = window->frontier().set(partition, std::clamp(end.us(), never_us, forever_us));
+            if (!status.ok()) break;
+        }
+    return status;
+}
+
+// When all places are taken the two oldest become one that spans both.
+void EngineState::mark_gap(Timestamp from, Timestamp to) {
+    if (from >= to) return;
+    if (emission_.gap_count == gaps_max) {
+        Emission::Gap* const gaps = emission_.gaps.data();
+        gaps[0] = {std::min(gaps[0].from, gaps[1].from), std::max(gaps[0].to, gaps[1].to)};
+        std::copy(gaps + 2, gaps + gaps_max, gaps + 1);
+        --emission_.gap_count;
+    }
+    emission_.gaps[emission_.gap_count++] = {from.us(), to.us()};
+}
+
+void EngineState::reset() {
+    for (Source* source : sources_) source->reset();
+    for (Window* window : windows_) window->reset();
+    emission_.next_sequence = 1;
+    emission_.gap_count = 0;
+}
+
+void EngineState::save_payload(ByteWriter& out) const {
+    out.write(emission_.next_sequence);
+    out.write(static_cast<std::uint32_t>(emission_.gap_count));
+    for (const Emission::Gap& gap : emission_.gaps.first(emission_.gap_count)) {
+        out.write(gap.from);
+        out.write(gap.to);
+    }
+    for (const Source* source : sources_) source->save(out);
+    for (const Window* window : windows_) window->save(out);
+}
+
+bool EngineState::load_payload(ByteReader& in) {
+    emission_.next_sequence = in.read<std::uint64_t>();
+    const auto gaps = in.read<std::uint32_t>();
+    if (gaps > gaps_max) return false;
+    emission_.gap_count = gaps;
+    for (Emission::Gap& gap : emission_.gaps.first(gaps)) {
+        gap.from = in.read<std::int64_t>();
+        gap.to = in.read<std::int64_t>();
+    }
+    for (Source* source : sources_)
+        if (!source->load(in)) return false;
+    for (std::size_t i = 0; i < windows_.size(); ++i)
+        if (!windows_[i]->load(in, plan_.sources[plan_.windows[i].source].partitions_max)) return false;
+    return in.ok() && in.remaining() == 0;
+}
+
+Engine::Engine(Arena& arena, const EnginePlan& plan, RecordSink& sink)
+    : state_(arena.make<EngineState>(arena, plan.compiled(), sink)) {}
+Engine::~Engine() = default;
+
+void Engine::push(std::size_t source, const Batch& batch) {
+    WEIR_ASSERT(source < state_->sources_.size());
+    state_->push(*state_->sources_[source], state_->plan_.sources[source], batch);
+}
+void Engine::tick(Timestamp arrival, bool trusted) { state_->tick(arrival, trusted); }
+void Engine::close_all() { state_->close_all(); }
+std::uint64_t Engine::next_sequence() const { return state_->emission_.next_sequence; }
+void Engine::set_next_sequence(std::uint64_t sequence) { state_->emission_.next_sequence = sequence; }
+Status Engine::set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end) {
+    return state_->set_frontier(definition, partition, end);
+}
+void Engine::mark_gap(Timestamp from, Timestamp to) { state_->mark_gap(from, to); }
+void Engine::reset() { state_->reset(); }
+
+// u32 version, u64 fingerprint, u64 payload bytes, u64 seal, payload.
+Status Engine::save(ByteWriter& out) const {
+    out.write(save_version);
+    out.write(state_->plan_.fingerprint);
+    const Bytes size_at = out.size();
+    out.write(std::uint64_t{0});
+    out.write(std::uint64_t{0});
+    const Bytes begin = out.size();
+    state_->save_payload(out);
+    if (!out.ok()) return Error::full;
+    const ByteSpan payload = out.written().subspan(begin);
+    out.patch(size_at, static_cast<std::uint64_t>(payload.size()));
+    out.patch(size_at + 8, seal(payload, state_->plan_));
+    return {};
+}
+
+Status Engine::load(ByteReader& in) {
+    const auto version = in.read<std::uint32_t>();
+    const auto fingerprint = in.read<std::uint64_t>();
+    const auto size = in.read<std::uint64_t>();
+    const auto sealed = in.read<std::uint64_t>();
+    if (!in.ok()) return Error::truncated;
+    if (version != save_version) return Error::unsupported;
+    if (fingerprint != state_->plan_.fingerprint) return Error::refused;
+    if (size > in.remaining()) return Error::truncated;
+    const ByteSpan payload = in.bytes(static_cast<Bytes>(size));
+    if (seal(payload, state_->plan_) != sealed) return Error::corrupt;
+    ByteReader reader(payload);
+    state_->reset();
+    if (state_->load_payload(reader)) return {};
+    state_->reset();
+    return Error::corrupt;
+}
+
+SourceStatus Engine::source_status(std::size_t source) const {
+    const Source& of = *state_->sources_[source];
+    SourceStatus status;
+    const std::int64_t watermark = of.watermarks().watermark();
+    status.watermark = watermark == never_us ? Timestamp::min() : Timestamp::micros(watermark);
+    status.partitions = of.watermarks().partitions();
+    status.active_partitions = of.watermarks().active();
+    status.holder = of.watermarks().holder();
+    status.counters = of.counters().values();
+    return status;
+}
+
+WindowStatus Engine::window_status(std::size_t window) const {
+    const Window& of = *state_->windows_[window];
+    return {of.intervals_used(), of.cells_used(), state_->plan_.windows[window].cells_max, of.counters().values()};
+}
+
+}  // namespace weir

@@ -1,0 +1,21 @@
+// What an engine of a plan takes, by part. The constructor of EngineState takes the same.
+// Memory: none of its own. Cost: O(plan). Threads: pure functions. Errors: none.
+#pragma once
+
+#include <vector>
+
+#include "windows/compiled_plan.h"
+#include "windows/plan.h"
+
+namespace weir {
+
+inline constexpr std::size_t gaps_max = 8;
+
+std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan);
+Bytes engine_save_size_max(const CompiledPlan& plan);
+Bytes engine_record_size_max(const CompiledPlan& plan);
+// The most that one record needs: bytes of sketches, items of top lists.
+Bytes sketch_bytes_max(const CompiledPlan& plan);
+std::size_t items_max(const CompiledPlan& plan);
+
+}  // namespace weir

@@ -1,0 +1,50 @@
+#include "windows/plan.h"
+
+#include "windows/engine_memory.h"
+#include "windows/plan_compiler.h"
+
+namespace weir {
+
+EnginePlan::EnginePlan(std::unique_ptr<CompiledPlan> compiled) : compiled_(std::move(compiled)) {}
+EnginePlan::EnginePlan(EnginePlan&&) noexcept = default;
+EnginePlan& EnginePlan::operator=(EnginePlan&&) noexcept = default;
+EnginePlan::~EnginePlan() = default;
+
+std::optional<EnginePlan> EnginePlan::compile(EngineSpec spec, SpecProblem& problem) {
+    auto compiled = PlanCompiler(std::move(spec), problem).run();
+    if (!compiled) return std::nullopt;
+    return EnginePlan(std::move(compiled));
+}
+
+std::vector<EnginePlan::Part> EnginePlan::parts() const { return engine_parts(*compiled_); }
+
+Bytes EnginePlan::need() const {
+    Bytes total = 0;
+    for (const Part& part : parts()) total += part.bytes;
+    return total;
+}
+
+Bytes EnginePlan::save_size_max() const { return engine_save_size_max(*compiled_); }
+Bytes EnginePlan::record_size_max() const { return engine_record_size_max(*compiled_); }
+
+std::size_t EnginePlan::sources() const { return compiled_->sources.size(); }
+std::size_t EnginePlan::windows() const { return compiled_->windows.size(); }
+
+std::optional<std::size_t> EnginePlan::find_source(std::string_view name) const {
+    for (std::size_t i = 0; i < sources(); ++i)
+        if (source(i).name == name) return i;
+    return std::nullopt;
+}
+std::optional<std::size_t> EnginePlan::find_window(std::string_view name) const {
+    for (std::size_t i = 0; i < windows(); ++i)
+        if (window(i).name == name) return i;
+    return std::nullopt;
+}
+
+const SourceSpec& EnginePlan::source(std::size_t index) const { return compiled_->spec.sources[index]; }
+const WindowSpec& EnginePlan::window(std::size_t index) const { return compiled_->spec.windows[index]; }
+std::uint64_t EnginePlan::definition(std::size_t window) const { return compiled_->windows[window].definition; }
+std::uint64_t EnginePlan::fingerprint() const { return compiled_->fingerprint; }
+std::span<const FieldType> EnginePlan::fields(std::size_t window) const { return compiled_->windows[window].fields; }
+
+}  // namespace weir

@@ -1,0 +1,442 @@
+#include "windows/plan_compiler.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "agent/base/hash.h"
+
+namespace weir {
+namespace {
+
+constexpr Duration longest = Duration::minutes(60 * 24 * 366);
+constexpr std::size_t intervals_bound = 64;
+
+struct FunctionName {
+    std::string_view name;
+    Function function;
+    StateKind state;
+};
+constexpr FunctionName aggregates[] = {
+    {"count", Function::count, StateKind::rows},         {"sum", Function::sum, StateKind::sum},
+    {"mean", Function::mean, StateKind::sum},            {"min", Function::least, StateKind::least},
+    {"max", Function::greatest, StateKind::greatest},    {"first", Function::first, StateKind::first},
+    {"last", Function::last, StateKind::last},           {"variance", Function::variance, StateKind::moments},
+    {"stddev", Function::stddev, StateKind::moments},    {"quantile", Function::quantile, StateKind::kll},
+    {"distinct", Function::distinct, StateKind::hll},    {"top", Function::top, StateKind::frequent},
+};
+constexpr std::string_view later_aggregates[] = {"rate", "increase", "slope", "histogram", "time_weighted_mean",
+                                                 "decayed_sum", "decayed_count"};
+
+const FunctionName* aggregate(const Node& node) {
+    if (node.kind != Node::Kind::call) return nullptr;
+    for (const FunctionName& known : aggregates) {
+        // min and max of two values are plain functions.
+        const bool extreme = known.function == Function::least || known.function == Function::greatest;
+        if (node.text == known.name && !(extreme && node.args.size() == 2)) return &known;
+    }
+    return nullptr;
+}
+
+bool numeric(ColumnType type) { return type == ColumnType::integer || type == ColumnType::real; }
+
+ValueKind value_kind(ColumnType type) {
+    switch (type) {
+        case ColumnType::integer: return ValueKind::integer;
+        case ColumnType::real: return ValueKind::real;
+        case ColumnType::boolean: return ValueKind::boolean;
+        case ColumnType::text: return ValueKind::text;
+    }
+    return ValueKind::null;
+}
+
+Node call_of(std::string name, Node argument) {
+    Node node;
+    node.kind = Node::Kind::call;
+    node.offset = argument.offset;
+    node.text = std::move(name);
+    node.args.push_back(std::move(argument));
+    return node;
+}
+
+std::optional<double> number(const Node& node) {
+    if (node.kind == Node::Kind::integer) return static_cast<double>(node.integer);
+    if (node.kind == Node::Kind::real) return node.real;
+    return std::nullopt;
+}
+
+std::vector<std::string> names_of(const std::vector<ColumnSpec>& columns) {
+    std::vector<std::string> names;
+    for (const ColumnSpec& column : columns) names.push_back(column.name);
+    return names;
+}
+
+template <typename Spec>
+std::vector<std::string> names_of(const std::vector<Spec>& specs) {
+    std::vector<std::string> names;
+    for (const Spec& spec : specs) names.push_back(spec.name);
+    return names;
+}
+
+}  // namespace
+
+// The aggregates of one window, as inputs of the expressions around them.
+class PlanCompiler::Calls final : public Inputs {
+public:
+    Calls(CompiledSource& source, const Schema& schema, CompiledWindow& window)
+        : source_(source), schema_(schema), window_(window) {}
+
+    std::optional<Input> input(const Node& node, Problem& problem) override {
+        if (const FunctionName* known = aggregate(node)) {
+            const auto made = call(node, *known, problem);
+            if (!made) return std::nullopt;
+            if (window_.calls[*made].function == Function::top) {
+                problem = {"top() is a list, which no expression can go on with", node.offset};
+                return std::nullopt;
+            }
+            return Input{*made, window_.call_types[*made]};
+        }
+        if (node.kind == Node::Kind::call &&
+            std::find(std::begin(later_aggregates), std::end(later_aggregates), node.text) != std::end(later_aggregates))
+            problem = {node.text + "() is not in this version", node.offset};
+        return std::nullopt;
+    }
+    std::string unknown(const Node& node) const override {
+        if (schema_.find(node.text))
+            return node.text + " has a value for each event: say which one, as in mean(" + node.text + ") or last(" + node.text + ")";
+        return SchemaInputs(schema_).unknown(node);
+    }
+
+    // The index among the window's calls.
+    std::optional<std::size_t> call(const Node& node, const FunctionName& known, Problem& problem) {
+        StateSpec state;
+        state.kind = known.state;
+        CallSpec made;
+        made.function = known.function;
+        ColumnType type = ColumnType::integer;
+        if (!parameters(node, known, state, made, problem)) return std::nullopt;
+        if (!node.args.empty()) {
+            const auto input_type = argument(node, known, state, problem);
+            if (!input_type) return std::nullopt;
+            type = *input_type;
+        }
+        made.state = shared(state);
+        made.kind = result_kind(known.function, type);
+        window_.calls.push_back(made);
+        window_.call_types.push_back(made.kind == ValueKind::estimate ? ColumnType::real
+                                                                      : result_type(known.function, type));
+        return window_.calls.size() - 1;
+    }
+
+private:
+    static bool refuse(Problem& problem, const Node& at, std::string what) {
+        problem = {std::move(what), at.offset};
+        return false;
+    }
+
+    static bool parameters(const Node& node, const FunctionName& known, StateSpec& state, CallSpec& made, Problem& problem) {
+        const std::size_t given = node.args.size();
+        const std::string function(known.name);
+        if (known.function == Function::quantile) {
+            const auto rank = given == 2 ? number(node.args[1]) : std::nullopt;
+            if (!rank || !(*rank >= 0 && *rank <= 1))
+                return refuse(problem, node, "quantile() takes a value and a rank from 0 to 1, as in quantile(speed, 0.95)");
+            made.rank = *rank;
+            return true;
+        }
+        if (known.function == Function::top) {
+            const auto items = given == 2 ? number(node.args[1]) : std::nullopt;
+            if (!items || node.args[1].kind != Node::Kind::integer || *items < 1 || *items > static_cast<double>(top_items_max))
+                return refuse(problem, node, "top() takes a value and how many, from 1 to " + std::to_string(top_items_max) + ", as in top(vid, 10)");
+            made.items = static_cast<std::size_t>(*items);
+            // Sixteen places an item that is asked for keep the error near a fifth of such an item's share.
+            state.lg_max = static_cast<std::uint8_t>(std::max<std::size_t>(8, static_cast<std::size_t>(std::bit_width(made.items * 16 - 1))));
+            return true;
+        }
+        if (known.function == Function::count ? given > 1 : given != 1)
+            return refuse(problem, node, function + "() takes " + (known.function == Function::count ? "nothing, a condition or a value" : "one value"));
+        return true;
+    }
+
+    // Compiles what the aggregate is over; returns its type.
+    std::optional<ColumnType> argument(const Node& node, const FunctionName& known, StateSpec& state, Problem& problem) {
+        Node tree = node.args[0];
+        if (const Node* inner = inner_aggregate(tree)) {
+            problem = {inner->text + "() stands inside " + node.text + "(): aggregates do not nest", inner->offset};
+            return std::nullopt;
+        }
+        SchemaInputs columns(schema_);
+        auto expression = ExpressionCompiler::compile(tree, columns, problem);
+        if (!expression) return std::nullopt;
+        const ColumnType type = expression->type();
+        const std::string found = canonical(tree) + " is " + std::string(name(type));
+        switch (known.function) {
+            case Function::count: state.kind = type == ColumnType::boolean ? StateKind::truths : StateKind::present; break;
+            case Function::first:
+            case Function::last: break;
+            case Function::distinct:
+            case Function::top:
+                if (type == ColumnType::boolean) {
+                    refuse(problem, tree, node.text + "() takes ints, floats or strings, and " + found);
+                    return std::nullopt;
+                }
+                break;
+            default:
+                if (!numeric(type)) {
+                    refuse(problem, tree, node.text + "() takes numbers, and " + found);
+                    return std::nullopt;
+                }
+        }
+        state.type = type;
+        if ((state.kind == StateKind::moments || state.kind == StateKind::kll) && type == ColumnType::integer) {
+            state.type = ColumnType::real;
+            expression = ExpressionCompiler::compile(call_of("float", std::move(tree)), columns, problem);
+        }
+        state.label = node.text + "(" + canonical(node.args[0]) + ")";
+        state.input = PlanCompiler::input(source_, std::move(*expression));
+        return type;
+    }
+    static const Node* inner_aggregate(const Node& node) {
+        if (aggregate(node)) return &node;
+        for (const Node& arg : node.args)
+            if (const Node* found = inner_aggregate(arg)) return found;
+        return nullptr;
+    }
+
+    std::size_t shared(StateSpec state) {
+        if (state.label.empty()) state.label = "count()";
+        for (std::size_t i = 0; i < window_.states.size(); ++i) {
+            StateSpec& other = window_.states[i];
+            const bool same = other.kind == state.kind && other.type == state.type &&
+                              (state.kind == StateKind::rows || other.input == state.input);
+            if (!same) continue;
+            other.lg_max = std::max(other.lg_max, state.lg_max);
+            return i;
+        }
+        window_.states.push_back(std::move(state));
+        return window_.states.size() - 1;
+    }
+
+    static ColumnType result_type(Function function, ColumnType input) {
+        switch (function) {
+            case Function::count: return ColumnType::integer;
+            case Function::sum:
+            case Function::least:
+            case Function::greatest:
+            case Function::first:
+            case Function::last: return input;
+            default: return ColumnType::real;
+        }
+    }
+    static ValueKind result_kind(Function function, ColumnType input) {
+        if (function == Function::quantile || function == Function::distinct) return ValueKind::estimate;
+        if (function == Function::top) return ValueKind::top;
+        return value_kind(result_type(function, input));
+    }
+
+    CompiledSource& source_;
+    const Schema& schema_;
+    CompiledWindow& window_;
+};
+
+PlanCompiler::PlanCompiler(EngineSpec spec, SpecProblem& problem)
+    : plan_(std::make_unique<CompiledPlan>()), problem_(problem) {
+    plan_->spec = std::move(spec);
+    problem_ = {};
+}
+
+std::unique_ptr<CompiledPlan> PlanCompiler::run() {
+    std::string all = "seed " + std::to_string(plan_->spec.seed);
+    for (const SourceSpec& spec : plan_->spec.sources)
+        if (!source(spec)) return nullptr;
+    for (const WindowSpec& spec : plan_->spec.windows) {
+        if (!window(spec)) return nullptr;
+        all += "\nwindow " + spec.name + " " + std::to_string(plan_->windows.back().definition);
+    }
+    for (const SourceSpec& spec : plan_->spec.sources) all += "\nsource " + spec.name;
+    plan_->fingerprint = hash64(as_byte_span(all));
+    return std::move(plan_);
+}
+
+bool PlanCompiler::fail(std::string key, std::string what, std::size_t offset) {
+    problem_ = {at_source_, at_window_, std::move(key), {std::move(what), offset}};
+    return false;
+}
+
+bool PlanCompiler::source(const SourceSpec& spec) {
+    at_source_ = spec.name;
+    CompiledSource out;
+    if (spec.name.empty()) return fail("name", "a source needs a name");
+    for (const SourceSpec& other : plan_->spec.sources)
+        if (&other != &spec && other.name == spec.name) return fail("name", "two sources are called " + spec.name);
+    for (std::size_t i = 0; i < spec.schema.size(); ++i)
+        if (spec.schema.find(spec.schema[i].name) != i) return fail("columns", "two columns are called " + spec.schema[i].name);
+    const auto within = [&](Duration d, Duration least) { return d >= least && d <= longest; };
+    if (!within(spec.lateness, {})) return fail("time.lateness", "must be from 0 to 366 days");
+    if (!within(spec.idle, Duration::micros(1))) return fail("time.idle", "must be more than 0, and at most 366 days");
+    if (!within(spec.max_future, {})) return fail("time.max_future", "must be from 0 to 366 days");
+    if (spec.max_partitions < 1 || spec.max_partitions > 1'000'000) return fail("max_partitions", "must be from 1 to 1000000");
+    if (!spec.partition.empty()) {
+        const auto column = spec.schema.find(spec.partition);
+        if (!column) {
+            const auto known = names_of(spec.schema.columns());
+            return fail("partition", "no column is called " + spec.partition + suggestion(spec.partition, known));
+        }
+        if (spec.schema[*column].type == ColumnType::real)
+            return fail("partition", spec.partition + " is float: a partition is an int, a bool or a string");
+        out.partition_column = *column;
+        out.partition = hashed(out, *column);
+    }
+    out.partitions_max = out.partition ? spec.max_partitions + 1 : 1;
+    plan_->sources.push_back(std::move(out));
+    at_source_.clear();
+    return true;
+}
+
+bool PlanCompiler::window(const WindowSpec& spec) {
+    at_window_ = spec.name;
+    CompiledWindow out;
+    if (spec.name.empty()) return fail("name", "a window needs a name");
+    for (const WindowSpec& other : plan_->spec.windows)
+        if (&other != &spec && other.name == spec.name) return fail("name", "two windows are called " + spec.name);
+    const auto sources = names_of(plan_->spec.sources);
+    const auto found = std::find(sources.begin(), sources.end(), spec.from);
+    if (found == sources.end()) return fail("from", "no source is called " + spec.from + suggestion(spec.from, sources));
+    out.source = static_cast<std::size_t>(found - sources.begin());
+    selected_.clear();
+    if (!window_where(spec, out) || !window_key(spec, out) || !window_limits(spec, out) || !window_select(spec, out)) return false;
+    out.definition = hash64(as_byte_span(definition_text(spec, out)));
+    CompiledSource& source = plan_->sources[out.source];
+    source.windows.push_back(plan_->windows.size());
+    source.revises |= out.allow > 0;
+    source.source_boundaries.push_back({out.size, out.allow});
+    if (out.by_partition) source.partition_boundaries.push_back({out.size, out.allow});
+    plan_->windows.push_back(std::move(out));
+    at_window_.clear();
+    return true;
+}
+
+bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
+    const SourceSpec& source = plan_->spec.sources[out.source];
+    if (spec.size < Duration::millis(1) || spec.size > longest) return fail("size", "must be from 1ms to 366 days");
+    if (spec.late_allow < Duration() || spec.late_allow > longest) return fail("late.allow", "must be from 0 to 366 days");
+    if (spec.max_groups < 1 || spec.max_groups > 1'000'000) return fail("max_groups", "must be from 1 to 1000000");
+    if (spec.max_open > 4096) return fail("max_open", "must be at most 4096");
+    out.size = spec.size.us();
+    out.allow = spec.late_then == LateThen::revise ? spec.late_allow.us() : 0;
+    const auto intervals = [&](std::int64_t span) { return static_cast<std::size_t>((span + out.size - 1) / out.size); };
+    // Time from the first event of an interval to its end, in intervals: so many hold groups at once.
+    const std::size_t together = 1 + std::min(intervals(source.lateness.us() + out.allow), intervals_bound);
+    const std::size_t ahead = intervals(source.lateness.us() + out.allow + source.max_future.us());
+    out.intervals_max = spec.max_open ? spec.max_open : std::max<std::size_t>(together, std::min(4 + ahead, intervals_bound));
+    out.groups_max = spec.by.empty() ? 1 : spec.max_groups;
+    out.cells_max = spec.by.empty() ? out.intervals_max : out.groups_max * std::min(together, out.intervals_max);
+    out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
+    return true;
+}
+
+bool PlanCompiler::window_where(const WindowSpec& spec, CompiledWindow& out) {
+    if (spec.where.empty()) return true;
+    Problem problem;
+    auto where = Expression::compile(spec.where, plan_->spec.sources[out.source].schema, problem);
+    if (!where) return fail("where", problem);
+    if (where->type() != ColumnType::boolean)
+        return fail("where", "where is true or false, and this is " + std::string(name(where->type())));
+    out.where = input(plan_->sources[out.source], std::move(*where));
+    return true;
+}
+
+bool PlanCompiler::window_key(const WindowSpec& spec, CompiledWindow& out) {
+    const Schema& schema = plan_->spec.sources[out.source].schema;
+    CompiledSource& source = plan_->sources[out.source];
+    std::vector<std::size_t> columns;
+    std::vector<std::size_t> grouping;
+    for (const std::string& by : spec.by) {
+        const auto column = schema.find(by);
+        if (!column) {
+            const auto known = names_of(schema.columns());
+            return fail("by", "no column is called " + by + suggestion(by, known));
+        }
+        if (schema[*column].type == ColumnType::real)
+            return fail("by", by + " is float: a key is an int, a bool or a string; int(x) in a select shows values");
+        if (std::find(columns.begin(), columns.end(), *column) != columns.end()) return fail("by", by + " stands twice");
+        columns.push_back(*column);
+        out.by_partition |= source.partition && source.partition_column == *column;
+        grouping.push_back(hashed(source, *column));
+        out.key_names.push_back(by);
+        out.fields.push_back({by, value_kind(schema[*column].type)});
+    }
+    if (columns.size() > record_fields_max / 2) return fail("by", "at most " + std::to_string(record_fields_max / 2) + " columns");
+    out.key = KeyLayout(schema, columns);
+    const auto known = std::find(source.groupings.begin(), source.groupings.end(), grouping);
+    out.grouping = static_cast<std::size_t>(known - source.groupings.begin());
+    if (known == source.groupings.end()) source.groupings.push_back(grouping);
+    return true;
+}
+
+bool PlanCompiler::window_select(const WindowSpec& spec, CompiledWindow& out) {
+    if (spec.select.empty()) return fail("select", "a window needs at least one value, such as n = \"count()\"");
+    if (spec.select.size() + spec.by.size() + 1 > record_fields_max)
+        return fail("select", "keys and values together are at most " + std::to_string(record_fields_max - 1));
+    Calls calls(plan_->sources[out.source], plan_->spec.sources[out.source].schema, out);
+    std::size_t top_items = 0;
+    for (const auto& [name, text] : spec.select) {
+        const std::string key = "select." + name;
+        for (const FieldType& field : out.fields)
+            if (field.name == name) return fail(key, name + " stands twice among keys and values");
+        if (name.empty() || name == "folded_keys") return fail(key, "this name is taken");
+        Problem problem;
+        const auto tree = parse(text, problem);
+        if (!tree) return fail(key, problem);
+        CompiledValue value;
+        value.name = name;
+        if (const FunctionName* known = aggregate(*tree)) {
+            value.call = calls.call(*tree, *known, problem);
+            if (!value.call) return fail(key, problem);
+            value.kind = out.calls[*value.call].kind;
+            top_items += out.calls[*value.call].items;
+        } else {
+            value.expression = ExpressionCompiler::compile(*tree, calls, problem);
+            if (!value.expression) return fail(key, problem);
+            value.kind = value_kind(value.expression->type());
+        }
+        if (top_items > record_top_items_max) return fail(key, "top lists of one window hold at most " + std::to_string(record_top_items_max) + " items together");
+        out.fields.push_back({name, value.kind});
+        selected_.push_back(name + " = " + canonical(*tree));
+        out.values.push_back(std::move(value));
+    }
+    out.fields.push_back({"folded_keys", ValueKind::estimate});
+    return true;
+}
+
+std::size_t PlanCompiler::hashed(CompiledSource& source, std::size_t column) {
+    const auto known = std::find(source.hashed.begin(), source.hashed.end(), column);
+    const auto index = static_cast<std::size_t>(known - source.hashed.begin());
+    if (known == source.hashed.end()) source.hashed.push_back(column);
+    return index;
+}
+
+std::size_t PlanCompiler::input(CompiledSource& source, Expression expression) {
+    for (std::size_t i = 0; i < source.inputs.size(); ++i)
+        if (source.inputs[i].canonical() == expression.canonical()) return i;
+    source.inputs.push_back(std::move(expression));
+    return source.inputs.size() - 1;
+}
+
+std::string PlanCompiler::definition_text(const WindowSpec& spec, const CompiledWindow& window) const {
+    const SourceSpec& source = plan_->spec.sources[window.source];
+    const auto line = [](std::string_view key, const auto& value) { return std::string(key) + " " + value + "\n"; };
+    const auto us = [](Duration d) { return std::to_string(d.us()); };
+    std::string text = line("from", source.name);
+    for (const ColumnSpec& column : source.schema.columns()) text += line("column", column.name + " " + std::string(name(column.type)));
+    text += line("time", us(source.lateness) + " " + us(source.idle) + " " + us(source.max_future));
+    text += line("partition", source.partition + " " + std::to_string(source.max_partitions));
+    if (window.where) text += line("where", plan_->sources[window.source].inputs[*window.where].canonical());
+    for (const std::string& by : spec.by) text += line("by", by);
+    text += line("size", us(spec.size));
+    text += line("late", std::to_string(window.allow));
+    text += line("limits", std::to_string(window.groups_max) + " " + std::to_string(window.intervals_max) + " " + std::to_string(window.cells_max));
+    for (const std::string& value : selected_) text += line("select", value);
+    return text;
+}
+
+}  // namespace weir

@@ -1,0 +1,43 @@
+// From spec to compiled plan: finds the aggregates in the select texts, shares their states, checks all.
+// Memory: heap, at start-up only. Cost: O(text). Threads: one owner.
+// Errors: the first SpecProblem.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "windows/compiled_plan.h"
+#include "windows/compiler.h"
+#include "windows/syntax.h"
+
+namespace weir {
+
+class PlanCompiler {
+public:
+    PlanCompiler(EngineSpec spec, SpecProblem& problem);
+    // nullptr when problem is set.
+    std::unique_ptr<CompiledPlan> run();
+
+private:
+    class Calls;
+
+    bool fail(std::string key, std::string what, std::size_t offset = 0);
+    bool fail(std::string key, const Problem& problem) { return fail(std::move(key), problem.what, problem.offset); }
+    bool source(const SourceSpec& spec);
+    bool window(const WindowSpec& spec);
+    bool window_limits(const WindowSpec& spec, CompiledWindow& out);
+    bool window_where(const WindowSpec& spec, CompiledWindow& out);
+    bool window_key(const WindowSpec& spec, CompiledWindow& out);
+    bool window_select(const WindowSpec& spec, CompiledWindow& out);
+    std::string definition_text(const WindowSpec& spec, const CompiledWindow& window) const;
+    static std::size_t hashed(CompiledSource& source, std::size_t column);
+    static std::size_t input(CompiledSource& source, Expression expression);
+
+    std::unique_ptr<CompiledPlan> plan_;
+    SpecProblem& problem_;
+    std::string at_source_;
+    std::string at_window_;
+    std::vector<std::string> selected_;  // canonical texts of the window being compiled
+};
+
+}  // namespace weir

@@ -1,0 +1,126 @@
+#include "windows/source.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "windows/engine.h"
+
+namespace weir {
+namespace {
+
+constexpr std::int64_t year_10000_us = 253402300800LL * 1000000;
+
+}  // namespace
+
+Watermarks::Params Source::watermark_params(const SourceSpec& spec, const CompiledSource& plan) {
+    return {plan.partitions_max, spec.lateness, spec.idle, Engine::arrival_step_max, plan.partition_boundaries, plan.source_boundaries};
+}
+
+Bytes Source::need_watermarks(const SourceSpec& spec, const CompiledSource& plan) {
+    return Watermarks::need(watermark_params(spec, plan));
+}
+
+Bytes Source::need(const SourceSpec& spec, const CompiledSource& plan) {
+    using Hashes = std::span<std::uint64_t>;
+    Bytes total = need_watermarks(spec, plan) + Arena::need<Evaluator*>(plan.inputs.size()) +
+                  Arena::need<const Column*>(spec.schema.size()) + Arena::need<const Column*>(plan.inputs.size()) +
+                  Arena::need<Hashes>(plan.hashed.size()) + Arena::need<Hashes>(plan.groupings.size()) +
+                  Arena::need<std::uint32_t>(batch_rows_max) +
+                  (plan.hashed.size() + plan.groupings.size()) * Arena::need<std::uint64_t>(batch_rows_max);
+    for (const Expression& input : plan.inputs) total += Arena::need<Evaluator>() + Evaluator::need(input, batch_rows_max);
+    return total;
+}
+
+Source::Source(Arena& arena, const SourceSpec& spec, const CompiledSource& plan)
+    : spec_(spec),
+      plan_(plan),
+      watermarks_(arena, watermark_params(spec, plan)),
+      evaluators_(arena.take<Evaluator*>(plan.inputs.size())),
+      columns_(arena.take<const Column*>(spec.schema.size())),
+      inputs_(arena.take<const Column*>(plan.inputs.size())),
+      cell_hashes_(arena.take<std::span<std::uint64_t>>(plan.hashed.size())),
+      groupings_(arena.take<std::span<std::uint64_t>>(plan.groupings.size())),
+      row_partitions_(arena.take<std::uint32_t>(batch_rows_max)) {
+    for (auto& hashes : cell_hashes_) hashes = arena.take<std::uint64_t>(batch_rows_max);
+    for (auto& hashes : groupings_) hashes = arena.take<std::uint64_t>(batch_rows_max);
+    for (std::size_t i = 0; i < plan.inputs.size(); ++i)
+        evaluators_[i] = arena.make<Evaluator>(arena, plan.inputs[i], batch_rows_max);
+}
+
+void Source::reset() {
+    watermarks_.reset();
+    counters_ = {};
+    message_open = false;
+    forget_rows();
+}
+
+void Source::prepare(const Batch& batch) {
+    WEIR_ASSERT(batch.columns() == spec_.schema.size());
+    for (std::size_t i = 0; i < columns_.size(); ++i) columns_[i] = &batch.column(i);
+    for (std::size_t i = 0; i < inputs_.size(); ++i) inputs_[i] = &evaluators_[i]->evaluate(columns_, batch.rows());
+    for (std::size_t i = 0; i < cell_hashes_.size(); ++i)
+        for (std::size_t row = 0; row < batch.rows(); ++row)
+            cell_hashes_[i][row] = hash_cell(batch.column(plan_.hashed[i]), row);
+    for (std::size_t i = 0; i < groupings_.size(); ++i) {
+        std::span<std::uint64_t> hashes = groupings_[i];
+        std::fill_n(hashes.begin(), batch.rows(), std::uint64_t{0});
+        for (std::size_t cell : plan_.groupings[i])
+            for (std::size_t row = 0; row < batch.rows(); ++row) hashes[row] = hash_with(hashes[row], cell_hashes_[cell][row]);
+    }
+}
+
+std::uint32_t Source::partition_of(const Batch& batch, std::size_t row) {
+    if (!plan_.partition) return watermarks_.partition(0, {});
+    const Column& column = batch.column(plan_.partition_column);
+    const std::uint64_t hash = cell_hashes_[*plan_.partition][row];
+    char digits[24];
+    std::string_view label = "null";
+    if (column.present.test(row)) {
+        if (column.type == ColumnType::text)
+            label = column.texts[row];
+        else if (column.type == ColumnType::boolean)
+            label = column.booleans[row] ? "true" : "false";
+        else
+            label = {digits, static_cast<std::size_t>(std::to_chars(digits, digits + sizeof digits, column.integers[row]).ptr - digits)};
+    }
+    return watermarks_.partition(hash, label);
+}
+
+void Source::take_in(const Batch& batch, std::size_t row) {
+    const RowTime& time = batch.time(row);
+    const std::int64_t at = time.event.us();
+    counters_.add(SourceCounter::rows);
+    quarantined_.reset(row);
+    const bool absurd = at < 0 || at >= year_10000_us;
+    const bool future = time.arrival_trusted && time.event > time.arrival + spec_.max_future;
+    if (absurd || future) {
+        counters_.add(absurd ? SourceCounter::absurd_time : SourceCounter::future);
+        quarantined_.set(row);
+        return;
+    }
+    const std::uint32_t partition = partition_of(batch, row);
+    row_partitions_[row] = partition;
+    if (watermarks_.is_shared(partition)) counters_.add(SourceCounter::partition_overflow);
+    watermarks_.event(partition, at);
+    behind |= at < std::max(watermarks_.watermark(partition), watermarks_.watermark());
+    earliest = std::min(earliest, at);
+    latest = std::max(latest, at);
+}
+
+Bytes Source::save_size_max(const SourceSpec& spec, const CompiledSource& plan) {
+    return 16 + source_counters * 8 + Watermarks::save_size_max(watermark_params(spec, plan));
+}
+
+void Source::save(ByteWriter& out) const {
+    out.write(static_cast<std::uint8_t>(message_open));
+    for (std::uint64_t value : counters_.values()) out.write(value);
+    watermarks_.save(out);
+}
+
+bool Source::load(ByteReader& in) {
+    message_open = in.read<std::uint8_t>() != 0;
+    for (std::uint64_t& value : counters_.values()) value = in.read<std::uint64_t>();
+    return watermarks_.load(in) && in.ok();
+}
+
+}  // namespace weir

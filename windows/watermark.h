@@ -1,0 +1,135 @@
+// How far event time has come: a watermark for each partition of a source, and the least of the active
+// ones for the source.
+// A message's events count when it ends: propose() works out the new watermarks and says whether one of
+// them passes a boundary of its caller's; adopt() makes them valid. In between, the caller still judges
+// by the old ones.
+// Memory: need(params): 96 bytes a partition, 8 to 16 for its hash table, 16 for the tree of minima.
+// Cost: event() O(1), propose() O(partitions of the message x log partitions), tick() O(partitions).
+// Threads: one owner. Errors: none. Partitions beyond the table share one, the last.
+// Source: Akidau et al., The Dataflow Model, VLDB 2015; Flink's StatusWatermarkValve for idleness.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
+
+#include "agent/base/arena.h"
+#include "agent/base/bytes.h"
+#include "agent/base/time.h"
+
+namespace weir {
+
+// Far outside all event times, far inside int64: sums with durations of a plan cannot overflow.
+inline constexpr std::int64_t never_us = std::numeric_limits<std::int64_t>::min() / 4;
+inline constexpr std::int64_t forever_us = std::numeric_limits<std::int64_t>::max() / 4;
+
+// The hash that stands for all partitions beyond the table, in records and frontiers.
+inline constexpr std::uint64_t shared_partition_hash = 1;
+
+// When a watermark closes something: at multiples of size, and again `allow` later.
+struct Boundary {
+    std::int64_t size = 0;
+    std::int64_t allow = 0;
+};
+std::int64_t floor_to(std::int64_t time, std::int64_t size);
+
+class Watermarks {
+public:
+    struct Params {
+        std::size_t partitions_max = 1;  // the shared one included; 1 when there is no partition column
+        Duration lateness;
+        Duration idle;
+        Duration arrival_step_max;
+        std::span<const Boundary> partition_boundaries;  // of windows that close by partition
+        std::span<const Boundary> source_boundaries;     // of all windows
+    };
+    static Bytes need(const Params& params);
+    // The spans of params must outlive it.
+    Watermarks(Arena& arena, const Params& params);
+
+    // The partition's number; new ones are taken in until the table is full. label is for people.
+    std::uint32_t partition(std::uint64_t hash, std::string_view label);
+    bool is_shared(std::uint32_t partition) const { return params_.partitions_max > 1 && partition == params_.partitions_max - 1; }
+    std::uint64_t hash(std::uint32_t partition) const { return partitions_[partition].hash; }
+    std::int64_t watermark(std::uint32_t partition) const { return partitions_[partition].watermark; }
+    std::int64_t watermark() const { return watermark_; }
+
+    // Arrival time goes on. Returns false when not all of the step counted.
+    bool arrive(Timestamp arrival, bool trusted);
+    // An event of the message that is under way.
+    void event(std::uint32_t partition, std::int64_t time);
+    // The message is over. Returns whether a boundary is passed, so that work done under the old
+    // watermarks has to be finished before adopt().
+    bool propose();
+    void adopt();
+    // Arrival time alone: moves idle partitions and, when all are idle, the source.
+    void tick();
+    // The end of all: every watermark is at forever_us, those to come too.
+    void finish();
+
+    // Since the last clear_passed(): partitions whose watermark passed a boundary, and the source's.
+    std::span<const std::uint32_t> passed() const { return passed_.first(passed_count_); }
+    bool source_passed() const { return source_passed_; }
+    void clear_passed();
+
+    std::size_t partitions() const { return used_; }
+    std::size_t active() const { return active_; }
+    // The active partition whose watermark is least; "" when there is none.
+    std::string_view holder() const;
+
+    static Bytes save_size_max(const Params& params);
+    void save(ByteWriter& out) const;
+    bool load(ByteReader& in);
+    void reset();
+
+private:
+    static constexpr std::size_t label_max = 32;
+    struct Partition {
+        std::uint64_t hash = 0;
+        std::int64_t watermark = never_us;
+        std::int64_t greatest = never_us;        // event time
+        std::int64_t greatest_now = never_us;    // of the message under way
+        std::int64_t least_now = forever_us;
+        std::int64_t proposed = never_us;
+        std::int64_t boundary = never_us;        // the watermark that passes the next boundary
+        std::int64_t last = 0;                   // arrival, on the clock elapsed_
+        std::uint8_t active = 0;
+        std::uint8_t touched = 0;                // by the message under way
+        std::uint8_t label_size = 0;
+        char label[label_max] = {};
+    };
+
+    void raise(std::uint32_t partition, std::int64_t watermark);
+    void raise_source(std::int64_t watermark);
+    bool passes(const Partition& partition, std::int64_t watermark) const;
+    void set_active(std::uint32_t partition, bool active);
+    void set_minimum(std::uint32_t partition, std::int64_t value);
+    void find_idle();
+    static std::int64_t next_boundary(std::span<const Boundary> boundaries, std::int64_t watermark);
+    static std::int64_t last_boundary(std::span<const Boundary> boundaries, std::int64_t watermark);
+    void rebuild();
+
+    Params params_;
+    std::span<Partition> partitions_;
+    std::span<std::uint32_t> table_;     // partition + 1, by hash
+    std::span<std::int64_t> minima_;     // a tree: minima_[1] is the least watermark of active partitions
+    std::span<std::uint32_t> touched_;
+    std::span<std::uint32_t> passed_;
+    std::size_t leaves_ = 1;
+    std::size_t used_ = 0;
+    std::size_t active_ = 0;
+    std::size_t touched_count_ = 0;
+    std::size_t passed_count_ = 0;
+    std::int64_t watermark_ = never_us;
+    std::int64_t proposed_ = never_us;
+    std::int64_t boundary_ = never_us;
+    std::int64_t elapsed_ = 0;           // arrival time that went by, steps of the clock left out
+    std::int64_t next_idle_ = 0;         // no partition becomes idle before
+    std::int64_t last_arrival_ = never_us;
+    bool last_trusted_ = false;
+    bool finished_ = false;
+    bool source_passed_ = false;
+};
+
+}  // namespace weir

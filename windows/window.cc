@@ -1,0 +1,218 @@
+#include "windows/window.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "sketches/hll.h"
+#include "windows/window_layout.h"
+
+// The way of rows into cells. Closing is in window_close.cc, memory and saving in window_state.cc.
+
+namespace weir {
+
+void Window::add(const Run& run, Emission& emission) {
+    std::size_t pending = 0;
+    const Column* const where = plan_.where ? run.inputs[*plan_.where] : nullptr;
+    counters_.add(WindowCounter::rows, run.last - run.first);
+    for (std::size_t row = run.first; row < run.last; ++row) {
+        if (run.quarantined.test(row))
+            counters_.add(WindowCounter::quarantined);
+        else if (where && !where->present.test(row))
+            counters_.add(WindowCounter::where_null);
+        else if (where && !where->booleans[row])
+            counters_.add(WindowCounter::filtered);
+        else if (admit(run, row, emission, pending))
+            counters_.add(WindowCounter::counted);
+    }
+    aggregate(run, pending);
+}
+
+void Window::aggregate(const Run& run, std::size_t& pending) {
+    if (pending == 0) return;
+    for (AggregateStates* states : states_) {
+        const bool has_input = states->spec().kind != StateKind::rows;
+        states->add(run.rows.first(pending), run.cells.first(pending),
+                    has_input ? run.inputs[states->spec().input] : nullptr, run.batch);
+    }
+    pending = 0;
+}
+
+// Finds the row's cell and leaves both in run.rows and run.cells.
+bool Window::admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending) {
+    const RowTime& time = run.batch.time(row);
+    const std::int64_t at = time.event.us();
+    if (at < recent_start_ || at - recent_start_ >= plan_.size) recent_start_ = floor_to(at, plan_.size);
+    const std::int64_t start = recent_start_;
+    const std::int64_t end = start + plan_.size;
+    const std::uint32_t partition = run.partitions[row];
+    const std::int64_t watermark = plan_.by_partition ? run.watermarks.watermark(partition) : run.watermarks.watermark();
+    if (frontier_.covers(plan_.by_partition ? run.watermarks.hash(partition) : 0, end)) {
+        counters_.add(WindowCounter::late_after_power_cut);
+        return false;
+    }
+    if (end + plan_.allow <= watermark) {
+        counters_.add(WindowCounter::late);
+        return false;
+    }
+    if (end <= evicted_until_) {
+        counters_.add(WindowCounter::late_after_eviction);
+        return false;
+    }
+    const std::uint32_t cell = place(run, row, start, emission, pending);
+    if (cell == none) return false;
+    if (!time.arrival_trusted) cells_[cell].flags |= untrusted;
+    if (end <= closing_watermark(run.watermarks, cell)) {
+        counters_.add(WindowCounter::revised);
+        mark_late(cell);
+    }
+    run.rows[pending] = static_cast<std::uint16_t>(row);
+    run.cells[pending++] = cell;
+    return true;
+}
+
+std::int64_t Window::closing_watermark(const Watermarks& watermarks, std::uint32_t cell) const {
+    if (plan_.by_partition && !is_other(cell)) return watermarks.watermark(cells_[cell].list);
+    return watermarks.watermark();
+}
+
+// none, with the reason counted, when there is no place.
+std::uint32_t Window::place(const Run& run, std::size_t row, std::int64_t start, Emission& emission, std::size_t& pending) {
+    const std::uint64_t hash = cell_hash(run.hashes[row], start);
+    const std::uint32_t known = find(run, row, hash, start);
+    if (known != none) return known;
+    std::uint32_t interval = interval_at(start);
+    if (interval == none) interval = open_interval(run, start, emission, pending);
+    if (interval == none) {
+        counters_.add(WindowCounter::late_after_eviction);
+        return none;
+    }
+    if (intervals_[interval].admitted < plan_.groups_max && free_ != none) return make_cell(run, row, interval, hash);
+    return fold(run, row, interval);
+}
+
+std::uint32_t Window::find(const Run& run, std::size_t row, std::uint64_t hash, std::int64_t start) const {
+    const std::size_t mask = table_.size() - 1;
+    for (std::size_t at = hash & mask; table_[at] != 0; at = (at + 1) & mask) {
+        const std::uint32_t cell = table_[at] - 1;
+        if (cells_[cell].hash == hash && cells_[cell].start == start && plan_.key.equals(run.batch, row, key(cell))) return cell;
+    }
+    return none;
+}
+
+std::uint32_t Window::interval_at(std::int64_t start) const {
+    for (std::size_t i = 0; i < intervals_.size(); ++i)
+        if (intervals_[i].used && intervals_[i].start == start) return static_cast<std::uint32_t>(i);
+    return none;
+}
+
+std::uint32_t Window::open_interval(const Run& run, std::int64_t start, Emission& emission, std::size_t& pending) {
+    if (intervals_free() == 0) {
+        const auto older = [](const Interval& a, const Interval& b) { return a.start < b.start; };
+        if (start < std::min_element(intervals_.begin(), intervals_.end(), older)->start) return none;
+        evict_oldest(run, emission, pending);
+    }
+    const auto unused = std::find_if(intervals_.begin(), intervals_.end(), [](const Interval& i) { return !i.used; });
+    *unused = {start, 0, 0, true};
+    ++intervals_used_;
+    return static_cast<std::uint32_t>(unused - intervals_.begin());
+}
+
+std::uint32_t Window::make_cell(const Run& run, std::size_t row, std::uint32_t interval, std::uint64_t hash) {
+    const std::uint32_t number = free_;
+    Cell& cell = cells_[number];
+    free_ = cell.next;
+    const std::uint32_t partition = run.partitions[row];
+    cell = Cell{};
+    cell.start = intervals_[interval].start;
+    cell.hash = hash;
+    cell.partition_hash = plan_.by_partition ? run.watermarks.hash(partition) : 0;
+    cell.interval = interval;
+    cell.list = plan_.by_partition ? partition : interval;
+    cell.flags = used;
+    if (plan_.key.encode(run.batch, row, key(number))) counters_.add(WindowCounter::key_cut);
+    ++intervals_[interval].admitted;
+    ++intervals_[interval].live;
+    ++cells_used_;
+    link(number);
+    insert(number);
+    create_states(number, hash);
+    return number;
+}
+
+// "(other)" closes by the source's watermark, whatever partitions its keys are of.
+std::uint32_t Window::fold(const Run& run, std::size_t row, std::uint32_t interval) {
+    const std::int64_t start = intervals_[interval].start;
+    const std::int64_t end = start + plan_.size;
+    if (plan_.by_partition && frontier_.covers(0, end)) {
+        counters_.add(WindowCounter::late_after_power_cut);
+        return none;
+    }
+    if (end + plan_.allow <= run.watermarks.watermark()) {
+        counters_.add(WindowCounter::late);
+        return none;
+    }
+    const std::uint32_t number = other(interval);
+    Cell& cell = cells_[number];
+    const MutableByteSpan folded = folded_.subspan(interval * folded_stride(), folded_stride());
+    if (!(cell.flags & used)) {
+        cell = Cell{};
+        cell.start = start;
+        cell.interval = interval;
+        cell.flags = used;
+        create_states(number, cell_hash(~std::uint64_t{0}, start));
+        HllSketch::create(folded, folded_params);
+    }
+    counters_.add(WindowCounter::folded);
+    if (intervals_[interval].admitted < plan_.groups_max) counters_.add(WindowCounter::pool_exhausted);
+    HllSketch::at(folded.data())->update(static_cast<std::int64_t>(run.hashes[row]));
+    return number;
+}
+
+void Window::create_states(std::uint32_t cell, std::uint64_t hash) {
+    std::uint64_t seed = hash ^ seed_;
+    for (AggregateStates* states : states_) states->create(cell, seed = cell_hash(seed, plan_.size));
+}
+
+void Window::mark_late(std::uint32_t cell) {
+    std::uint8_t& flags = cells_[cell].flags;
+    if (!(flags & dirty)) dirty_[dirty_count_++] = cell;
+    flags |= closed | dirty;
+}
+
+void Window::link(std::uint32_t number) {
+    Cell& cell = cells_[number];
+    std::uint32_t& head = heads_[cell.list];
+    cell.previous = none;
+    cell.next = head;
+    if (head != none) cells_[head].previous = number;
+    head = number;
+}
+
+void Window::unlink(std::uint32_t number) {
+    const Cell& cell = cells_[number];
+    (cell.previous == none ? heads_[cell.list] : cells_[cell.previous].next) = cell.next;
+    if (cell.next != none) cells_[cell.next].previous = cell.previous;
+}
+
+void Window::insert(std::uint32_t cell) {
+    const std::size_t mask = table_.size() - 1;
+    std::size_t at = cells_[cell].hash & mask;
+    while (table_[at] != 0) at = (at + 1) & mask;
+    table_[at] = cell + 1;
+}
+
+// Closes the hole by moving up what stands behind it, so that searches never meet a tombstone.
+void Window::erase(std::uint32_t cell) {
+    const std::size_t mask = table_.size() - 1;
+    std::size_t hole = cells_[cell].hash & mask;
+    while (table_[hole] != cell + 1) hole = (hole + 1) & mask;
+    for (std::size_t at = (hole + 1) & mask; table_[at] != 0; at = (at + 1) & mask) {
+        const std::size_t home = cells_[table_[at] - 1].hash & mask;
+        if (((at - home) & mask) < ((at - hole) & mask)) continue;
+        table_[hole] = table_[at];
+        hole = at;
+    }
+    table_[hole] = 0;
+}
+
+}  // namespace weir

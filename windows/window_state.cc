@@ -1,0 +1,190 @@
+#include <algorithm>
+#include <bit>
+#include <cstring>
+
+#include "windows/window.h"
+#include "windows/window_layout.h"
+
+// Memory of a window, and its state as bytes.
+
+namespace weir {
+namespace {
+
+std::size_t table_size(const CompiledWindow& plan) { return std::bit_ceil(plan.cells_max * 2); }
+std::size_t lists(const CompiledWindow& plan, std::size_t partitions_max) {
+    return plan.by_partition ? partitions_max : plan.intervals_max;
+}
+
+}  // namespace
+
+Bytes Window::need(const CompiledWindow& plan, std::size_t partitions_max) {
+    const std::size_t cells = plan.cells_all();
+    Bytes total = Arena::need<Cell>(cells) + Arena::need<std::byte>(plan.cells_max * plan.key.width()) +
+                  Arena::need<std::uint32_t>(table_size(plan)) + Arena::need<std::uint32_t>(lists(plan, partitions_max)) +
+                  Arena::need<Interval>(plan.intervals_max) + Arena::need<AggregateStates*>(plan.states.size()) +
+                  Arena::need<std::byte>(plan.intervals_max * folded_stride()) +
+                  Arena::need<Evaluator*>(plan.values.size()) + Arena::need<CallValue>(plan.calls.size()) +
+                  Arena::need<const Column*>(plan.calls.size()) + Arena::need<Value>(plan.calls.size()) +
+                  Arena::need<SketchView>(plan.states.size()) + Arena::need<std::uint32_t>(cells) +
+                  Frontier::need(plan.frontiers_max);
+    for (const StateSpec& state : plan.states) total += Arena::need<AggregateStates>() + AggregateStates::need(state, cells);
+    for (const CompiledValue& value : plan.values)
+        if (value.expression) total += Arena::need<Evaluator>() + Evaluator::need(*value.expression, 1);
+    return total;
+}
+
+Window::Window(Arena& arena, const CompiledWindow& plan, std::string_view name, std::uint32_t number,
+               std::size_t partitions_max, std::uint64_t seed)
+    : plan_(plan),
+      name_(name),
+      number_(number),
+      seed_(seed ^ plan.definition),
+      cells_(arena.take<Cell>(plan.cells_all())),
+      keys_(arena.take<std::byte>(plan.cells_max * plan.key.width())),
+      table_(arena.take<std::uint32_t>(table_size(plan))),
+      heads_(arena.take<std::uint32_t>(lists(plan, partitions_max))),
+      intervals_(arena.take<Interval>(plan.intervals_max)),
+      states_(arena.take<AggregateStates*>(plan.states.size())),
+      folded_(arena.take<std::byte>(plan.intervals_max * folded_stride())),
+      evaluators_(arena.take<Evaluator*>(plan.values.size())),
+      call_values_(arena.take<CallValue>(plan.calls.size())),
+      call_columns_(arena.take<const Column*>(plan.calls.size())),
+      finished_(arena.take<Value>(plan.calls.size())),
+      sketches_(arena.take<SketchView>(plan.states.size())),
+      dirty_(arena.take<std::uint32_t>(plan.cells_all())),
+      frontier_(arena, plan.frontiers_max) {
+    for (std::size_t i = 0; i < plan.states.size(); ++i)
+        states_[i] = arena.make<AggregateStates>(arena, plan.states[i], plan.cells_all());
+    for (std::size_t i = 0; i < plan.values.size(); ++i)
+        if (plan.values[i].expression) evaluators_[i] = arena.make<Evaluator>(arena, *plan.values[i].expression, std::size_t{1});
+    for (std::size_t i = 0; i < plan.calls.size(); ++i) {
+        CallValue& call = call_values_[i];
+        call.column.type = plan.call_types[i];
+        call.column.integers = &call.integer;
+        call.column.reals = &call.real;
+        call.column.booleans = &call.boolean;
+        call.column.texts = &call.text;
+        call_columns_[i] = &call.column;
+    }
+    reset();
+}
+
+void Window::reset() {
+    std::fill(cells_.begin(), cells_.end(), Cell{});
+    std::fill(table_.begin(), table_.end(), 0U);
+    std::fill(heads_.begin(), heads_.end(), none);
+    std::fill(intervals_.begin(), intervals_.end(), Interval{});
+    free_ = none;
+    for (std::size_t i = plan_.cells_max; i-- > 0;) {
+        cells_[i].next = free_;
+        free_ = static_cast<std::uint32_t>(i);
+    }
+    cells_used_ = intervals_used_ = dirty_count_ = 0;
+    evicted_until_ = never_us;
+    recent_start_ = forever_us;
+    counters_ = {};
+    frontier_.reset();
+}
+
+Bytes Window::save_size_max(const CompiledWindow& plan) {
+    Bytes cell = 64 + plan.key.width();
+    for (const StateSpec& state : plan.states) cell += AggregateStates::stride(state);
+    return 64 + window_counters * 8 + plan.intervals_max * (32 + folded_stride()) + plan.cells_all() * cell +
+           Frontier::save_size_max(plan.frontiers_max);
+}
+
+void Window::save(ByteWriter& out) const {
+    out.write(evicted_until_);
+    for (std::uint64_t value : counters_.values()) out.write(value);
+    frontier_.save(out);
+    for (const Interval& interval : intervals_) {
+        out.write(static_cast<std::uint8_t>(interval.used));
+        if (!interval.used) continue;
+        out.write(interval.start);
+        out.write(interval.admitted);
+    }
+    std::uint32_t count = 0;
+    for (const Cell& cell : cells_) count += cell.flags & used;
+    out.write(count);
+    for (std::uint32_t i = 0; i < cells_.size(); ++i)
+        if (cells_[i].flags & used) save_cell(i, out);
+}
+
+void Window::save_cell(std::uint32_t number, ByteWriter& out) const {
+    const Cell& cell = cells_[number];
+    out.write(static_cast<std::uint8_t>(is_other(number)));
+    out.write(cell.flags);
+    out.write(cell.interval);
+    out.write(cell.list);
+    out.write(cell.revision);
+    out.write(cell.hash);
+    out.write(cell.partition_hash);
+    if (is_other(number))
+        out.bytes(folded_.subspan(cell.interval * folded_stride(), folded_stride()));
+    else
+        out.bytes({key(number), plan_.key.width()});
+    for (const AggregateStates* states : states_) out.bytes(states->bytes(number));
+}
+
+bool Window::load(ByteReader& in, std::size_t partitions) {
+    reset();
+    evicted_until_ = in.read<std::int64_t>();
+    for (std::uint64_t& value : counters_.values()) value = in.read<std::uint64_t>();
+    if (!frontier_.load(in)) return false;
+    for (Interval& interval : intervals_) {
+        if (in.read<std::uint8_t>() == 0) continue;
+        interval.used = true;
+        interval.start = in.read<std::int64_t>();
+        interval.admitted = in.read<std::uint32_t>();
+        ++intervals_used_;
+        if (interval.start < never_us || interval.start > forever_us) return false;
+    }
+    const auto count = in.read<std::uint32_t>();
+    if (!in.ok() || count > cells_.size() || evicted_until_ < never_us || evicted_until_ > forever_us) return false;
+    for (std::uint32_t i = 0; i < count; ++i) {
+        const bool is_folded = in.read<std::uint8_t>() != 0;
+        if (!is_folded && free_ == none) return false;
+        if (!load_cell(is_folded ? none : free_, in, partitions)) return false;
+    }
+    return in.ok();
+}
+
+// number none: of "(other)", whose number follows from the interval.
+bool Window::load_cell(std::uint32_t number, ByteReader& in, std::size_t partitions) {
+    Cell cell;
+    cell.flags = in.read<std::uint8_t>();
+    cell.interval = in.read<std::uint32_t>();
+    cell.list = in.read<std::uint32_t>();
+    cell.revision = in.read<std::uint32_t>();
+    cell.hash = in.read<std::uint64_t>();
+    cell.partition_hash = in.read<std::uint64_t>();
+    if (!in.ok() || !(cell.flags & used) || cell.interval >= intervals_.size() || !intervals_[cell.interval].used) return false;
+    cell.start = intervals_[cell.interval].start;
+    const bool folded = number == none;
+    if (folded) number = other(cell.interval);
+    const ByteSpan identity = in.bytes(folded ? folded_stride() : plan_.key.width());
+    if (!in.ok()) return false;
+    if (folded) {
+        if (cells_[number].flags & used) return false;
+        std::memcpy(folded_.data() + cell.interval * folded_stride(), identity.data(), identity.size());
+        cells_[number] = cell;
+    } else {
+        if (plan_.by_partition ? cell.list >= std::min(partitions, heads_.size()) : cell.list != cell.interval) return false;
+        if (!identity.empty()) std::memcpy(key(number), identity.data(), identity.size());
+        free_ = cells_[number].next;
+        cells_[number] = cell;
+        ++intervals_[cell.interval].live;
+        ++cells_used_;
+        link(number);
+        insert(number);
+    }
+    if (cell.flags & dirty) dirty_[dirty_count_++] = number;
+    for (AggregateStates* states : states_) {
+        const ByteSpan from = in.bytes(states->bytes(number).size());
+        if (!in.ok()) return false;
+        std::memcpy(states->bytes(number).data(), from.data(), from.size());
+    }
+    return true;
+}
+
+}  // namespace weir

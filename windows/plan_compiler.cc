@@ -324,9 +324,12 @@ bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     out.size = spec.size.us();
     out.allow = spec.late_then == LateThen::revise ? spec.late_allow.us() : 0;
     const auto intervals = [&](std::int64_t span) { return static_cast<std::size_t>((span + out.size - 1) / out.size); };
-    // Time from the first event of an interval to its end, in intervals: so many hold groups at once.
-    const std::size_t together = 1 + std::min(intervals(source.lateness.us() + out.allow), intervals_bound);
-    const std::size_t ahead = intervals(source.lateness.us() + out.allow + source.max_future.us());
+    // How long an interval stays open beyond its end, in intervals: so many hold groups at once. A window that
+    // closes by the source's watermark waits for a partition that fell silent until that is idle.
+    const bool waits = !source.partition.empty() && !out.by_partition;
+    const std::int64_t held = source.lateness.us() + out.allow + (waits ? source.idle.us() : 0);
+    const std::size_t together = 1 + std::min(intervals(held), intervals_bound);
+    const std::size_t ahead = intervals(held + source.max_future.us());
     out.intervals_max = spec.max_open ? spec.max_open : std::max<std::size_t>(together, std::min(4 + ahead, intervals_bound));
     out.groups_max = spec.by.empty() ? 1 : spec.max_groups;
     out.cells_max = spec.by.empty() ? out.intervals_max : out.groups_max * std::min(together, out.intervals_max);

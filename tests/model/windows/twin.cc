@@ -1,0 +1,151 @@
+#include "tests/model/windows/twin.h"
+
+#include <algorithm>
+
+namespace weir::test {
+
+void Twin::arrive(std::int64_t arrival, bool trusted) {
+    if (last_arrival_ != never && trusted == last_trusted_)
+        elapsed_ += std::max<std::int64_t>(0, std::min(arrival - last_arrival_, spec_.step_max));
+    last_arrival_ = arrival;
+    last_trusted_ = trusted;
+}
+
+std::int64_t Twin::closing(const Group& group) const {
+    if (group.partition.empty()) return watermark_;
+    return partitions_.at(group.partition).watermark;
+}
+
+void Twin::row(const TwinRow& row) {
+    ++counts.rows;
+    if (row.at < 0 || (row.trusted && row.at > row.arrival + spec_.max_future)) {
+        ++counts.quarantined;
+        return;
+    }
+    Partition& partition = partitions_[row.site];
+    if (closed_) partition.watermark = forever;
+    if (spec_.filter && !row.speed) {
+        ++counts.where_null;
+        return;
+    }
+    if (spec_.filter && !(*row.speed > 10)) {
+        ++counts.filtered;
+        return;
+    }
+    const bool own = spec_.by_site || spec_.by_both;
+    const std::int64_t start = row.at - row.at % spec_.size;
+    const std::int64_t end = start + spec_.size;
+    if (end + spec_.allow <= (own ? partition.watermark : watermark_)) {
+        ++counts.late;
+        return;
+    }
+    Id id{start, false, {}, {}};
+    if (own) id.site = row.site;
+    if (!spec_.by_site) id.lane = row.lane;
+    const std::string name = (id.site ? *id.site : "") + "|" + (id.lane ? std::to_string(*id.lane) : "");
+    if (!groups_.contains(id)) {
+        auto& admitted = admitted_[start];
+        if (admitted.size() < spec_.max_groups) {
+            admitted.insert(name);
+            groups_[id].partition = own ? row.site : "";
+        } else {
+            if (end + spec_.allow <= watermark_) {
+                ++counts.late;
+                return;
+            }
+            id = {start, true, {}, {}};
+            groups_[id].folded.insert(name);
+            ++counts.folded;
+        }
+    }
+    Group& group = groups_[id];
+    group.rows.push_back(row);
+    ++counts.counted;
+    if (end <= closing(group)) {
+        ++counts.revised;
+        group.changed = true;
+    }
+}
+
+void Twin::emit() {
+    for (auto& [id, group] : groups_) {
+        const bool due = id.start + spec_.size <= closing(group);
+        if (!due || (group.emitted && !group.changed)) continue;
+        TwinResult result;
+        if (id.other) {
+            result.key = spec_.by_both ? "(other)|(other)" : "(other)";
+        } else {
+            result.key = id.site ? *id.site : "";
+            if (id.lane) result.key += (id.site ? "|" : "") + std::to_string(*id.lane);
+        }
+        result.start = id.start;
+        result.revision = group.revision++;
+        result.other = id.other;
+        result.rows = group.rows;
+        result.folded = group.folded;
+        results.push_back(result);
+        group.emitted = true;
+        group.changed = false;
+    }
+    std::erase_if(groups_, [&](const auto& entry) {
+        return entry.first.other ? false : entry.first.start + spec_.size + spec_.allow <= closing(entry.second);
+    });
+    // An interval and its "(other)" are forgotten together, once no key is left.
+    std::erase_if(admitted_, [&](const auto& entry) {
+        if (entry.first + spec_.size + spec_.allow > watermark_) return false;
+        for (const auto& [id, group] : groups_)
+            if (id.start == entry.first && !id.other) return false;
+        groups_.erase(Id{entry.first, true, {}, {}});
+        return true;
+    });
+}
+
+void Twin::message(const std::vector<TwinRow>& rows) {
+    arrive(rows.front().arrival, rows.front().trusted);
+    for (const TwinRow& r : rows) row(r);
+    for (const TwinRow& r : rows) {
+        if (r.at < 0 || (r.trusted && r.at > r.arrival + spec_.max_future)) continue;
+        Partition& partition = partitions_[r.site];
+        partition.greatest = std::max(partition.greatest, r.at);
+        partition.watermark = std::max(partition.watermark, partition.greatest - spec_.lateness);
+        partition.last = elapsed_;
+        partition.active = true;
+    }
+    std::int64_t least = forever;
+    bool any = false;
+    for (auto& [name, partition] : partitions_) {
+        if (elapsed_ - partition.last >= spec_.idle) partition.active = false;
+        if (!partition.active) continue;
+        any = true;
+        least = std::min(least, partition.watermark);
+    }
+    if (any) watermark_ = std::max(watermark_, least);
+    emit();
+}
+
+void Twin::tick(std::int64_t arrival, bool trusted) {
+    arrive(arrival, trusted);
+    std::int64_t least = forever, furthest = never;
+    bool any = false;
+    for (auto& [name, partition] : partitions_) {
+        if (elapsed_ - partition.last >= spec_.idle) partition.active = false;
+        if (partition.active) {
+            any = true;
+            least = std::min(least, partition.watermark);
+        } else if (partition.greatest != never) {
+            partition.watermark = std::max(partition.watermark, partition.greatest + elapsed_ - partition.last - spec_.lateness);
+            furthest = std::max(furthest, partition.watermark);
+        }
+    }
+    watermark_ = std::max(watermark_, any ? least : furthest);
+    emit();
+}
+
+void Twin::close() {
+    closed_ = true;
+    for (auto& [name, partition] : partitions_) partition.watermark = forever;
+    watermark_ = forever;
+    emit();
+}
+
+}  // namespace weir::test

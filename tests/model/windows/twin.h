@@ -1,0 +1,93 @@
+// The slow, obvious twin of the engine: maps of everything, unbounded memory, no batches, no columns.
+// It knows the rules of DESIGN.md section 5 and shares no code with windows/.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace weir::test {
+
+struct TwinRow {
+    std::int64_t at = 0;       // ms
+    std::int64_t arrival = 0;  // ms
+    bool trusted = true;
+    std::string site;          // the partition
+    std::int64_t lane = 0;
+    std::optional<double> speed;
+    std::optional<std::int64_t> n;
+    std::string vid;
+};
+
+struct TwinSpec {
+    std::int64_t lateness = 0, idle = 0, max_future = 0, step_max = 0;  // ms
+    std::int64_t size = 0, allow = 0;
+    std::size_t max_groups = 0;
+    bool by_site = false;      // else by lane; both when by_both
+    bool by_both = false;
+    bool filter = false;       // where speed > 10
+};
+
+struct TwinResult {
+    std::string key;
+    std::int64_t start = 0;
+    std::uint32_t revision = 0;
+    bool other = false;
+    std::vector<TwinRow> rows;  // in journal order
+    std::set<std::string> folded;
+};
+
+struct TwinCounts {
+    std::uint64_t rows = 0, counted = 0, filtered = 0, where_null = 0, late = 0, quarantined = 0, revised = 0, folded = 0;
+};
+
+class Twin {
+public:
+    explicit Twin(const TwinSpec& spec) : spec_(spec) {}
+    void message(const std::vector<TwinRow>& rows);
+    void tick(std::int64_t arrival, bool trusted);
+    void close();
+
+    std::vector<TwinResult> results;
+    TwinCounts counts;
+
+private:
+    static constexpr std::int64_t never = -1'000'000'000'000'000;
+    static constexpr std::int64_t forever = 1'000'000'000'000'000;
+    struct Partition {
+        std::int64_t greatest = never, watermark = never, last = 0;
+        bool active = false;
+    };
+    struct Group {
+        std::string partition;  // whose watermark closes it, "" for the source's
+        std::vector<TwinRow> rows;
+        std::set<std::string> folded;
+        std::uint32_t revision = 0;
+        bool emitted = false, changed = false;
+    };
+    // Ordered as results are: start, "(other)" last, key.
+    struct Id {
+        std::int64_t start;
+        bool other;
+        std::optional<std::string> site;
+        std::optional<std::int64_t> lane;
+        auto operator<=>(const Id&) const = default;
+    };
+
+    void arrive(std::int64_t arrival, bool trusted);
+    void row(const TwinRow& row);
+    std::int64_t closing(const Group& group) const;
+    void emit();
+
+    TwinSpec spec_;
+    std::map<std::string, Partition> partitions_;
+    std::map<Id, Group> groups_;
+    std::map<std::int64_t, std::set<std::string>> admitted_;
+    std::int64_t watermark_ = never, elapsed_ = 0, last_arrival_ = never;
+    bool last_trusted_ = false, closed_ = false;
+};
+
+}  // namespace weir::test

@@ -1,5 +1,8 @@
 #include "uplink/client.h"
 
+#include <atomic>
+#include <thread>
+
 #include "tests/unit/uplink/fake_bridge.h"
 #include "tests/unit/uplink/outbox_fixture.h"
 #include "tests/unit/uplink/sample_records.h"
@@ -269,6 +272,53 @@ TEST(UplinkClient, an_unreachable_bridge_is_tried_ever_more_rarely) {
     (void)until([&] { return false; }, 3600, Duration::seconds(1));
     CHECK_TRUE(client->status().failures >= 10 && client->status().failures <= 40);
     STRCMP_CONTAINS("cannot connect", client->status().reason.c_str());
+}
+
+// As in the agent: engine, store and uplink each on a thread, here with the bridge beside the engine.
+TEST(UplinkClient, the_three_threads_deliver_everything_in_order) {
+    SystemClock real;
+    options.backoff_min = Duration::millis(5);
+    options.backoff_max = Duration::millis(20);
+    fixture.options.linger = Duration::millis(1);
+    CHECK_TRUE(fixture.open().ok());
+    block = std::make_unique<ArenaBlock>(UplinkClient::need(options));
+    arena = std::make_unique<Arena>(block->memory());
+    client = std::make_unique<UplinkClient>(options, *arena, *fixture.outbox, network, real, entropy);
+    std::atomic<bool> done{false};
+    std::thread store([&] {
+        while (!done) {
+            fixture.outbox->wait(Duration::millis(20));
+            (void)fixture.outbox->commit();
+        }
+    });
+    std::thread uplink([&] { client->run(); });
+    std::vector<std::byte> snapshot(fixture.outbox->staged_snapshot_bytes_max());
+    bool cut = false;
+    const MonotonicTime give_up = real.monotonic() + Duration::seconds(60);
+    while (bridge->records.size() < 3000 && real.monotonic() < give_up) {
+        bridge->step();
+        if (bridge->records.size() > 1000 && !std::exchange(cut, true)) bridge->drop();
+        if (sequence == 3000) continue;
+        SampleRecord sample(sequence + 1);
+        const auto bytes = sample.encoded();
+        StagedRecord record;
+        record.epoch = 1;
+        record.sequence = sequence + 1;
+        record.end = sample.record().end;
+        record.bytes = bytes;
+        if (fixture.outbox->stage(record).ok()) ++sequence;
+        ByteWriter out(snapshot);
+        if (sequence % 100 == 0) fixture.outbox->staged_snapshot(out);
+        (void)fixture.outbox->counters();
+        (void)client->status();
+    }
+    client->stop();
+    uplink.join();
+    done = true;
+    fixture.outbox->wake();
+    store.join();
+    check_all_delivered(3000);
+    CHECK_TRUE(bridge->sessions >= 2);
 }
 
 TEST_GROUP(UplinkUrl) {

@@ -423,6 +423,29 @@ TEST(Outbox, flash_bytes_are_predicted_from_above_and_not_absurdly) {
     CHECK_TRUE(written >= Outbox::flash_bytes(load) / 4);
 }
 
+TEST(Outbox, a_large_checkpoint_and_many_rows_stay_within_the_memory_said) {
+    fixture.options.checkpoint_bytes_max = Bytes{4} << 20;
+    fixture.options.bytes_max = Bytes{32} << 20;
+    CHECK_TRUE(fixture.open().ok());
+    sqlite3_memory_highwater(1);
+    std::vector<std::byte> state(Bytes{4} << 20);
+    FlashCheckpoint checkpoint;
+    checkpoint.bytes = state;
+    std::uint64_t sequence = 0;
+    for (int round = 0; round < 6; ++round) {
+        SeededEntropy(static_cast<std::uint64_t>(round)).fill(state);
+        for (int i = 0; i < 40; ++i) CHECK_TRUE(fixture.stage(1, ++sequence, RecordKind::result, 1000).ok());
+        CHECK_TRUE(outbox().commit(&checkpoint).ok());
+        (void)fixture.drain(0);
+    }
+    CHECK_TRUE(static_cast<Bytes>(sqlite3_memory_highwater(0)) <= Outbox::sqlite_bytes(fixture.options));
+    CHECK_TRUE(std::filesystem::file_size(fixture.options.path + "-wal") <= Outbox::wal_bytes(fixture.options));
+    UT_PRINT(("SQLite " + std::to_string(sqlite3_memory_highwater(0)) + " of " +
+              std::to_string(Outbox::sqlite_bytes(fixture.options)) + " B, log " +
+              std::to_string(std::filesystem::file_size(fixture.options.path + "-wal")) + " of " +
+              std::to_string(Outbox::wal_bytes(fixture.options)) + " B").c_str());
+}
+
 TEST(Outbox, options_that_leave_no_room_for_rows_are_invalid) {
     fixture.options.bytes_max = Bytes{128} << 10;
     fixture.options.checkpoint_bytes_max = Bytes{1} << 20;

@@ -29,7 +29,7 @@ const std::string& server_name(const MqttOptions& options, const MqttUrl& url) {
 class NameGate final : public socket_gate::Gate {
 public:
     NameGate(const MqttOptions& options, const MqttUrl& url) {
-        socket_gate::add(*this, {server_name(options, url), url.host, url.port, false});
+        socket_gate::add(*this, {server_name(options, url), url.host, url.port, false, options.max_message});
     }
     ~NameGate() override { socket_gate::remove(*this); }
     bool open() override { return true; }

@@ -81,6 +81,8 @@ constinit std::array<Registration, sockets_max> registrations{};
 
 // Set when this thread resolves a registered name: its next connect() to that port is Paho's.
 constinit thread_local Registration* resolved = nullptr;
+constinit thread_local bool receives = false;  // it has polled gated sockets for reading
+constinit std::atomic<std::size_t> guarded{0};
 constinit thread_local int fills = 0;  // read-ahead since this thread last polled for real
 
 Socket* find(int fd) {
@@ -180,6 +182,7 @@ private:
         if (socket->fd.load(std::memory_order_relaxed) != fds_[i].fd) return;
         const bool shut = socket->gate != nullptr && !socket->gate->open();
         if (fds_[i].events & POLLIN) {
+            receives = true;
             if (shut) {
                 held_ = true;
                 take_over(i, 0);
@@ -240,6 +243,8 @@ void add(Gate& gate, const Endpoint& endpoint) {
         registration.port = endpoint.port;
         registration.read_ahead = endpoint.read_ahead;
         registration.gate = &gate;
+        // A message, its copies' overhead, and what Paho keeps about it.
+        guarded.store(std::max(guarded.load(), endpoint.message_bytes_max + read_ahead_bytes));
         return;
     }
 }
@@ -255,6 +260,8 @@ void remove(Gate& gate) {
 }
 
 bool linked() { return true; }
+
+std::size_t guarded_bytes() { return receives ? guarded.load(std::memory_order_relaxed) : 0; }
 
 }  // namespace weir::socket_gate
 

@@ -5,6 +5,10 @@
 // queues; and recv() reads 64 KiB ahead (plain TCP only: OpenSSL reads ahead by itself). Every other socket goes
 // straight to the C library. Without weir_socket_gate in the executable none of this happens and linked() is
 // false: sources still work, unthrottled.
+// A thread that polls such sockets is Paho's receive thread. Should an allocation fail on it, Paho would go on and
+// acknowledge a message that nobody has seen; so malloc, calloc and realloc are also ours, and end the process
+// (std::abort) instead. Not for requests beyond a whole permitted message: those belong to one that is refused anyway, and
+// ending for its sake would end again when the broker repeats it.
 // Memory: 64 KiB a plain socket, allocated when it first connects and used again.
 // Cost: on other sockets a load and a branch; on gated ones a mutex nobody else wants.
 // Threads: any. The gate is asked on Paho's receive thread, under that mutex: it must not block.
@@ -33,6 +37,7 @@ struct Endpoint {
     std::string address;  // the host that is resolved in its place: where a certificate has another name
     std::uint16_t port = 0;
     bool read_ahead = false;
+    std::size_t message_bytes_max = 256 * 1024;  // larger ones are refused anyway
 };
 
 // From now on a connection that Paho makes to the endpoint goes through the gate.
@@ -41,5 +46,8 @@ void add(Gate& gate, const Endpoint& endpoint);
 void remove(Gate& gate);
 
 bool linked();
+
+// For receive_guard.cc: the largest request that may not fail on this thread; 0: any may.
+std::size_t guarded_bytes();
 
 }  // namespace weir::socket_gate

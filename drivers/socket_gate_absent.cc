@@ -7,5 +7,6 @@ namespace weir::socket_gate {
 void add(Gate&, const Endpoint&) {}
 void remove(Gate&) {}
 bool linked() { return false; }
+std::size_t guarded_bytes() { return 0; }
 
 }  // namespace weir::socket_gate

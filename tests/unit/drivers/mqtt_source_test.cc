@@ -220,6 +220,24 @@ TEST(MqttSource, a_message_that_was_not_acknowledged_comes_back_with_dup) {
     CHECK(second.find("2") != std::string::npos);
 }
 
+TEST(MqttSource, without_memory_it_ends_before_it_acknowledges_what_it_never_saw) {
+    Broker broker;
+    broker.start();
+    const std::string receiver = std::string(WEIR_RECEIVER) + " " + broker.url() + " r2 't/#' ";
+    output_of("timeout 1 " + receiver + "1 exit >/dev/null");
+    constexpr int count = 30;
+    std::string lines;
+    for (int i = 0; i < count; ++i) lines += "<" + std::to_string(i) + ">" + std::string(20000, 'x') + "\n";
+    broker.folder.write("lines", lines);
+    output_of("mosquitto_pub -h 127.0.0.1 -p " + std::to_string(broker.port()) + " -q 1 -l -t t/n < " + (broker.folder / "lines"));
+    std::string seen = output_of("timeout 10 " + receiver + "3 starve 2>" + (broker.folder / "err"));
+    CHECK_TEXT(seen.find("<" + std::to_string(count - 1) + ">") == std::string::npos, "memory did not run out");
+    // Whatever had not been delivered is still at the broker.
+    seen += output_of("timeout 10 " + receiver + std::to_string(count) + " exit 2>/dev/null");
+    for (int i = 0; i < count; ++i) CHECK(seen.find("<" + std::to_string(i) + ">") != std::string::npos);
+    CHECK_EQUAL(0, std::system(("grep -q 'out of memory on the receive thread' " + (broker.folder / "err")).c_str()));
+}
+
 TEST(MqttSource, publications_in_flight_are_bounded) {
     Broker broker;
     broker.start();

@@ -380,9 +380,13 @@ TEST(Outbox, a_second_agent_with_the_same_state_is_refused) {
     CHECK_TRUE(outbox().commit().ok());
     const pid_t child = fork();
     if (child == 0) {
-        OutboxFixture other("outbox-second");
-        other.options.path = fixture.options.path;
-        _exit(other.open().error() == Error::busy ? 0 : 1);
+        bool busy = false;
+        {
+            OutboxFixture other("outbox-second");
+            other.options.path = fixture.options.path;
+            busy = other.open().error() == Error::busy;
+        }
+        _exit(busy ? 0 : 1);
     }
     int status = 0;
     waitpid(child, &status, 0);

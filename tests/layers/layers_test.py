@@ -59,10 +59,9 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*([<"][^>"]+[>"])', re.MULTILINE)
 
 
 def committed():
-    """Paths of the files that are, or are about to be, committed; of all of them where there is no git."""
+    """Paths of the committed files; of all of them where there is no git."""
     try:
-        listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-                                check=True, capture_output=True).stdout.decode().split("\0")
+        listed = subprocess.run(["git", "-C", str(ROOT), "ls-files", "-z"], check=True, capture_output=True).stdout.decode().split("\0")
     except (OSError, subprocess.CalledProcessError):
         listed = [str(path.relative_to(ROOT)) for path in ROOT.rglob("*")
                   if not re.match(r"(build|\.git|\.cache)(/|$)", str(path.relative_to(ROOT)))]

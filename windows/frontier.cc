@@ -26,7 +26,7 @@ void Frontier::reset() {
 }
 
 std::size_t Frontier::place(std::uint64_t partition) const {
-    std::size_t at = partition & (entries_.size() - 1);
+    std::size_t at = static_cast<std::size_t>(partition) & (entries_.size() - 1);
     while (entries_[at].used && entries_[at].partition != partition) at = (at + 1) & (entries_.size() - 1);
     return at;
 }

@@ -10,6 +10,7 @@ namespace {
 
 constexpr Duration longest = Duration::minutes(60 * 24 * 366);
 constexpr std::size_t intervals_bound = 64;
+constexpr std::uint64_t planned_max = std::uint64_t{1} << 30;
 
 struct FunctionName {
     std::string_view name;
@@ -304,6 +305,7 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     out.source = static_cast<std::size_t>(found - sources.begin());
     selected_.clear();
     if (!window_where(spec, out) || !window_key(spec, out) || !window_limits(spec, out) || !window_select(spec, out)) return false;
+    if (!fits(out)) return false;
     out.definition = hash64(as_byte_span(definition_text(spec, out)));
     CompiledSource& source = plan_->sources[out.source];
     source.windows.push_back(plan_->windows.size());
@@ -335,6 +337,16 @@ bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     out.cells_max = spec.by.empty() ? out.intervals_max : out.groups_max * std::min(together, out.intervals_max);
     out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
     return true;
+}
+
+// In 64 bits: on a 32-bit board the sum of what a plan asks for must not wrap round.
+bool PlanCompiler::fits(const CompiledWindow& window) {
+    std::uint64_t cell = 128 + window.key.width();
+    for (const StateSpec& state : window.states) cell += AggregateStates::stride(state);
+    planned_ += cell * (window.cells_all() + 1);
+    if (planned_ <= planned_max) return true;
+    return fail("max_groups", "the windows up to this one would take " + std::to_string(planned_ >> 20) + " MiB, more than any plan may (" +
+                                  std::to_string(planned_max >> 20) + " MiB)");
 }
 
 bool PlanCompiler::window_where(const WindowSpec& spec, CompiledWindow& out) {

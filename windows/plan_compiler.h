@@ -29,12 +29,14 @@ private:
     bool window_where(const WindowSpec& spec, CompiledWindow& out);
     bool window_key(const WindowSpec& spec, CompiledWindow& out);
     bool window_select(const WindowSpec& spec, CompiledWindow& out);
+    bool fits(const CompiledWindow& window);
     std::string definition_text(const WindowSpec& spec, const CompiledWindow& window) const;
     static std::size_t hashed(CompiledSource& source, std::size_t column);
     static std::size_t input(CompiledSource& source, Expression expression);
 
     std::unique_ptr<CompiledPlan> plan_;
     SpecProblem& problem_;
+    std::uint64_t planned_ = 0;  // bytes of cells so far
     std::string at_source_;
     std::string at_window_;
     std::vector<std::string> selected_;  // canonical texts of the window being compiled

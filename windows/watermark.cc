@@ -57,7 +57,7 @@ void Watermarks::rebuild() {
     for (std::size_t node = leaves_ - 1; node > 0; --node) minima_[node] = std::min(minima_[2 * node], minima_[2 * node + 1]);
     if (params_.partitions_max == 1) return;
     for (std::size_t i = 0; i < used_; ++i) {
-        std::size_t at = partitions_[i].hash & (table_.size() - 1);
+        std::size_t at = static_cast<std::size_t>(partitions_[i].hash) & (table_.size() - 1);
         while (table_[at] != 0) at = (at + 1) & (table_.size() - 1);
         table_[at] = static_cast<std::uint32_t>(i + 1);
     }
@@ -68,7 +68,7 @@ std::uint32_t Watermarks::partition(std::uint64_t hash, std::string_view label) 
         used_ = 1;
         return 0;
     }
-    std::size_t at = hash & (table_.size() - 1);
+    std::size_t at = static_cast<std::size_t>(hash) & (table_.size() - 1);
     for (; table_[at] != 0; at = (at + 1) & (table_.size() - 1))
         if (partitions_[table_[at] - 1].hash == hash) return table_[at] - 1;
     if (used_ == partitions_.size() - 1) return static_cast<std::uint32_t>(used_);

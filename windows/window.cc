@@ -92,7 +92,7 @@ std::uint32_t Window::place(const Run& run, std::size_t row, std::int64_t start,
 
 std::uint32_t Window::find(const Run& run, std::size_t row, std::uint64_t hash, std::int64_t start) const {
     const std::size_t mask = table_.size() - 1;
-    for (std::size_t at = hash & mask; table_[at] != 0; at = (at + 1) & mask) {
+    for (std::size_t at = static_cast<std::size_t>(hash) & mask; table_[at] != 0; at = (at + 1) & mask) {
         const std::uint32_t cell = table_[at] - 1;
         if (cells_[cell].hash == hash && cells_[cell].start == start && plan_.key.equals(run.batch, row, key(cell))) return cell;
     }
@@ -196,7 +196,7 @@ void Window::unlink(std::uint32_t number) {
 
 void Window::insert(std::uint32_t cell) {
     const std::size_t mask = table_.size() - 1;
-    std::size_t at = cells_[cell].hash & mask;
+    std::size_t at = static_cast<std::size_t>(cells_[cell].hash) & mask;
     while (table_[at] != 0) at = (at + 1) & mask;
     table_[at] = cell + 1;
 }
@@ -204,10 +204,10 @@ void Window::insert(std::uint32_t cell) {
 // Closes the hole by moving up what stands behind it, so that searches never meet a tombstone.
 void Window::erase(std::uint32_t cell) {
     const std::size_t mask = table_.size() - 1;
-    std::size_t hole = cells_[cell].hash & mask;
+    std::size_t hole = static_cast<std::size_t>(cells_[cell].hash) & mask;
     while (table_[hole] != cell + 1) hole = (hole + 1) & mask;
     for (std::size_t at = (hole + 1) & mask; table_[at] != 0; at = (at + 1) & mask) {
-        const std::size_t home = cells_[table_[at] - 1].hash & mask;
+        const std::size_t home = static_cast<std::size_t>(cells_[table_[at] - 1].hash) & mask;
         if (((at - home) & mask) < ((at - hole) & mask)) continue;
         table_[hole] = table_[at];
         hole = at;

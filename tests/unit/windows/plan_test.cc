@@ -65,6 +65,10 @@ TEST(Plan, problems_name_window_key_and_column) {
     window.from = "loops";
     window.size = {};
     STRCMP_EQUAL("size", problem_of(engine_of(window)).key.c_str());
+    window.size = Duration::seconds(60);
+    window.max_groups = 1000000;
+    window.select = {{"p", "quantile(speed, 0.5)"}};
+    HAS("MiB", problem_of(engine_of(window)).problem.what);
     SourceSpec source = road();
     source.partition = "sit";
     problem = problem_of(engine_of(minute({{"n", "count()"}}), source));

@@ -50,7 +50,7 @@ public:
     };
 
     static Bytes need(Bytes content_bytes_max);
-    // The content_bytes_max of the file at path, so that recovery can open it as it is.
+    // The content_bytes_max that opens the file at path as it is; whole pages, so not less than was asked for.
     static Result<Bytes> inspect(Files& files, const std::string& path);
     static Result<std::unique_ptr<CheckpointFile>> open(Files& files, const std::string& path,
                                                         Bytes content_bytes_max, OpenReport& report);

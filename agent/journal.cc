@@ -90,6 +90,7 @@ Result<JournalParams> Journal::inspect(Files& files, const std::string& path) {
     if (header.magic != file_magic || header.crc != checksum(header)) return Error::corrupt;
     if (header.version != file_version) return Error::unsupported;
     JournalParams params;
+    params.message_bytes_max = params.read_ahead_bytes = params.control_bytes = 0;
     params.ring_bytes = static_cast<Bytes>(header.ring_bytes);
     params.links = header.links;
     params.horizon_rows = header.horizon_rows;

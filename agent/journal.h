@@ -99,8 +99,8 @@ public:
     static Bytes need(const JournalParams& params);
     // The least ring_bytes these parameters can work with.
     static Bytes ring_bytes_min(const JournalParams& params);
-    // What the file at path was made with (ring_bytes, links, horizon_rows; the rest defaults), so that
-    // recovery can open it as it is. Error::missing, Error::corrupt, Error::unsupported.
+    // What the file at path was made with, so that recovery can open it as it is, to read it: ring_bytes,
+    // links and horizon_rows; no room is asked for. Error::missing, Error::corrupt, Error::unsupported.
     static Result<JournalParams> inspect(Files& files, const std::string& path);
 
     static Result<std::unique_ptr<Journal>> open(Files& files, Entropy& entropy, const std::string& path,

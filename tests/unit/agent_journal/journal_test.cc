@@ -394,11 +394,12 @@ TEST(Journal, inspect_tells_how_a_file_was_made) {
     CHECK(Journal::inspect(files, path).error() == Error::missing);
     JournalParams params = small();
     params.links = 3;
-    open(params);
+    CHECK(open(params)->append(message("t", "x")).ok());
     const auto found = Journal::inspect(files, path);
     CHECK(found.ok());
     CHECK(found->links == 3 && found->horizon_rows == 8);
     UNSIGNED_LONGS_EQUAL(Journal::need(params), Journal::need(*found));
+    CHECK(payloads(*open(*found)) == std::vector<std::string>({"x"}));  // however small its ring
     store_le<std::uint32_t>(files.at(path).data() + 8, 2);
     CHECK(Journal::inspect(files, path).error() == Error::corrupt);
     files.put(path, as_byte_span("x"));

@@ -119,7 +119,7 @@ and the checkpoint in agent.run then are the state.
 
 int run_run(const Invocation& invocation) {
     const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::run, invocation.has("print"));
-    if (loaded->ok()) check_plan(loaded->plan, loaded->config, loaded->problems);
+    if (loaded->ok()) check_plan(loaded->plan, loaded->problems);
     loaded->tell();
     if (!loaded->ok()) return exit_configuration;
     return run_service(*loaded->assembly, *loaded->options, loaded->plan, {invocation.has("print")});
@@ -175,7 +175,7 @@ bool check_connection(const MqttConfig& config, const MqttOptions& options) {
 
 int run_check(const Invocation& invocation) {
     const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::run);
-    if (loaded->ok()) check_plan(loaded->plan, loaded->config, loaded->problems);
+    if (loaded->ok()) check_plan(loaded->plan, loaded->problems);
     loaded->tell();
     if (!loaded->ok()) return exit_configuration;
     if (invocation.has("explain")) {
@@ -213,7 +213,7 @@ int run_plan(const Invocation& invocation) {
     }
     std::fputs((invocation.has("json") ? render_plan_json(loaded->plan) : render_plan(loaded->plan)).c_str(), stdout);
     std::fflush(stdout);
-    check_plan(loaded->plan, loaded->config, loaded->problems);
+    check_plan(loaded->plan, loaded->problems);
     loaded->tell();
     return loaded->ok() ? exit_done : exit_configuration;
 }

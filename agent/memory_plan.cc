@@ -199,6 +199,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     plan.flash_bytes_per_day_max = flash_a_day(assembly, UINT64_MAX);
     plan.flash_bytes_per_day_one_group = flash_a_day(assembly, 1);
     plan.flash_budget_per_day = config.agent.flash_budget_per_day;
+    if (config.uplink) plan.uplink_rate_per_second = config.uplink->rate_per_second;
     if (config.uplink)
         for (std::size_t w = 0; w < assembly.engine().windows(); ++w)
             plan.uplink_bytes_per_second_max += closes_a_day(assembly.engine().window(w)) *
@@ -207,7 +208,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     return plan;
 }
 
-void check_plan(const MemoryPlan& plan, const AgentConfig& config, std::vector<ConfigProblem>& problems) {
+void check_plan(const MemoryPlan& plan, std::vector<ConfigProblem>& problems) {
     if (!plan.fits()) {
         const PlanPart* largest = &plan.parts.front();
         for (const PlanPart& part : plan.parts)
@@ -224,16 +225,6 @@ void check_plan(const MemoryPlan& plan, const AgentConfig& config, std::vector<C
                                     " a day to flash, agent.flash_budget allows " +
                                     format_bytes(static_cast<double>(plan.flash_budget_per_day)) +
                                     ": make windows or agent.flush longer, or raise the budget"});
-    else if (plan.flash_bytes_per_day_max > plan.flash_budget_per_day)
-        problems.push_back({{}, "with every group in use this would write " +
-                                    format_bytes(static_cast<double>(plan.flash_bytes_per_day_max)) +
-                                    " a day to flash, agent.flash_budget is " +
-                                    format_bytes(static_cast<double>(plan.flash_budget_per_day)), true});
-    if (config.uplink && plan.uplink_bytes_per_second_max > config.uplink->rate_per_second)
-        problems.push_back({config.uplink->at, "with every group in use the results are up to " +
-                                    format_bytes(static_cast<double>(plan.uplink_bytes_per_second_max)) +
-                                    "/s before compression, uplink.rate is " +
-                                    format_bytes(static_cast<double>(config.uplink->rate_per_second)) + "/s", true});
 }
 
 std::string render_plan(const MemoryPlan& plan) {
@@ -251,6 +242,10 @@ std::string render_plan(const MemoryPlan& plan) {
            format_bytes(static_cast<double>(plan.flash_bytes_per_day_max)).c_str(),
            format_bytes(static_cast<double>(plan.flash_bytes_per_day_one_group)).c_str(),
            format_bytes(static_cast<double>(plan.flash_budget_per_day)).c_str());
+    if (plan.uplink_rate_per_second > 0)
+        append(out, "uplink        %s/s with every group in use, before compression; rate %s/s\n",
+               format_bytes(static_cast<double>(plan.uplink_bytes_per_second_max)).c_str(),
+               format_bytes(static_cast<double>(plan.uplink_rate_per_second)).c_str());
     return out;
 }
 

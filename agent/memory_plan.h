@@ -41,6 +41,7 @@ struct MemoryPlan {
     std::uint64_t flash_bytes_per_day_max = 0;       // with every group in use
     std::uint64_t flash_bytes_per_day_one_group = 0; // with one group a window
     std::uint64_t flash_budget_per_day = 0;
+    std::uint64_t uplink_rate_per_second = 0;        // uplink.rate; 0: no uplink
     std::uint64_t uplink_bytes_per_second_max = 0;   // steady output with every group in use, before zstd
 
     Bytes total() const;
@@ -49,8 +50,8 @@ struct MemoryPlan {
 };
 MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool print);
 
-// What stands against running it, or is worth a warning.
-void check_plan(const MemoryPlan& plan, const AgentConfig& config, std::vector<ConfigProblem>& problems);
+// What stands against running it. Flash is judged by one group a window, which is the least it can be.
+void check_plan(const MemoryPlan& plan, std::vector<ConfigProblem>& problems);
 
 std::string render_plan(const MemoryPlan& plan);
 std::string render_plan_json(const MemoryPlan& plan);

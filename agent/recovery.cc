@@ -49,10 +49,12 @@ void Recovery::look_at_crash_checkpoint() {
         return;
     }
     const Result<JournalParams> journal = Journal::inspect(files_, paths.journal);
-    const bool same_shape = *content == options_.checkpoint_content && journal.ok() &&
+    const bool same_shape = CheckpointFile::need(*content) == CheckpointFile::need(options_.checkpoint_content) &&
+                            journal.ok() &&
                             Journal::need(*journal) == Journal::need(options_.journal);
     if (newest->label.plan_hash == assembly_.fingerprint() && same_shape) {
         plan_ = Plan::resume;
+        state_journal_position_ = newest->label.journal_sequence;
         return;
     }
     std::string_view configuration;
@@ -109,7 +111,7 @@ bool Recovery::finish_other_configuration(const Leftover& left) {
     ArenaBlock block(Pipeline::need(*assembly));
     Arena arena(block.memory());
     Pipeline::Options options;
-    options.deliver = assembly_.config().uplink.has_value();
+    options.deliver = deliver_;
     Pipeline::Parts parts;
     parts.journal = journal.get();
     parts.outbox = &outbox_;

@@ -27,8 +27,9 @@ struct Recovered {
 class Recovery {
 public:
     Recovery(const Assembly& assembly, const PartOptions& options, Files& files, Entropy& entropy,
-             const Clock& clock, Outbox& outbox)
-        : assembly_(assembly), options_(options), files_(files), entropy_(entropy), clock_(clock), outbox_(outbox) {}
+             const Clock& clock, Outbox& outbox, bool deliver)
+        : assembly_(assembly), options_(options), files_(files), entropy_(entropy), clock_(clock), outbox_(outbox),
+          deliver_(deliver) {}
 
     // Before the pipeline is made: finishes what another configuration left, and opens the files.
     Status prepare(Recovered& recovered, std::string& reason);
@@ -59,6 +60,7 @@ private:
     Entropy& entropy_;
     const Clock& clock_;
     Outbox& outbox_;
+    const bool deliver_;  // there is an uplink to stage results for
     Plan plan_ = Plan::power_cut;
     std::string state_;                      // of a flash checkpoint of this configuration
     std::uint64_t state_journal_position_ = 0;

@@ -261,7 +261,7 @@ bool Service::open_state() {
         WEIR_LOG_ERROR("outbox", "the database could not be used (%s): it is now %s, and a new one has been begun",
                        report.reason.c_str(), report.set_aside_path.c_str());
 
-    Recovery recovery(assembly_, options_, files_, entropy_, clock_, *outbox_);
+    Recovery recovery(assembly_, options_, files_, entropy_, clock_, *outbox_, config_.uplink.has_value());
     std::string reason;
     if (!recovery.prepare(recovered_, reason).ok()) return fail(reason);
 

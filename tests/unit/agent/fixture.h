@@ -13,7 +13,7 @@
 
 namespace weir {
 
-inline constexpr const char* small_config = R"(
+inline constexpr const char* small_config = R"toml(
 [agent]
 id = "a1"
 [mqtt]
@@ -36,7 +36,7 @@ name = "slow"
 from = "w"
 when = "mean < 20.0"
 clear = "mean > 30.0"
-)";
+)toml";
 
 struct Assembled {
     SystemFiles files;

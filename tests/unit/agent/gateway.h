@@ -33,7 +33,7 @@ public:
         Result<std::unique_ptr<Outbox>> opened = Outbox::open(options.outbox, arena, assembled.files, entropy, report);
         WEIR_ASSERT(opened.ok());
         outbox = std::move(*opened);
-        Recovery recovery(*assembled.assembly, options, assembled.files, entropy, clock, *outbox);
+        Recovery recovery(*assembled.assembly, options, assembled.files, entropy, clock, *outbox, true);
         std::string reason;
         WEIR_ASSERT(recovery.prepare(recovered, reason).ok());
         publisher = std::make_unique<AlertPublisher>(
@@ -70,29 +70,29 @@ public:
     }
     Journal& journal() { return *recovered.journal; }
 
-    // Rows delivered to a bridge that takes everything: "sequence json" in ship order.
-    std::vector<std::string> ship() {
+    // Results delivered to a bridge that takes everything, in ship order. mark is what the bridge remembers.
+    std::vector<std::string> ship(std::uint64_t& mark) {
         store();
         store();
         std::vector<std::string> out;
         std::vector<std::byte> space(options.outbox.record_bytes_max * 4);
-        for (;;) {
+        for (int empty = 0; empty < 3;) {
             ShipRow rows[64];
-            const std::size_t count = outbox->next(shipped_, rows, space);
+            const std::size_t count = outbox->next(outbox->identity().incarnation, mark, rows, space);
             if (count == 0) {
+                ++empty;
                 store();
-                if (outbox->next(shipped_, rows, space) == 0) return out;
-                continue;
             }
             for (std::size_t i = 0; i < count; ++i) {
                 auto storage = std::make_unique<RecordStorage>();
                 const Result<Record> record = decode_record(rows[i].record, *storage);
                 WEIR_ASSERT(record.ok());
                 if (record->kind == RecordKind::result) out.push_back(json_of(*record));
-                shipped_ = rows[i].ship;
+                mark = rows[i].ship;
             }
-            outbox->acknowledge(shipped_);
+            outbox->acknowledge(outbox->identity().incarnation, mark);
         }
+        return out;
     }
 
     static constexpr std::int64_t first_ms = 2000000000000;
@@ -107,9 +107,6 @@ public:
     Recovered recovered;
     std::unique_ptr<AlertPublisher> publisher;
     std::unique_ptr<Pipeline> pipeline;
-
-private:
-    std::uint64_t shipped_ = 0;
 };
 
 }  // namespace weir

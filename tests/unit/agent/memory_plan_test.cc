@@ -15,7 +15,7 @@ TEST_GROUP(MemoryPlan) {
         Assembled assembled(text);
         const PartOptions options = part_options(*assembled.assembly);
         MemoryPlan plan = make_plan(*assembled.assembly, options, false);
-        if (problems != nullptr) check_plan(plan, assembled.load.config, *problems);
+        if (problems != nullptr) check_plan(plan, *problems);
         return plan;
     }
     static Bytes part(const MemoryPlan& plan, const std::string& name) {

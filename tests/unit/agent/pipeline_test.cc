@@ -36,6 +36,7 @@ TEST(Pipeline, on_disk_the_journal_is_kept_until_the_flash_has_the_state) {
     CHECK(gateway.pipeline->checkpoint().ok());
     gateway.store();
     CHECK(gateway.pipeline->checkpoint().ok());
+    CHECK(gateway.journal().sync().ok());  // on disk, room is free when the medium knows it
     LONGS_EQUAL(0, gateway.journal().stats().used);
 }
 

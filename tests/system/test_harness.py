@@ -22,8 +22,10 @@ class Reference(unittest.TestCase):
     def test_windows_are_half_open_and_late_events_are_left_out(self):
         events = [{"ts": ts} for ts in (0, 999, 1000, 3000, 998, 2999)]
         windows, late = reference.tumble(events, 1000, lambda e: "all", 500)
-        self.assertEqual({start: [e["ts"] for e in inside] for (_, start), inside in windows.items()},
-                         {0: [0, 999], 1000: [1000], 3000: [3000], 2000: [2999]})
+        self.assertEqual(
+            {start: [e["ts"] for e in inside] for (_, start), inside in windows.items()},
+            {0: [0, 999], 1000: [1000], 3000: [3000], 2000: [2999]},
+        )
         self.assertEqual(late, 1)
 
     def test_a_partition_delays_no_other(self):
@@ -36,7 +38,9 @@ class Reference(unittest.TestCase):
         self.assertEqual(reference.rank_interval([1, 2, 2, 3], 2), (0.25, 0.75))
 
     def test_stddev_of_a_sample(self):
-        self.assertAlmostEqual(reference.stddev([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]), 2.13808993529939)
+        self.assertAlmostEqual(
+            reference.stddev([2.0, 4.0, 4.0, 4.0, 5.0, 5.0, 7.0, 9.0]), 2.13808993529939
+        )
         self.assertIsNone(reference.stddev([1.0]))
 
 
@@ -87,18 +91,23 @@ class Brokers(Folder):
         servers.wait_until(lambda: len(listener.messages) == total, 20, "all messages")
         expected = load.expected()
         self.assertEqual(sum(n for n, *_ in expected.values()), len(load.events))
-        self.assertEqual(sum(total for _, total, *_ in expected.values()), sum(range(len(load.events))))
+        self.assertEqual(
+            sum(total for _, total, *_ in expected.values()), sum(range(len(load.events)))
+        )
 
     def test_a_reader_sees_committed_records_only_and_kafka_outlives_sigkill(self):
         kafka = servers.Kafka(self.folder / "kafka").start()
         self.addCleanup(kafka.kill)
         kafka.topics(weir_results=4)
-        producer = Producer({"bootstrap.servers": kafka.address, "transactional.id": "t",
-                             "log_level": 0})
+        producer = Producer(
+            {"bootstrap.servers": kafka.address, "transactional.id": "t", "log_level": 0}
+        )
         producer.init_transactions(30)
-        for numbers, end in ((range(100), producer.commit_transaction),
-                             (range(100, 150), producer.abort_transaction),
-                             (range(150, 157), producer.commit_transaction)):
+        for numbers, end in (
+            (range(100), producer.commit_transaction),
+            (range(100, 150), producer.abort_transaction),
+            (range(150, 157), producer.commit_transaction),
+        ):
             producer.begin_transaction()
             for number in numbers:
                 producer.produce("weir.results", b'{"n":%d}' % number, key=b"%d" % number)

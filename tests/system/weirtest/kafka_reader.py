@@ -12,6 +12,7 @@ from .process import Late
 @dataclass
 class Result:
     """One Kafka record."""
+
     key: str
     value: dict
     headers: dict
@@ -21,12 +22,18 @@ class Result:
 
     def identity(self):
         """Of the window's result: what must never be there twice."""
-        return (self.headers["weir-agent"], self.headers["weir-window"],
-                self.headers["weir-definition"], json.dumps(self.value["key"], sort_keys=True),
-                self.value["start"], self.value["end"], self.value["revision"])
+        return (
+            self.headers["agent"],
+            self.headers["window"],
+            self.headers["definition"],
+            json.dumps(self.value["key"], sort_keys=True),
+            self.value["start"],
+            self.value["end"],
+            self.value["revision"],
+        )
 
     def shipped(self):
-        return tuple(self.headers["weir-" + part] for part in ("agent", "incarnation", "ship"))
+        return tuple(self.headers[part] for part in ("agent", "incarnation", "ship"))
 
 
 class Reader:
@@ -34,26 +41,41 @@ class Reader:
 
     def __init__(self, address, topic):
         self.results = []
-        self._consumer = Consumer({
-            "bootstrap.servers": address, "group.id": "weir-system-tests",
-            "isolation.level": "read_committed", "enable.auto.commit": False,
-            "enable.partition.eof": True, "auto.offset.reset": "earliest", "log_level": 0,
-            "topic.metadata.refresh.interval.ms": 1000, "reconnect.backoff.max.ms": 500})
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": address,
+                "group.id": "weir-system-tests",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "log_level": 0,
+                "topic.metadata.refresh.interval.ms": 1000,
+                "reconnect.backoff.max.ms": 500,
+            }
+        )
         known = self._consumer.list_topics(topic, timeout=30).topics[topic]
         assert known.error is None, known.error
         self._ends = {number: False for number in known.partitions}
-        self._consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING)
-                               for number in known.partitions])
+        self._consumer.assign(
+            [TopicPartition(topic, number, OFFSET_BEGINNING) for number in known.partitions]
+        )
 
     def _take(self):
         for message in self._consumer.consume(500, timeout=0.2):
             error = message.error()
             if error is None:
                 self._ends[message.partition()] = False
-                self.results.append(Result(
-                    (message.key() or b"").decode(), json.loads(message.value()),
-                    {name: value.decode() for name, value in message.headers() or []},
-                    message.timestamp()[1], message.partition(), message.offset()))
+                self.results.append(
+                    Result(
+                        (message.key() or b"").decode(),
+                        json.loads(message.value()),
+                        {name: value.decode() for name, value in message.headers() or []},
+                        message.timestamp()[1],
+                        message.partition(),
+                        message.offset(),
+                    )
+                )
             elif error.code() == KafkaError._PARTITION_EOF:
                 self._ends[message.partition()] = True
             elif not error.retriable() and error.fatal():
@@ -90,7 +112,8 @@ def check_once(test, results):
         test.assertIs(first, result, f"twice: {result.identity()}")
     numbers = {}
     for result in results:
-        numbers.setdefault((result.headers["weir-agent"], result.headers["weir-incarnation"]),
-                           []).append(int(result.headers["weir-ship"]))
+        numbers.setdefault((result.headers["agent"], result.headers["incarnation"]), []).append(
+            int(result.headers["ship"])
+        )
     for agent, ships in numbers.items():
         test.assertEqual(len(ships), len(set(ships)), f"ship numbers of {agent} twice")

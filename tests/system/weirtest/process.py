@@ -69,8 +69,14 @@ class Process:
         self._log_from = self.log.stat().st_size if self.log.exists() else 0
         with open(self.log, "ab") as out:
             self._child = subprocess.Popen(
-                self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
-                env=self._env, cwd=self._cwd, preexec_fn=self._preexec)
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env=self._env,
+                cwd=self._cwd,
+                preexec_fn=self._preexec,
+            )
         _alive.add(self)
         return self
 
@@ -91,10 +97,15 @@ class Process:
         def seen():
             text = self.text()
             if words not in text and not self.running():
-                raise AssertionError(f"{self.command[0]} ended with {self._child.returncode} "
-                                     f"before {words!r}:\n{text[-3000:]}")
+                raise AssertionError(
+                    f"{self.command[0]} ended with {self._child.returncode} "
+                    f"before {words!r}:\n{text[-3000:]}"
+                )
             return words in text
-        wait_until(seen, seconds, lambda: f"{words!r} from {self.command[0]}:\n{self.text()[-3000:]}")
+
+        wait_until(
+            seen, seconds, lambda: f"{words!r} from {self.command[0]}:\n{self.text()[-3000:]}"
+        )
 
     def _end(self, number, seconds):
         if self.running():
@@ -105,8 +116,10 @@ class Process:
                 self._child.kill()
                 self._child.wait()
                 _alive.discard(self)
-                raise Late(f"{self.command[0]} did not end within {seconds} s of a signal:\n"
-                           f"{self.text()[-3000:]}") from None
+                raise Late(
+                    f"{self.command[0]} did not end within {seconds} s of a signal:\n"
+                    f"{self.text()[-3000:]}"
+                ) from None
         _alive.discard(self)
         return self._child.returncode if self._child else None
 
@@ -134,7 +147,14 @@ class Process:
 
 def run(*command, text="", env=None, seconds=60, cwd=None):
     """Runs to the end; returns (code, standard output, standard error)."""
-    done = subprocess.run([str(part) for part in command], input=text, text=True,
-                          capture_output=True, timeout=seconds, env={**os.environ, **(env or {})},
-                          cwd=cwd, check=False)
+    done = subprocess.run(
+        [str(part) for part in command],
+        input=text,
+        text=True,
+        capture_output=True,
+        timeout=seconds,
+        env={**os.environ, **(env or {})},
+        cwd=cwd,
+        check=False,
+    )
     return done.returncode, done.stdout, done.stderr

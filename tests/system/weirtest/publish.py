@@ -22,8 +22,11 @@ class Publisher:
         self.published = 0
         self.acknowledged = 0
         self._room = threading.Semaphore(self.WINDOW)
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2,
-                                   client_id=f"publisher-{next(_numbers)}", clean_session=False)
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2,
+            client_id=f"publisher-{next(_numbers)}",
+            clean_session=False,
+        )
         self._client.max_inflight_messages_set(self.WINDOW)
         self._client.max_queued_messages_set(0)
         self._client.reconnect_delay_set(1, 1)
@@ -44,8 +47,11 @@ class Publisher:
         self._client.publish(topic, payload, self.qos, retain)
 
     def drain(self, seconds=60):
-        wait_until(lambda: self.acknowledged == self.published, seconds,
-                   lambda: f"{self.acknowledged} of {self.published} acknowledged")
+        wait_until(
+            lambda: self.acknowledged == self.published,
+            seconds,
+            lambda: f"{self.acknowledged} of {self.published} acknowledged",
+        )
 
     def close(self):
         self._client.disconnect()
@@ -58,10 +64,12 @@ class Listener:
     def __init__(self, port, topic_filter):
         self.messages = []
         self._ready = threading.Event()
-        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2,
-                                   client_id=f"listener-{next(_numbers)}")
+        self._client = mqtt.Client(
+            mqtt.CallbackAPIVersion.VERSION2, client_id=f"listener-{next(_numbers)}"
+        )
         self._client.on_message = lambda client, data, message: self.messages.append(
-            (message.topic, message.payload.decode(errors="replace"), message.retain))
+            (message.topic, message.payload.decode(errors="replace"), message.retain)
+        )
         self._client.on_subscribe = lambda *arguments: self._ready.set()
         self._client.connect("127.0.0.1", port)
         self._client.subscribe(topic_filter, 1)
@@ -132,8 +140,9 @@ class Load:
         self._thread.join(60)
         self.publisher.drain()
         for site in range(self.SITES):
-            self.publisher.publish(f"city/s{site}/events",
-                                   {"ts": self.events[-1][1] + 86_400_000, "i": -1})
+            self.publisher.publish(
+                f"city/s{site}/events", {"ts": self.events[-1][1] + 86_400_000, "i": -1}
+            )
         self.publisher.drain()
         self.publisher.close()
 
@@ -159,5 +168,7 @@ class Load:
         windows = {}
         for site, ts, i in self.events:
             windows.setdefault((site, ts // 1000 * 1000), []).append(i)
-        return {key: (len(numbers), sum(numbers), numbers[0], numbers[-1])
-                for key, numbers in windows.items()}
+        return {
+            key: (len(numbers), sum(numbers), numbers[0], numbers[-1])
+            for key, numbers in windows.items()
+        }

@@ -4,10 +4,12 @@ import math
 from collections import Counter
 from fractions import Fraction
 
-UNIT_ROUNDOFF = 2.0 ** -53
+UNIT_ROUNDOFF = 2.0**-53
 
 
-def tumble(events, size_ms, key, lateness_ms, partition=lambda event: None, keep=lambda event: True):
+def tumble(
+    events, size_ms, key, lateness_ms, partition=lambda event: None, keep=lambda event: True
+):
     """Events (dicts with "ts" in ms) in the order of their messages; each is a message of its own.
 
     Returns ({(key, start): [events]}, late): half-open windows aligned to the epoch; an event
@@ -31,8 +33,9 @@ def tumble(events, size_ms, key, lateness_ms, partition=lambda event: None, keep
 def sum_bound(numbers):
     """How far a compensated sum may be from the true one: 2u|S| + n^2 u^2 sum|x|."""
     true = math.fsum(numbers)
-    return (2 * UNIT_ROUNDOFF * abs(true)
-            + len(numbers) ** 2 * UNIT_ROUNDOFF ** 2 * math.fsum(map(abs, numbers)))
+    return 2 * UNIT_ROUNDOFF * abs(true) + len(numbers) ** 2 * UNIT_ROUNDOFF**2 * math.fsum(
+        map(abs, numbers)
+    )
 
 
 def stddev(numbers):
@@ -46,8 +49,10 @@ def stddev(numbers):
 
 def rank_interval(numbers, value):
     """The share of numbers below value, and the share not above it."""
-    return (sum(x < value for x in numbers) / len(numbers),
-            sum(x <= value for x in numbers) / len(numbers))
+    return (
+        sum(x < value for x in numbers) / len(numbers),
+        sum(x <= value for x in numbers) / len(numbers),
+    )
 
 
 def quantile(numbers, rank):

@@ -1,7 +1,7 @@
 """The peers of Weir: a real mosquitto and a real Apache Kafka, on free loopback ports."""
 
 import atexit
-import shutil
+import re
 import subprocess
 
 from confluent_kafka.admin import AdminClient, NewTopic
@@ -20,15 +20,19 @@ class Mosquitto(Process):
         self.port = free_port()
         self.url = f"mqtt://127.0.0.1:{self.port}"
         settings = folder / "mosquitto.conf"
-        lines = ["per_listener_settings false", "allow_anonymous true", "persistence true",
-                 f"persistence_location {folder}/", "autosave_interval 3600"]
+        lines = [
+            "per_listener_settings false",
+            "allow_anonymous true",
+            "persistence true",
+            f"persistence_location {folder}/",
+            "autosave_interval 3600",
+        ]
         # mosquitto run by root becomes another user, which could not write here.
-        lines.append("user root")
+        lines += ["user root"]
+        lines += ["log_type " + kind for kind in ("error", "warning", "notice", "subscribe")]
         if limits:
-            if not places.BROKER_LIMITS.exists():
-                lines += ["max_queued_messages 0", "max_queued_bytes 0"]
-            else:
-                lines.append(places.BROKER_LIMITS.read_text())
+            shipped = places.BROKER_LIMITS.read_text()
+            lines.append(re.sub(r"(?m)^(persistence|autosave).*$", "", shipped))
         lines += [extra if "listener " in extra else f"listener {self.port} 127.0.0.1\n{extra}"]
         settings.write_text("\n".join(lines).replace("@PORT@", str(self.port)) + "\n")
         super().__init__([places.tool("mosquitto"), "-c", settings], folder / "mosquitto.log")
@@ -38,6 +42,12 @@ class Mosquitto(Process):
         wait_until(lambda: accepts(self.port) or not self.running(), 20, "mosquitto listens")
         assert self.running(), self.text()
         return self
+
+    def subscribed(self, client):
+        """Whether a client has ever subscribed to something here: its session then keeps messages for it."""
+        return re.search(
+            rf"^\d+: {re.escape(client)} [012] ", self.log.read_text(errors="replace"), re.M
+        )
 
 
 class Kafka:
@@ -53,12 +63,16 @@ class Kafka:
     def start(self):
         # Popen and not run(): the broker must not hold a pipe of ours open.
         with open(self.folder.parent / "kafka-start", "w+") as out:
-            code = subprocess.call([BROKER, "start", self.folder], stdout=out,
-                                   stdin=subprocess.DEVNULL)
+            code = subprocess.call(
+                [BROKER, "start", self.folder], stdout=out, stdin=subprocess.DEVNULL
+            )
             out.seek(0)
             self.address = out.read().strip()
         assert code == 0, "Kafka did not start"
         return self
+
+    def running(self):
+        return self.address is not None and accepts(int(self.address.rpartition(":")[2]))
 
     def stop(self):
         subprocess.call([BROKER, "stop", self.folder])
@@ -68,7 +82,7 @@ class Kafka:
 
     def topics(self, **partitions):
         """Makes topics, by name (with _ for .) and number of partitions; marks topics are compacted."""
-        admin = AdminClient({"bootstrap.servers": self.address})
+        admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
         wanted = []
         for name, count in partitions.items():
             name = name.replace("_", ".")
@@ -76,8 +90,3 @@ class Kafka:
             wanted.append(NewTopic(name, count, 1, config=config))
         for name, made in admin.create_topics(wanted, operation_timeout=30).items():
             made.result(30)
-
-
-def scratch(folder):
-    """Removes what a suite left in its temporary folder."""
-    shutil.rmtree(folder, ignore_errors=True)

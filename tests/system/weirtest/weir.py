@@ -4,34 +4,54 @@ import json
 import textwrap
 
 from . import places
-from .process import Process, free_port, run, wait_until
+from .process import Process, accepts, free_port, run, wait_until
 
 
 class Agent(Process):
     """`weir run` in a folder of its own."""
 
-    def __init__(self, folder, body, mqtt=None, bridge=None, certificates=None, name="gate-1",
-                 agent="", uplink="", arguments=(), mqtt_more="", preexec=None):
+    def __init__(
+        self,
+        folder,
+        body,
+        broker=None,
+        bridge=None,
+        certificates=None,
+        name="gate-1",
+        agent="",
+        uplink="",
+        arguments=(),
+        mqtt_more="",
+        preexec=None,
+    ):
         """certificates is (ca, certificate, key). agent, uplink and mqtt_more are more lines of those tables."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.name = name
+        self._broker = broker
         self.state = folder / "state"
         self.config = folder / "weir.toml"
-        parts = [f'[agent]\nid = "{name}"\nstate = "{self.state}"\nrun = "{folder / "run"}"\n'
-                 + textwrap.dedent(agent)]
-        if mqtt:
-            parts.append(f'[mqtt]\nurl = "{mqtt}"\n' + textwrap.dedent(mqtt_more))
+        parts = [
+            f'[agent]\nid = "{name}"\nstate = "{self.state}"\nrun = "{folder / "run"}"\n'
+            # Windows of a second close more often than any flash would like.
+            + 'flash_budget = "1000GiB/day"\n'
+            + textwrap.dedent(agent)
+        ]
+        if broker:
+            parts.append(f'[mqtt]\nurl = "{broker.url}"\n' + textwrap.dedent(mqtt_more))
         parts.append(textwrap.dedent(body))
         if bridge:
             ca, certificate, key = certificates
-            parts.append(f'[uplink]\nurl = "{bridge}"\nrate = "16MiB/s"\ntls.ca = "{ca}"\n'
-                         f'tls.cert = "{certificate}"\ntls.key = "{key}"\n' + textwrap.dedent(uplink))
+            parts.append(
+                f'[uplink]\nurl = "{bridge}"\nrate = "16MiB/s"\ntls.ca = "{ca}"\n'
+                f'tls.cert = "{certificate}"\ntls.key = "{key}"\n' + textwrap.dedent(uplink)
+            )
         self.config.write_text("\n".join(parts))
         for sub in ("state", "run"):
             (folder / sub).mkdir(exist_ok=True)
-        super().__init__([places.WEIR, "run", self.config, *arguments], folder / "weir.log",
-                         preexec=preexec)
+        super().__init__(
+            [places.WEIR, "run", self.config, *arguments], folder / "weir.log", preexec=preexec
+        )
 
     def status(self):
         """`weir status --json`, or None while the agent does not answer."""
@@ -39,18 +59,19 @@ class Agent(Process):
         return json.loads(out) if code == 0 else None
 
     def ready(self, seconds=30):
-        """Until it is subscribed: what is published from then on is kept for it."""
-        def subscribed():
+        """Until it is connected and its broker knows its session: what is published from then on is kept for it."""
+
+        def connected():
             assert self.running(), f"the agent ended:\n{self.text()[-3000:]}"
             status = self.status()
-            return status and all(source.get("subscribed") for source in sources(status))
-        wait_until(subscribed, seconds, lambda: f"the agent subscribes:\n{self.text()[-3000:]}")
+            return (
+                status
+                and all(link["connected"] for link in status["mqtt"])
+                and self._broker.subscribed(f"weir-{self.name}")
+            )
+
+        wait_until(connected, seconds, lambda: f"the agent subscribes:\n{self.text()[-3000:]}")
         return self
-
-
-def sources(status):
-    found = status["sources"]
-    return list(found.values()) if isinstance(found, dict) else found
 
 
 def counters(status):
@@ -67,6 +88,7 @@ def counters(status):
                 walk(f"{path}.{name}", inner)
         elif isinstance(value, (int, float)) and not isinstance(value, bool):
             flat[path] = value
+
     walk("", status)
     return flat
 
@@ -74,7 +96,7 @@ def counters(status):
 class Bridge(Process):
     """`weir-bridge run`; kafka is HOST:PORT, or None for the mock cluster."""
 
-    def __init__(self, folder, kafka, certificates, options="", mock_more=()):
+    def __init__(self, folder, kafka, certificates, options=""):
         folder.mkdir(parents=True, exist_ok=True)
         ca, certificate, key = certificates
         self.port = free_port()
@@ -84,9 +106,25 @@ class Bridge(Process):
         self.config.write_text(
             f'[bridge]\nlisten = "127.0.0.1:{self.port}"\ntls.ca = "{ca}"\n'
             f'tls.cert = "{certificate}"\ntls.key = "{key}"\n\n[kafka]\n'
-            + (f'brokers = "{kafka}"\n' if kafka else 'brokers = "127.0.0.1:1"\n')
-            + textwrap.dedent(options))
+            + f'brokers = "{kafka or "mock"}"\n'
+            + textwrap.dedent(options)
+        )
         command = [places.BRIDGE, "run", self.config]
         if not kafka:
-            command += ["--mock", "--mock-address-file", self.mock_address, *mock_more]
+            command += ["--mock", "--mock-address-file", self.mock_address]
         super().__init__(command, folder / "bridge.log")
+
+    def accepts(self):
+        return accepts(self.port)
+
+    def start(self, wait=True):
+        super().start()
+        if not wait:
+            return self
+        wait_until(
+            lambda: self.accepts() or not self.running(),
+            60,
+            lambda: f"the bridge listens:\n{self.text()[-3000:]}",
+        )
+        assert self.running(), f"the bridge ended:\n{self.text()[-3000:]}"
+        return self

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "agent/base/nearest.h"
 #include "agent/config_sections.h"
 #include "agent/config_units.h"
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <functional>
 
+#include "agent/base/nearest.h"
 #include "agent/config_units.h"
 
 namespace weir {

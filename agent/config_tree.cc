@@ -14,6 +14,7 @@
 #define TOML_ASSERT_ASSUME(expr) static_assert(true)
 #include <toml++/toml.h>
 
+#include "agent/base/nearest.h"
 #include "agent/config_units.h"
 
 namespace weir {

@@ -27,9 +27,4 @@ std::string format_duration(Duration duration);
 std::string format_size(std::uint64_t bytes);
 std::string format_rate(std::uint64_t bytes, std::string_view period);  // "64KiB/s"
 
-// Insertions, deletions, replacements and swaps of neighbours that make one word the other.
-std::size_t distance(std::string_view a, std::string_view b);
-// The candidate that was probably meant, empty if none is near.
-std::string_view nearest_word(std::string_view word, std::span<const std::string> candidates);
-
 }  // namespace weir

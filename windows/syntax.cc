@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <numeric>
 
+#include "agent/base/nearest.h"
 #include "windows/expression.h"
 
 namespace weir {
@@ -419,35 +419,9 @@ std::string canonical(const Node& node) {
     return "(" + canonical(node.args[0]) + " " + node.text + " " + canonical(node.args[1]) + ")";
 }
 
-std::string nearest(std::string_view name, std::span<const std::string> known) {
-    std::string best;
-    std::size_t best_distance = std::max<std::size_t>(1, name.size() / 3) + 1;
-    for (const std::string& candidate : known) {
-        // Edits: a letter more, less or other, or two neighbours swapped; a row of the table at a time.
-        std::vector<std::size_t> row(candidate.size() + 1);
-        std::iota(row.begin(), row.end(), std::size_t{0});
-        std::vector<std::size_t> above = row;
-        for (std::size_t i = 1; i <= name.size(); ++i) {
-            const std::vector<std::size_t> last = row;
-            row[0] = i;
-            for (std::size_t j = 1; j <= candidate.size(); ++j) {
-                row[j] = std::min({row[j - 1] + 1, last[j] + 1, last[j - 1] + (name[i - 1] != candidate[j - 1] ? 1 : 0)});
-                if (i > 1 && j > 1 && name[i - 1] == candidate[j - 2] && name[i - 2] == candidate[j - 1])
-                    row[j] = std::min(row[j], above[j - 2] + 1);
-            }
-            above = last;
-        }
-        if (row.back() < best_distance) {
-            best_distance = row.back();
-            best = candidate;
-        }
-    }
-    return best;
-}
-
 std::string suggestion(std::string_view name, std::span<const std::string> known) {
-    const std::string near = nearest(name, known);
-    return near.empty() ? std::string() : "; did you mean " + near + "?";
+    const std::string_view near = nearest_word(name, known);
+    return near.empty() ? std::string() : "; did you mean " + std::string(near) + "?";
 }
 
 }  // namespace weir

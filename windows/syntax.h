@@ -34,8 +34,6 @@ std::optional<Node> parse(std::string_view text, Problem& problem);
 // One spelling for all texts of the same tree.
 std::string canonical(const Node& node);
 
-// The known name that a typo most likely meant; "" when none is near.
-std::string nearest(std::string_view name, std::span<const std::string> known);
 // ": did you mean x?", or nothing.
 std::string suggestion(std::string_view name, std::span<const std::string> known);
 

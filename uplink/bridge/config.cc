@@ -10,31 +10,23 @@
 #include <vector>
 
 #include "agent/base/files.h"
+#include "agent/base/nearest.h"
 
 #define TOML_EXCEPTIONS 0
 #define TOML_ENABLE_FORMATTERS 0
+// toml++ 3.3 asserts (and with NDEBUG assumes) what a text such as "key = ]" breaks, before it
+// reports the error properly: without the assertion it does report it.
+#include <toml++/impl/preprocessor.h>
+#undef TOML_ASSERT
+#undef TOML_ASSERT_ASSUME
+#define TOML_ASSERT(expr) static_assert(true)
+#define TOML_ASSERT_ASSUME(expr) static_assert(true)
 #include <toml++/toml.h>
 
 namespace weir {
 namespace {
 
 constexpr Bytes config_bytes_max = 1 << 20;
-
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-    std::vector<std::size_t> row(b.size() + 1);
-    for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-    for (std::size_t i = 1; i <= a.size(); ++i) {
-        std::size_t diagonal = row[0];
-        row[0] = i;
-        for (std::size_t j = 1; j <= b.size(); ++j) {
-            const std::size_t above = row[j];
-            const std::size_t change = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-            row[j] = std::min({above + 1, row[j - 1] + 1, change});
-            diagonal = above;
-        }
-    }
-    return row.back();
-}
 
 std::string list_of(std::span<const std::string_view> names) {
     std::string text;
@@ -66,12 +58,9 @@ public:
     void only(const toml::table& table, const std::string& where, std::span<const std::string_view> known) {
         for (const auto& [key, node] : table) {
             if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
-            const auto nearest = std::min_element(known.begin(), known.end(), [&](auto a, auto b) {
-                return edit_distance(key.str(), a) < edit_distance(key.str(), b);
-            });
             std::string what = "unknown key \"" + std::string(key.str()) + "\"" + where;
-            if (edit_distance(key.str(), *nearest) <= 1 + nearest->size() / 3)
-                what += "; did you mean \"" + std::string(*nearest) + "\"?";
+            const std::string_view near = nearest_word(key.str(), known);
+            if (!near.empty()) what += "; did you mean \"" + std::string(near) + "\"?";
             what += " Known: " + list_of(known) + ".";
             fail(key.source().begin, what);
             return;

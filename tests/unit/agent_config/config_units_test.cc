@@ -62,20 +62,3 @@ TEST(ConfigUnits, what_is_formatted_is_read_back) {
     STRCMP_EQUAL("90s", format_duration(Duration::seconds(90)).c_str());
     STRCMP_EQUAL("64KiB/s", format_rate(64 << 10, "s").c_str());
 }
-
-TEST(ConfigUnits, distance_counts_edits_and_swaps) {
-    CHECK_EQUAL(0U, distance("size", "size"));
-    CHECK_EQUAL(1U, distance("siez", "size"));
-    CHECK_EQUAL(1U, distance("sizes", "size"));
-    CHECK_EQUAL(1U, distance("sise", "size"));
-    CHECK_EQUAL(4U, distance("", "size"));
-    CHECK_EQUAL(3U, distance("kitten", "sitting"));
-}
-
-TEST(ConfigUnits, only_a_near_word_is_meant) {
-    const std::vector<std::string> keys = {"name", "from", "size", "max_groups"};
-    STRCMP_EQUAL("max_groups", std::string(nearest_word("max_group", keys)).c_str());
-    STRCMP_EQUAL("from", std::string(nearest_word("form", keys)).c_str());
-    CHECK(nearest_word("colour", keys).empty());
-    CHECK(nearest_word(std::string(10'000, 'x'), keys).empty());
-}

@@ -117,6 +117,14 @@ TEST(bridge_config, what_is_wrong_is_named_with_its_place) {
     for (const Case& c : cases) fails(c.text, c.where, c.with);
 }
 
+TEST(bridge_config, text_that_is_no_toml_is_a_problem_not_an_abort) {
+    for (const char* text : {"a = [ } ]", "key = ]", "[", "a = \"", "= 1", "a.b = {", "\x01"}) {
+        const LoadedConfig loaded = parse_config(text, "b.toml");
+        CHECK_FALSE(loaded.config.has_value());
+        STRCMP_CONTAINS("b.toml:1:", loaded.failure.c_str());
+    }
+}
+
 TEST(bridge_config, unreadable_file_is_named) {
     const LoadedConfig loaded = load_config("/nonexistent/bridge.toml");
     STRCMP_CONTAINS("/nonexistent/bridge.toml", loaded.failure.c_str());

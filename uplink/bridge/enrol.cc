@@ -16,8 +16,9 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <cstring>
-#include <ctime>
 
 #include "agent/base/bytes.h"
 #include "agent/base/files.h"
@@ -81,11 +82,16 @@ struct SigningRequest {
     mbedtls_x509_csr csr;
 };
 
-std::string time_text(std::time_t at) {
-    std::tm parts{};
-    gmtime_r(&at, &parts);
+// YYYYMMDDhhmmss. By the calendar of <chrono>: time_t ends in 2038 on 32-bit machines, an authority later.
+std::string time_text(std::chrono::sys_seconds at) {
+    const auto day = std::chrono::floor<std::chrono::days>(at);
+    const std::chrono::year_month_day date(day);
+    const std::chrono::hh_mm_ss time(at - day);
     std::array<char, 32> text{};
-    std::strftime(text.data(), text.size(), "%Y%m%d%H%M%S", &parts);
+    std::snprintf(text.data(), text.size(), "%04d%02u%02u%02d%02d%02d", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                  static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+                  static_cast<int>(time.seconds().count()));
     return text.data();
 }
 
@@ -154,10 +160,10 @@ std::string issue(const Issue& what, Random& random, int& error) {
     mbedtls_mpi serial;
     mbedtls_mpi_init(&serial);
     std::string pem(pem_bytes_max, '\0');
-    const std::time_t now = std::time(nullptr);
+    const auto now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
     // A day of grace for clocks that lag.
-    const std::string from = time_text(now - 86400);
-    const std::string until = time_text(now + static_cast<std::time_t>(what.days) * 86400);
+    const std::string from = time_text(now - std::chrono::days(1));
+    const std::string until = time_text(now + std::chrono::days(what.days));
     mbedtls_x509write_crt_set_version(&writer, MBEDTLS_X509_CRT_VERSION_3);
     mbedtls_x509write_crt_set_md_alg(&writer, MBEDTLS_MD_SHA256);
     mbedtls_x509write_crt_set_subject_key(&writer, what.subject_key);

@@ -27,6 +27,7 @@ set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
 
 # Libraries that libraries need are found in the sysroot, not on this machine.
+set(CMAKE_EXE_LINKER_FLAGS_INIT "")
 foreach(folder lib usr/lib)
   string(APPEND CMAKE_EXE_LINKER_FLAGS_INIT " -Wl,-rpath-link,${WEIR_SYSROOT}/${folder}/${WEIR_TRIPLET}")
 endforeach()

@@ -83,7 +83,8 @@ class Air:
         station = self._stations[self._next % len(self._stations)]
         self._next += 1
         sun = max(0.0, math.sin((ts_ms % DAY_MS / DAY_MS - 0.25) * 2 * math.pi))
-        # The station's own level walks slowly, traffic adds to it, a gust or a bonfire now and then.
+        # The station's own level walks slowly, traffic adds to it, a gust or a bonfire now and
+        # then.
         self._base[station] = min(40.0, max(3.0, self._base[station] + rng.gauss(0, 0.15)))
         pm25 = self._base[station] + 14 * rush(ts_ms) + rng.gauss(0, 1)
         if rng.random() < 0.01:
@@ -104,7 +105,8 @@ PROFILES = {"traffic": (Traffic, 4, 200.0), "air": (Air, 6, 20.0)}  # class, pla
 
 
 def events(profile, seed, rate, start_ms, places=None):
-    """(topic, event) without end; each is 0 to 1.5 s old, so that they are a little out of order."""
+    """(topic, event) without end; each is 0 to 1.5 s old, so that they are a little out of
+    order."""
     make, usual, _ = PROFILES[profile]
     rng = random.Random(seed)
     city = make(rng, places or usual)
@@ -222,7 +224,8 @@ def main():
         if options.report and now - reported >= 0.5:
             reported = now
             report()
-        # Publish what is due; times are the schedule's, so that a pause of the machine delays events but
+        # Publish what is due; times are the schedule's, so that a pause of the machine delays
+        # events but
         # leaves their order and contents as they are.
         while (
             not ended.is_set() and connection.published <= (time.monotonic() - begin) * options.rate

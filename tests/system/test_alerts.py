@@ -32,7 +32,8 @@ SOURCE = """
     severity = "critical"
 """
 
-# One number a window: raised by the 3rd, kept by the next two, cleared by the 6th, raised by the last.
+# One number a window: raised by the 3rd, kept by the next two, cleared by the 6th, raised by the
+# last.
 MEANS = [50, 50, 10, 15, 25, 40, 50, 5]
 
 
@@ -150,7 +151,8 @@ class Alerts(Suite):
         self.assertEqual([state["state"] for state in states], ["raised", "cleared", "raised"])
 
     def test_sigkill_forgets_nothing_and_what_it_repeats_is_the_same(self):
-        # Whether a message left before the kill cannot be known, so it may be sent again, to the letter.
+        # Whether a message left before the kill cannot be known, so it may be sent again, to the
+        # letter.
         states = self.restart_in_the_middle(self.agent_killed)
         once = [state for at, state in enumerate(states) if state not in states[:at]]
         self.assertEqual([state["state"] for state in once], ["raised", "cleared", "raised"])

@@ -87,7 +87,8 @@ class BadInput(Suite):
         line = next(
             line for line in self.agent.text().splitlines() if line.startswith('{"window":"ten"')
         )
-        # Five events with a wrong type are counted; the numbers are those of the last of them and the good one.
+        # Five events with a wrong type are counted; the numbers are those of the last of them and
+        # the good one.
         self.assertEqual(json.loads(line)["values"], {"n": 6, "speeds": 2})
 
     def test_numbers_beyond_their_type(self):

@@ -1,4 +1,5 @@
-"""The commands as a person or a script meets them: texts, exit codes, and the formats that are promised."""
+"""The commands as a person or a script meets them: texts, exit codes, and the formats that are
+promised."""
 
 import base64
 import json

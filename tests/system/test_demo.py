@@ -20,7 +20,8 @@ def children_of_demos():
     for pid in filter(str.isdigit, os.listdir("/proc")):
         try:
             if "/weir-demo-" in os.readlink(f"/proc/{pid}/cwd"):
-                found.append(open(f"/proc/{pid}/cmdline").read().replace("\0", " "))
+                with open(f"/proc/{pid}/cmdline") as f:
+                    found.append(f.read().replace("\0", " "))
         except OSError:
             continue
     return found

@@ -1,4 +1,5 @@
-"""SIGKILL of the agent and of the bridge, 20 times each at random moments under load: nothing lost, nothing twice."""
+"""SIGKILL of the agent and of the bridge, 20 times each at random moments under load: nothing
+lost, nothing twice."""
 
 import os
 import random
@@ -23,7 +24,8 @@ class Kills(KafkaSuite):
         print(f"WEIR_SEED={SEED}", end=" ", flush=True)
 
     def kill_and_start(self, process, up):
-        """up() says that the process works again; the next kill comes a random moment after its start or after that."""
+        """up() says that the process works again; the next kill comes a random moment after its
+        start or after that."""
         process.kill()
         process.start()
         if self.random.random() < 0.7:

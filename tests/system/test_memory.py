@@ -25,7 +25,7 @@ BODY = """
     from = "vehicles"
     by = ["vid"]
     size = "10s"
-    max_groups = 256
+    max_groups = 128
     select = { n = "count()", mean = "mean(speed)", p85 = "quantile(speed, 0.85)" }
 
     [[window]]

@@ -7,6 +7,7 @@ import time
 import unittest
 
 from weirtest import places
+from weirtest.process import wait_until
 from weirtest.publish import Load
 from weirtest.suite import KafkaSuite
 from weirtest.totals import wait_for_totals
@@ -55,7 +56,8 @@ class Outages(KafkaSuite):
         self.check()
 
     def test_mosquitto_stops_with_messages_queued_and_comes_back(self):
-        # The agent is down while a backlog grows, so that the broker has a queue to keep; a publisher whose
+        # The agent is down while a backlog grows, so that the broker has a queue to keep; a
+        # publisher whose
         # acknowledgement is lost would publish twice, so the load waits until it has all of them.
         self.assertEqual(self.agent.stop(), 0)
         self.go_on(2)
@@ -99,6 +101,20 @@ class CleanRestart(KafkaSuite):
             self.assertEqual(self.agent.stop(), 0, self.agent.text())
             self.agent.start()
         wait_for_totals(self, load, read)
+
+    def test_a_backlog_of_thousands_of_windows_is_caught_up_with_through_two_kills(self):
+        self.chain(Load.SOURCE)
+        self.assertEqual(self.agent.stop(), 0)
+        load, read = Load(self.broker.port, rate=1_000_000, step_ms=200), self.reader()
+        wait_until(lambda: len(load.events) >= 30_000, 120, "a backlog")
+        load.pause()
+        for wanted in (500, 2500):
+            self.agent.start()
+            read.read_until(lambda results: len(results) >= wanted, 60, "results of the backlog")
+            self.agent.kill()
+        self.agent.start()
+        wait_for_totals(self, load, read)
+        self.assertEqual(self.agent.status()["outbox"]["dropped_staging_results"], 0)
 
     def test_two_agents_share_a_bridge(self):
         self.chain(Load.SOURCE)

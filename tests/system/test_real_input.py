@@ -1,7 +1,8 @@
 """Real sensors through the whole chain, compared with the same windows computed in plain Python.
 
-Three induction loops and a travel-time segment of the Minnesota Department of Transportation, and the
-temperature of a machine until it failed: mosquitto, QoS 1 -> weir -> TLS -> weir-bridge -> Apache Kafka.
+Three induction loops and a travel-time segment of the Minnesota Department of Transportation,
+and the temperature of a machine until it failed: mosquitto, QoS 1 -> weir -> TLS -> weir-bridge
+-> Apache Kafka.
 """
 
 import base64
@@ -159,7 +160,8 @@ class RealInput(KafkaSuite):
                 f"mndot/{event['sensor']}/{event['quantity']}",
                 {name: event[name] for name in ("ts", "value", "text", "row")},
             )
-        # The machine's readings come as its logger would send them after an outage: several in a message.
+        # The machine's readings come as its logger would send them after an outage: several in a
+        # message.
         for at in range(0, len(self.machine), 50):
             publisher.publish(
                 "plant/m1/temperature",
@@ -337,7 +339,8 @@ class RealInput(KafkaSuite):
     def read_hll(self, value, _):
         self.assertEqual(value["type"], "string")
         estimate = datasketches.hll_sketch.deserialize(sketch(value)).get_estimate()
-        # While a sketch still has every item it counts them, where the library's formula says 2.0000000049.
+        # While a sketch still has every item it counts them, where the library's formula says
+        # 2.0000000049.
         if abs(estimate - round(estimate)) < 1e-3:
             estimate = round(estimate)
         self.assertEqual(value["estimate"], estimate)

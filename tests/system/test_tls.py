@@ -1,4 +1,5 @@
-"""Certificates that are wrong in any way are refused, with the reason, and no byte of the application is sent."""
+"""Certificates that are wrong in any way are refused, with the reason, and no byte of the
+application is sent."""
 
 import socket
 import threading

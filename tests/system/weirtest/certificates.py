@@ -1,4 +1,5 @@
-"""A certificate authority for tests, with the OpenSSL command line: good certificates and bad ones."""
+"""A certificate authority for tests, with the OpenSSL command line: good certificates and bad
+ones."""
 
 import subprocess
 

@@ -23,7 +23,8 @@ def need_weir():
 
 
 def tool(name):
-    """The path of a program of the system; the test is skipped, with a word, where it is missing."""
+    """The path of a program of the system; the test is skipped, with a word, where it is
+    missing."""
     found = shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
     if not found:
         raise unittest.SkipTest(f"{name} is not installed")

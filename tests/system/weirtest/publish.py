@@ -13,7 +13,8 @@ _numbers = itertools.count(1)
 
 
 class Publisher:
-    """A connection whose publish() waits while too much is under way. drain() ends with all acknowledged."""
+    """A connection whose publish() waits while too much is under way. drain() ends with all
+    acknowledged."""
 
     WINDOW = 500
 
@@ -84,16 +85,16 @@ class Listener:
 class Load:
     """Numbered events of eight sites on city/SITE/events, one a message, in a thread of its own.
 
-    Event time runs with the numbers, 20 ms an event and site, from a fixed moment: which window an event
+    Event time runs with the numbers, step_ms an event and site, from a fixed moment: which window an event
     belongs to does not depend on when anything happens. close() sends each site an event far ahead
     that closes its windows and, with i < 0, is counted in none.
     """
 
     SITES = 8
     START_MS = 1_767_225_600_000  # 2026-01-01T00:00:00Z
-    STEP_MS = 20
 
-    def __init__(self, port, rate):
+    def __init__(self, port, rate, step_ms=20):
+        self._step_ms = step_ms
         self.publisher = Publisher(port)
         self.events = []  # (site, ts in ms, i), as published
         self._rate = rate
@@ -120,7 +121,7 @@ class Load:
 
     def _one(self):
         i = len(self.events)
-        site, ts = f"s{i % self.SITES}", self.START_MS + i // self.SITES * self.STEP_MS
+        site, ts = f"s{i % self.SITES}", self.START_MS + i // self.SITES * self._step_ms
         self.events.append((site, ts, i))
         self.publisher.publish(f"city/{site}/events", {"ts": ts, "i": i})
 

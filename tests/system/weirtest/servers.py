@@ -44,7 +44,8 @@ class Mosquitto(Process):
         return self
 
     def subscribed(self, client):
-        """Whether a client has ever subscribed to something here: its session then keeps messages for it."""
+        """Whether a client has ever subscribed to something here: its session then keeps
+        messages for it."""
         return re.search(
             rf"^\d+: {re.escape(client)} [012] ", self.log.read_text(errors="replace"), re.M
         )
@@ -81,7 +82,8 @@ class Kafka:
         subprocess.call([BROKER, "kill", self.folder])
 
     def topics(self, **partitions):
-        """Makes topics, by name (with _ for .) and number of partitions; marks topics are compacted."""
+        """Makes topics, by name (with _ for .) and number of partitions; marks topics are
+        compacted."""
         admin = AdminClient({"bootstrap.servers": self.address, "log_level": 0})
         wanted = []
         for name, count in partitions.items():

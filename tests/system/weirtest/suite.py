@@ -1,4 +1,5 @@
-"""What suites share: a temporary folder, certificates, and the whole chain from mosquitto to Kafka."""
+"""What suites share: a temporary folder, certificates, and the whole chain from mosquitto to
+Kafka."""
 
 import itertools
 import tempfile

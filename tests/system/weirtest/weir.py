@@ -24,7 +24,8 @@ class Agent(Process):
         mqtt_more="",
         preexec=None,
     ):
-        """certificates is (ca, certificate, key). agent, uplink and mqtt_more are more lines of those tables."""
+        """certificates is (ca, certificate, key). agent, uplink and mqtt_more are more lines of
+        those tables."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.name = name
@@ -59,7 +60,8 @@ class Agent(Process):
         return json.loads(out) if code == 0 else None
 
     def ready(self, seconds=30):
-        """Until it is connected and its broker knows its session: what is published from then on is kept for it."""
+        """Until it is connected and its broker knows its session: what is published from then
+        on is kept for it."""
 
         def connected():
             assert self.running(), f"the agent ended:\n{self.text()[-3000:]}"

@@ -41,7 +41,7 @@ select = {{ n = "count()", u = "distinct(x)" }}
 
 
 def main(architecture):
-    program = ROOT / "build" / architecture / "bin" / "weir"
+    program = ROOT / "build" / f"test-{architecture}" / "bin" / "weir"
     path = "/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin"
     mosquitto, publisher = shutil.which("mosquitto", path=path), shutil.which("mosquitto_pub", path=path)
     if not program.exists() or not mosquitto or not publisher:

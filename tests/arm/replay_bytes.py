@@ -78,9 +78,9 @@ def events(seed, count):
 def machines(native):
     yield "x86-64", [native]
     for architecture, qemu, processor in (("arm64", "qemu-aarch64", "aarch64"), ("armhf", "qemu-arm", "ARMv7")):
-        program = ROOT / "build" / architecture / "bin" / "weir"
+        program = ROOT / "build" / f"test-{architecture}" / "bin" / "weir"
         if not program.exists():
-            print(f"there is no build/{architecture}")
+            print(f"there is no build/test-{architecture}")
             sys.exit(77)
         yield processor, [qemu, "-L", str(ROOT / "build" / f"sysroot-{architecture}"), str(program)]
 

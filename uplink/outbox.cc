@@ -152,7 +152,7 @@ Status Outbox::stage(const StagedRecord& record) {
     return {};
 }
 
-Bytes Outbox::staged_snapshot_bytes_max() const { return shared_->ring.capacity(); }
+Bytes Outbox::staged_snapshot_bytes_max() const { return shared_->ring.snapshot_bytes_max(); }
 void Outbox::staged_snapshot(ByteWriter& out) const { shared_->ring.snapshot(out); }
 
 Status Outbox::restage(ByteSpan snapshot) {

@@ -64,6 +64,10 @@ struct StagedRecord {
     std::uint64_t definition = 0;
     std::uint64_t partition = 0;
     Timestamp end;
+    // The last row of what closed at end: only it moves the emission frontier, so that a power cut between
+    // two commits never takes the rest of a close for emitted. Until it is committed the rows before it are
+    // emitted again after a crash (under later positions, the same identities).
+    bool closes = true;
     ByteSpan bytes;
 };
 

@@ -429,6 +429,9 @@ Status OutboxStore::delete_acknowledged(std::uint64_t ship, StoreState& state) {
 Status OutboxStore::take(const StagedRecord& record, StoreState& state) {
     const bool alert = record.kind == RecordKind::alert;
     state.output = {record.epoch, record.sequence};
+    // Also if it is dropped below: what was emitted before it is not to be emitted again.
+    if (!alert && record.closes)
+        if (const Status moved = move_frontier(record); !moved) return moved;
     for (;;) {
         const Result<bool> room = has_room(record.bytes.size(), alert);
         if (!room) return room.error();
@@ -458,7 +461,10 @@ Status OutboxStore::insert(const StagedRecord& record, StoreState& state) {
     ++state.rows;
     ++state.unnumbered;
     used_pages_ += pages_for(record.bytes.size());
-    if (alert) return {};
+    return {};
+}
+
+Status OutboxStore::move_frontier(const StagedRecord& record) {
     return sql_->move_frontier.bind_bits(1, record.definition)
         .bind_bits(2, record.partition)
         .bind(3, record.end.us())

@@ -106,6 +106,7 @@ private:
     Status delete_acknowledged(std::uint64_t ship, StoreState& state);
     Status take(const StagedRecord& record, StoreState& state);
     Status insert(const StagedRecord& record, StoreState& state);
+    Status move_frontier(const StagedRecord& record);
     Status number_rows(StoreState& state);
     Result<bool> number_next(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state);
     Status write_checkpoint(const FlashCheckpoint& checkpoint, StoreState& state);

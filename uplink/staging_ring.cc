@@ -3,14 +3,18 @@
 namespace weir {
 namespace {
 
-// u32 size of the record (all ones: nothing more up to the end of the memory), u8 kind, then the rest.
+// u32 size of the record (all ones: nothing more up to the end of the memory), u32 kind and flags, then the rest.
 constexpr std::uint32_t gap_mark = UINT32_MAX;
 constexpr Bytes header_bytes = 4 + 4 + 5 * 8;
 constexpr Bytes entry_alignment = 8;
+constexpr std::uint32_t closes_flag = 0x100;
+// A snapshot begins with these: its mark, and the version of the entries.
+constexpr std::uint32_t snapshot_mark = 0x53726557;  // "WerS"
+constexpr std::uint32_t snapshot_version = 2;        // 1 had neither mark nor closes
 
 void put_entry(const StagedRecord& record, ByteWriter& out) {
     out.write(static_cast<std::uint32_t>(record.bytes.size()));
-    out.write(static_cast<std::uint32_t>(record.kind));
+    out.write(static_cast<std::uint32_t>(record.kind) | (record.closes ? closes_flag : 0));
     out.write(record.epoch);
     out.write(record.sequence);
     out.write(record.definition);
@@ -22,7 +26,9 @@ void put_entry(const StagedRecord& record, ByteWriter& out) {
 StagedRecord get_entry(ByteReader& in) {
     StagedRecord record;
     const auto size = in.read<std::uint32_t>();
-    const auto kind = in.read<std::uint32_t>();
+    const auto kind_and_flags = in.read<std::uint32_t>();
+    const std::uint32_t kind = kind_and_flags & ~closes_flag;
+    record.closes = (kind_and_flags & closes_flag) != 0;
     if (kind < 1 || kind > static_cast<std::uint32_t>(RecordKind::retraction)) in.fail();
     record.kind = static_cast<RecordKind>(kind);
     record.epoch = in.read<std::uint64_t>();
@@ -64,11 +70,17 @@ Status StagingRing::push(const StagedRecord& record) {
 
 void StagingRing::snapshot(ByteWriter& out) const {
     const std::lock_guard lock(mutex_);
+    if (head_ == tail_) return;
+    out.write(snapshot_mark);
+    out.write(snapshot_version);
     for (std::uint64_t position = head_; position != tail_;) put_entry(read(position), out);
 }
 
 Status StagingRing::restore(ByteSpan snapshot) {
+    if (snapshot.empty()) return {};
     ByteReader in(snapshot);
+    if (in.read<std::uint32_t>() != snapshot_mark) return Error::invalid;
+    if (in.read<std::uint32_t>() != snapshot_version) return in.ok() ? Error::unsupported : Error::invalid;
     while (in.remaining() > 0) {
         const StagedRecord record = get_entry(in);
         if (!in.ok()) return Error::invalid;

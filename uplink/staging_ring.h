@@ -22,9 +22,10 @@ public:
     static Bytes entry_bytes(Bytes record_bytes);
 
     Status push(const StagedRecord& record);
-    // All entries, oldest first, without gaps. REQUIRES: out has room for used_bytes().
+    // All entries, oldest first, without gaps; nothing at all if there are none. REQUIRES: out has room for
+    // snapshot_bytes_max().
     void snapshot(ByteWriter& out) const;
-    // Pushes the entries of a snapshot.
+    // Pushes the entries of a snapshot. Error::unsupported: of another version.
     Status restore(ByteSpan snapshot);
 
     // Entries from peek().begin to peek().end are for the store thread to read.
@@ -40,6 +41,7 @@ public:
 
     Bytes used_bytes() const;
     Bytes capacity() const { return memory_.size(); }
+    Bytes snapshot_bytes_max() const { return memory_.size() + 8; }
 
 private:
     // Where an entry of a size goes: at the tail, or at the front again if the end is too near.

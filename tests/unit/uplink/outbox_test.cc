@@ -125,6 +125,34 @@ TEST(Outbox, frontiers_move_with_the_rows_and_outlive_them) {
     CHECK_TRUE(frontiers[0].end == Timestamp::seconds(8));
 }
 
+TEST(Outbox, a_close_that_spans_two_commits_moves_its_frontier_with_its_last_row_only) {
+    StagedRecord row;
+    row.epoch = 1;
+    row.definition = 9;
+    row.end = Timestamp::seconds(60);
+    row.bytes = as_byte_span("group");
+    for (row.sequence = 1; row.sequence <= 3; ++row.sequence) {
+        row.closes = row.sequence == 3;
+        CHECK_TRUE(outbox().stage(row).ok());
+        CHECK_TRUE(outbox().commit().ok());
+        CHECK_TRUE(fixture.open().ok());  // a power cut between two commits
+        CHECK_EQUAL(row.closes ? 1 : 0, outbox().frontiers().size());
+    }
+}
+
+TEST(Outbox, a_close_whose_last_row_is_refused_moves_its_frontier_all_the_same) {
+    fixture.options.on_full = OnFull::stop;
+    CHECK_TRUE(fixture.open().ok());
+    std::uint64_t sequence = 0;
+    while (outbox().counters().refused_full < 10) {
+        for (int i = 0; i < 10; ++i) CHECK_TRUE(fixture.stage(1, ++sequence, RecordKind::result, 700).ok());
+        CHECK_TRUE(outbox().commit().ok());
+    }
+    Timestamp newest;
+    for (const Frontier& frontier : outbox().frontiers()) newest = std::max(newest, frontier.end);
+    CHECK_TRUE(newest == Timestamp::seconds(static_cast<std::int64_t>(sequence)));
+}
+
 TEST(Outbox, epochs_rise_and_the_incarnation_stays) {
     const Incarnation incarnation = outbox().identity().incarnation;
     CHECK_EQUAL(1, *outbox().begin_epoch());

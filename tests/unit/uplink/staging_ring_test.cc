@@ -74,7 +74,7 @@ TEST(StagingRing, a_snapshot_restores_all_that_was_not_released) {
     std::uint64_t position = ring.peek().begin;
     (void)ring.read(position);
     ring.release(position);
-    std::vector<std::byte> bytes(capacity);
+    std::vector<std::byte> bytes(ring.snapshot_bytes_max());
     ByteWriter out(bytes);
     ring.snapshot(out);
     CHECK_TRUE(out.ok());
@@ -90,5 +90,38 @@ TEST(StagingRing, a_snapshot_restores_all_that_was_not_released) {
         CHECK_EQUAL(100 + i, record.bytes.size());
     }
     CHECK_EQUAL(range.end, at);
-    for (Bytes cut = 1; cut < 60; ++cut) CHECK_FALSE(other.restore(out.written().first(cut)).ok());
+    for (Bytes cut = 1; cut < 60; ++cut) CHECK_FALSE(cut != 8 && other.restore(out.written().first(cut)).ok());
+}
+
+TEST(StagingRing, a_snapshot_keeps_which_rows_close_and_says_its_version) {
+    std::vector<std::byte> bytes(ring.snapshot_bytes_max());
+    ByteWriter nothing(bytes);
+    ring.snapshot(nothing);
+    CHECK_EQUAL(0, nothing.size());
+    CHECK_TRUE(ring.restore(nothing.written()).ok());
+    StagedRecord row = entry(1, payload);
+    row.closes = false;
+    CHECK_TRUE(ring.push(row).ok());
+    CHECK_TRUE(ring.push(entry(2, payload)).ok());
+    ByteWriter out(bytes);
+    ring.snapshot(out);
+    ArenaBlock memory2{StagingRing::need(capacity)};
+    Arena arena2{memory2.memory()};
+    StagingRing other{arena2, capacity};
+    CHECK_TRUE(other.restore(out.written()).ok());
+    std::uint64_t at = other.peek().begin;
+    CHECK_FALSE(other.read(at).closes);
+    CHECK_TRUE(other.read(at).closes);
+    store_le(bytes.data() + 4, std::uint32_t{1});
+    CHECK_TRUE(other.restore(ByteSpan(bytes).first(out.size())).error() == Error::unsupported);
+    CHECK_TRUE(other.restore(ByteSpan(bytes).subspan(8, out.size() - 8)).error() == Error::invalid);  // version 1 was bare
+}
+
+TEST(StagingRing, a_full_ring_fits_the_snapshot_room) {
+    for (std::uint64_t i = 1; ring.push(entry(i, ByteSpan(payload).first(16), RecordKind::alert)).ok();) ++i;
+    CHECK_EQUAL(capacity, ring.used_bytes());
+    std::vector<std::byte> bytes(ring.snapshot_bytes_max());
+    ByteWriter out(bytes);
+    ring.snapshot(out);
+    CHECK_TRUE(out.ok());
 }

@@ -189,7 +189,7 @@ void Outbox::wait(Duration limit) {
     shared_->called = false;
 }
 
-Status Outbox::commit(const FlashCheckpoint* checkpoint) {
+Status Outbox::commit(const FlashCheckpoint* checkpoint, CheckpointReader* reader) {
     if (store_->broken()) {
         OpenReport report;
         const Status reopened = store_->reopen(report);
@@ -200,7 +200,7 @@ Status Outbox::commit(const FlashCheckpoint* checkpoint) {
             ++shared_->counters.set_aside;
         }
     }
-    Status status = write_transaction(checkpoint);
+    Status status = write_transaction(checkpoint, reader);
     if (status) status = refill();
     shared_->healthy = status.ok();
     if (!status) {
@@ -231,13 +231,14 @@ bool Outbox::worth_a_sync(std::uint64_t acknowledged, bool close_by) const {
     return settled * 2 >= open && (state.unnumbered > 0 || state.numbered_bytes * 2 >= options_.numbered_bytes_max);
 }
 
-Status Outbox::write_transaction(const FlashCheckpoint* checkpoint) {
+Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointReader* reader) {
     OutboxStore::Work work;
     work.ring = &shared_->ring;
     work.staged = shared_->ring.peek();
     work.renew = shared_->renew.exchange(false);
     work.acknowledged = shared_->acknowledged;
     work.checkpoint = checkpoint;
+    work.reader = reader;
     if (work.staged.empty() && !work.renew && checkpoint == nullptr && !worth_a_sync(work.acknowledged, false)) return {};
     const Result<OutboxStore::Done> done = store_->commit(work);
     if (!done) {

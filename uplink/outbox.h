@@ -97,6 +97,16 @@ struct FlashCheckpoint {
     ByteSpan bytes;
 };
 
+// Told, on the store thread and in the midst of commit(), that a checkpoint's bytes have been copied and are
+// not read any more: whoever made them may write over them while the medium syncs. That says nothing of
+// success: the checkpoint is stored only if commit() says so, else another one is needed.
+class CheckpointReader {
+public:
+    virtual ~CheckpointReader() = default;
+    // REQUIRES: does not call the outbox, does not wait.
+    virtual void bytes_taken() = 0;
+};
+
 // A row on its way to the bridge.
 struct ShipRow {
     std::uint64_t ship = 0;
@@ -195,7 +205,9 @@ public:
     void wake();
     // Writes everything staged, deletes what is acknowledged, numbers rows, refills the send buffer. No
     // transaction (and no sync) if only a few acknowledgements are new.
-    Status commit(const FlashCheckpoint* checkpoint = nullptr);
+    // reader hears once when the checkpoint's bytes are taken, before the sync; if an error comes first it
+    // hears nothing, and they are not read after commit() has returned.
+    Status commit(const FlashCheckpoint* checkpoint = nullptr, CheckpointReader* reader = nullptr);
     // Brings the log into the file; at an orderly end, after the last commit.
     Status close();
 
@@ -222,7 +234,7 @@ public:
 private:
     struct Shared;
     Outbox(const OutboxOptions& options, Arena& arena);
-    Status write_transaction(const FlashCheckpoint* checkpoint);
+    Status write_transaction(const FlashCheckpoint* checkpoint, CheckpointReader* reader);
     Status refill();
     void change_incarnation();
     bool worth_a_sync(std::uint64_t acknowledged, bool close_by) const;

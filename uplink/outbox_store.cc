@@ -393,8 +393,10 @@ Status OutboxStore::fill_transaction(const Work& work, StoreState& state, Done& 
         ++done.committed;
     }
     if (const Status numbered = number_rows(state); !numbered) return numbered;
-    if (work.checkpoint != nullptr)
+    if (work.checkpoint != nullptr) {
         if (const Status written = write_checkpoint(*work.checkpoint, state); !written) return written;
+        if (work.reader != nullptr) work.reader->bytes_taken();
+    }
     const Result<Bytes> after = count_used_pages();
     if (!after) return after.error();
     used_pages_ = *after;

@@ -71,6 +71,7 @@ public:
         std::uint64_t acknowledged = 0;
         bool renew = false;
         const FlashCheckpoint* checkpoint = nullptr;
+        CheckpointReader* reader = nullptr;
     };
     struct Done {
         std::uint64_t committed = 0;

@@ -191,6 +191,40 @@ TEST(Outbox, a_checkpoint_reads_back_and_only_changed_pieces_are_written) {
     MEMCMP_EQUAL(state.data(), back.data(), 9000);
 }
 
+TEST(Outbox, a_checkpoint_may_be_written_over_before_the_sync_once_its_bytes_are_taken) {
+    // Spoils the bytes as soon as it may, and knows how many syncs had been by then.
+    struct Spoiler final : CheckpointReader {
+        explicit Spoiler(std::vector<std::byte>& bytes) : state(bytes) {}
+        void bytes_taken() override {
+            ++calls;
+            syncs = flash_counters().syncs;
+            std::fill(state.begin(), state.end(), std::byte{0xEE});
+        }
+        std::vector<std::byte>& state;
+        int calls = 0;
+        std::uint64_t syncs = 0;
+    };
+    fixture.options.checkpoint_bytes_max = Bytes{1} << 20;
+    fixture.options.bytes_max = Bytes{8} << 20;
+    CHECK_TRUE(fixture.open().ok());
+    std::vector<std::byte> state(Bytes{1} << 20);
+    SeededEntropy(5).fill(state);
+    const std::vector<std::byte> copy = state;
+    FlashCheckpoint checkpoint;
+    checkpoint.bytes = state;
+    Spoiler spoiler(state);
+    CHECK_TRUE(outbox().commit(&checkpoint, &spoiler).ok());
+    CHECK_EQUAL(1, spoiler.calls);
+    CHECK_TRUE(spoiler.syncs < flash_counters().syncs);
+    std::vector<std::byte> back(state.size());
+    CHECK_TRUE(outbox().read_checkpoint(back).ok());
+    CHECK_TRUE(back == copy);
+    std::vector<std::byte> too_large((Bytes{1} << 20) + 1);
+    checkpoint.bytes = too_large;
+    CHECK_FALSE(outbox().commit(&checkpoint, &spoiler).ok());
+    CHECK_EQUAL(1, spoiler.calls);
+}
+
 TEST(Outbox, a_full_file_drops_the_oldest_results_and_counts_them) {
     std::uint64_t sequence = 0;
     while (outbox().counters().dropped_full_results < 500) {

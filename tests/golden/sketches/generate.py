@@ -46,6 +46,21 @@ def main(folder):
             longs.update(skew(i))
         write(f"fi_strings_lgmap6_skew_strings_n{n}", strings.serialize())
         write(f"fi_longs_lgmap6_skew_longs_n{n}", longs.serialize(ds.PyLongsSerDe()))
+    for lgk, counts in ((5, (0, 1, 2, 60, 61, 1000)), (8, (480, 481, 100000))):
+        for n in counts:
+            s = ds.update_theta_sketch(lgk)
+            for i in range(n):
+                s.update(i)
+            for serial in (3, 4):
+                write(f"theta_lgk{lgk}_ser{serial}_longs_n{n}", s.compact(True).serialize(serial == 4))
+    for n in (10, 30, 5000):
+        u = ds.theta_union(5)
+        for start in (0, n // 2):
+            s = ds.update_theta_sketch(5)
+            for i in range(start, start + n):
+                s.update(i)
+            u.update(s.compact(True))
+        write(f"theta_union_lgk5_ser3_longs_n{n}", u.get_result(True).serialize(False))
 
 
 if __name__ == "__main__":

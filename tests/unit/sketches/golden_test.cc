@@ -10,6 +10,7 @@
 #include "sketches/frequent_items.h"
 #include "sketches/hll.h"
 #include "sketches/kll.h"
+#include "sketches/theta.h"
 #include "tests/unit/sketches/sketch_support.h"
 
 #include "CppUTest/TestHarness.h"
@@ -40,7 +41,8 @@ std::vector<Vector> vectors(const std::string& folder, const std::string& family
     return found;
 }
 
-void feed(HllSketch& sketch, const Vector& vector, std::uint64_t from) {
+template <typename Sketch>
+void feed(Sketch& sketch, const Vector& vector, std::uint64_t from) {
     for (std::uint64_t i = from; i < from + vector.n(); ++i) {
         if (vector.has("strings"))
             sketch.update("vid-" + std::to_string(i));
@@ -129,6 +131,29 @@ void check_frequent(const Vector& vector) {
     CHECK_EQUAL(read->total_weight(), built->total_weight());
 }
 
+std::vector<std::byte> theta_bytes(const ThetaSketch& sketch, std::uint64_t serial) {
+    std::vector<std::byte> bytes = bytes_of(sketch);
+    if (serial == 4) bytes.resize(*ThetaSketch::compress(bytes));
+    return bytes;
+}
+
+void check_theta(const Vector& vector) {
+    const ThetaSketch::Params params{static_cast<std::uint8_t>(vector.number_after("lgk"))};
+    const std::uint64_t serial = vector.number_after("_ser");
+    Owned<ThetaSketch> built(params);
+    feed(*built, vector, 0);
+    if (vector.name.starts_with("theta_union")) {
+        Owned<ThetaSketch> second(params);
+        feed(*second, vector, vector.n() / 2);
+        built->merge(*second);
+        built->trim();
+    }
+    CHECK_TEXT(theta_bytes(*built, serial) == vector.bytes, vector.name.c_str());
+    Owned<ThetaSketch> read(params);
+    CHECK_TEXT(read->load(vector.bytes).ok(), vector.name.c_str());
+    CHECK_TEXT(theta_bytes(*read, serial) == vector.bytes, vector.name.c_str());
+}
+
 int check_folder(const std::string& folder) {
     int checked = 0;
     const auto each = [&](const char* family, void (*check)(const Vector&)) {
@@ -140,6 +165,7 @@ int check_folder(const std::string& folder) {
     each("hll", check_hll);
     each("kll_doubles", check_kll<double>);
     each("kll_floats", check_kll<float>);
+    each("theta", check_theta);
     each("fi_strings", check_frequent<FrequentStrings>);
     each("fi_longs", check_frequent<FrequentIntegers>);
     return checked;

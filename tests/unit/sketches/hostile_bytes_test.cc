@@ -9,6 +9,7 @@
 #include "sketches/frequent_items.h"
 #include "sketches/hll.h"
 #include "sketches/kll.h"
+#include "sketches/theta.h"
 #include "tests/unit/sketches/sketch_support.h"
 
 #include "CppUTest/TestHarness.h"
@@ -31,6 +32,8 @@ Vectors vectors() {
     for (const std::string& path : paths) found.push_back(read_file(path));
     return found;
 }
+
+bool is_ours(int family) { return family == 3 || family == 7 || family == 10 || family == 15; }
 
 // Most damage goes to the front, where sizes and counts are.
 std::vector<std::byte> damaged(std::vector<std::byte> bytes, Random& random) {
@@ -93,6 +96,28 @@ void use(FrequentItems<Item>& sketch) {
     CHECK(!bytes_of(sketch).empty());
 }
 
+void use(ThetaSketch& sketch) {
+    for (int sigmas = 1; sigmas <= 3; ++sigmas) {
+        CHECK(sketch.lower_bound(sigmas) <= sketch.estimate());
+        CHECK(sketch.upper_bound(sigmas) >= sketch.estimate());
+    }
+    auto bytes = bytes_of(sketch);
+    Owned<ThetaSketch> again({sketch.lg_k()});
+    CHECK(again->load(bytes).ok());
+    CHECK(bytes_of(*again) == bytes);
+    auto packed = bytes;
+    packed.resize(*ThetaSketch::compress(packed));
+    CHECK(again->load(packed).ok());
+    CHECK(bytes_of(*again) == bytes);
+    Owned<ThetaSketch> other({6});
+    for (int i = 0; i < 500; ++i) other->update(i);
+    again->intersect(*other);
+    CHECK(again->retained() <= other->retained());
+    other->merge(sketch);
+    sketch.merge(*other);
+    for (int i = 0; i < 1000; ++i) sketch.update(i);
+}
+
 template <typename Sketch>
 void try_load(ByteSpan bytes, const typename Sketch::Params& params) {
     Owned<Sketch> sketch(params);
@@ -115,6 +140,10 @@ void try_all(ByteSpan bytes) {
     try_load<FrequentStrings>(bytes, {.lg_max = 9, .item_bytes_max = 24});
     try_load<FrequentIntegers>(bytes, {.lg_max = 9});
     try_load<FrequentReals>(bytes, {.lg_max = 10});
+    try_load<ThetaSketch>(bytes, {7});
+    try_fitted<ThetaSketch>(bytes);
+    std::vector<std::byte> copy(bytes.begin(), bytes.end());
+    (void)ThetaSketch::compress(copy);
     try_fitted<HllSketch>(bytes);
     try_fitted<KllSketch<double>>(bytes);
     try_fitted<KllSketch<float>>(bytes);
@@ -137,8 +166,7 @@ TEST(HostileBytes, damage_is_refused_or_a_sketch) {
     Random random(2026);
     for (int round = 0; round < 100; ++round)
         for (const auto& vector : all)
-            if (vector.size() > 2 && (vector[2] == std::byte{7} || vector[2] == std::byte{10} || vector[2] == std::byte{15}))
-                try_all(damaged(vector, random));
+            if (vector.size() > 2 && is_ours(std::to_integer<int>(vector[2]))) try_all(damaged(vector, random));
 }
 
 TEST(HostileBytes, noise_with_a_true_family_is_refused_or_a_sketch) {
@@ -146,11 +174,11 @@ TEST(HostileBytes, noise_with_a_true_family_is_refused_or_a_sketch) {
     for (int round = 0; round < 20000; ++round) {
         std::vector<std::byte> bytes(random.below(200));
         for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.next() & (random.below(2) ? 0xFF : 3));
-        constexpr std::uint8_t heads[][2] = {{2, 7}, {3, 7}, {10, 7}, {2, 15}, {5, 15}, {1, 10}, {4, 10}};
-        const auto& head = heads[random.below(7)];
+        constexpr std::uint8_t heads[][2] = {{1, 3}, {2, 3}, {3, 3}, {2, 7}, {3, 7}, {10, 7}, {2, 15}, {5, 15}, {1, 10}, {4, 10}};
+        const auto& head = heads[random.below(std::size(heads))];
         if (bytes.size() > 8) {
             bytes[0] = std::byte{head[0]};
-            bytes[1] = std::byte{1};
+            bytes[1] = head[1] == 3 ? std::byte{3} : std::byte{1};
             bytes[2] = std::byte{head[1]};
         }
         try_all(bytes);

@@ -50,9 +50,11 @@ public:
     void update(Hash128 hash);
     template <std::integral T>
     void update(T value) {
-        update(hash_integer(static_cast<std::make_signed_t<T>>(value)));
+        if constexpr (std::same_as<T, bool>)  // not an overload: text literals would become bools
+            update(hash_integer(value));
+        else
+            update(hash_integer(static_cast<std::make_signed_t<T>>(value)));
     }
-    void update(bool value) { update(hash_integer(value)); }
     void update(double value) { update(hash_real(value)); }
     void update(std::string_view text) {
         if (!text.empty()) update(hash_text(text));  // as the reference does

@@ -287,3 +287,11 @@ TEST(Hll, sizes_are_those_of_the_format) {
     CHECK_EQUAL(36, sketch->serialized_size(HllType::hll4));
     CHECK(HllSketch::serialized_size_max({4}, HllType::hll4) >= 36);
 }
+
+TEST(Hll, a_text_literal_is_text) {
+    Owned<HllSketch> sketch({10});
+    sketch->update("ada");
+    sketch->update(std::string_view("ada"));
+    sketch->update("grace");
+    CHECK_EQUAL(2, sketch->coupons());
+}

@@ -55,10 +55,10 @@ TEST(Theta, items_are_told_apart_as_the_reference_does) {
     sketch->update(1.0);
     sketch->update(0.0);
     sketch->update(-0.0);
-    CHECK_EQUAL(2, sketch->retained() );
+    CHECK_EQUAL(3, sketch->retained());
     sketch->update("1");
     sketch->update("");
-    CHECK_EQUAL(4, sketch->retained() );
+    CHECK_EQUAL(4, sketch->retained());
 }
 
 TEST(Theta, columns_count_as_their_values) {

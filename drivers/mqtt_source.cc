@@ -46,6 +46,7 @@ public:
     void stop(const std::optional<MqttPublication>& farewell);
     Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain);
     MqttCounters counters() const;
+    bool filters_settled() const { return settled_; }
 
 private:
     struct ConnectListener final : mqtt::iaction_listener {
@@ -84,7 +85,8 @@ private:
     void try_connecting();
     void connect_failed(const PahoOutcome& outcome);
     void plan_next_attempt();
-    void subscribe_all(bool session_present);
+    void ask_for_filters();
+    bool gone(const std::string& remembered) const;  // nothing is left to unsubscribe: gone, or still wanted
     void request(const std::string& filter, int qos, bool subscribe);
     void collect_answers();
     void answered(const Request& done);
@@ -116,14 +118,16 @@ private:
     MonotonicTime next_attempt_{};
     MonotonicTime connected_at_{};
     int failures_ = 0;
-    bool first_connection_ = true;
-    std::set<std::string> unsubscribed_;  // filters of earlier runs that are gone for sure
+    std::set<std::string> answered_;      // filters granted or refused on this connection
+    bool all_answered_ = false;           // each filter was, on one connection, and the session has lived since
+    std::set<std::string> unsubscribed_;  // remembered filters that are gone for sure
     std::vector<Request> requests_;
     MonotonicTime quiet_since_{};
     bool silence_reported_ = false;
     std::string last_problem_;
 
     std::atomic<bool> up_{false};
+    std::atomic<bool> settled_{false};
     std::atomic<unsigned> inflight_{0};
     std::atomic<std::int64_t> last_message_us_{0};
     std::atomic<std::uint64_t> messages_{0}, bytes_{0}, duplicates_{0}, connections_{0}, failed_connections_{0}, lost_connections_{0},
@@ -267,7 +271,10 @@ Duration MqttSource::Client::next_wait() const {
 
 void MqttSource::Client::handle(Event event) {
     switch (event) {
-        case Event::none: return;
+        case Event::none:
+            // Not all could be asked for, or Paho gave a request up.
+            if (state_ == State::up && requests_.empty() && !settled_) ask_for_filters();
+            return;
         case Event::connected: {
             bool session_present = false;
             {
@@ -280,7 +287,12 @@ void MqttSource::Client::handle(Event event) {
             last_problem_.clear();
             WEIR_LOG_INFO("mqtt", "connected to %s as '%s', %s", options_.url.c_str(), options_.client_id.c_str(),
                           session_present ? "session resumed" : "new session");
-            subscribe_all(session_present);
+            answered_.clear();
+            if (!session_present) {
+                all_answered_ = false;
+                unsubscribed_.insert(options_.remembered.begin(), options_.remembered.end());
+            }
+            ask_for_filters();
             if (const auto& birth = options_.birth) (void)publish(birth->topic, as_byte_span(birth->payload), birth->qos, birth->retain);
             return;
         }
@@ -326,16 +338,17 @@ void MqttSource::Client::plan_next_attempt() {
 }
 
 // The first time after a start every filter is subscribed, session or not: its QoS may have been changed since.
-void MqttSource::Client::subscribe_all(bool session_present) {
-    if (session_present) {
-        const auto wanted = [&](const std::string& filter) {
-            return std::any_of(options_.filters.begin(), options_.filters.end(), [&](const MqttFilter& f) { return f.filter == filter; });
-        };
-        for (const std::string& filter : options_.remembered)
-            if (!wanted(filter) && !unsubscribed_.contains(filter)) request(filter, 0, false);
-    }
-    if (session_present && !first_connection_) return;
-    for (const MqttFilter& filter : options_.filters) request(filter.filter, filter.qos, true);
+void MqttSource::Client::ask_for_filters() {
+    for (const std::string& filter : options_.remembered)
+        if (!gone(filter)) request(filter, 0, false);
+    if (all_answered_) return;
+    for (const MqttFilter& filter : options_.filters)
+        if (!answered_.contains(filter.filter)) request(filter.filter, filter.qos, true);
+}
+
+bool MqttSource::Client::gone(const std::string& remembered) const {
+    const auto same = [&](const MqttFilter& f) { return f.filter == remembered; };
+    return unsubscribed_.contains(remembered) || std::any_of(options_.filters.begin(), options_.filters.end(), same);
 }
 
 void MqttSource::Client::request(const std::string& filter, int qos, bool subscribe) {
@@ -354,8 +367,11 @@ void MqttSource::Client::collect_answers() {
         else
             waiting.push_back(std::move(request));
     requests_.insert(requests_.end(), std::make_move_iterator(waiting.begin()), std::make_move_iterator(waiting.end()));
+    const auto is_answered = [&](const MqttFilter& f) { return answered_.contains(f.filter); };
+    const auto is_gone = [&](const std::string& filter) { return gone(filter); };
     // Until every filter was answered, a lost connection means that they are asked for again.
-    if (requests_.empty()) first_connection_ = false;
+    all_answered_ = all_answered_ || std::all_of(options_.filters.begin(), options_.filters.end(), is_answered);
+    settled_ = all_answered_ && std::all_of(options_.remembered.begin(), options_.remembered.end(), is_gone);
 }
 
 void MqttSource::Client::answered(const Request& done) {
@@ -364,8 +380,12 @@ void MqttSource::Client::answered(const Request& done) {
         return;
     }
     const int granted = granted_qos(*done.token);
-    if (granted >= 0 && granted <= 2) return handler_.on_subscribed(done.filter, granted);
+    if (granted >= 0 && granted <= 2) {
+        answered_.insert(done.filter);
+        return handler_.on_subscribed(done.filter, granted);
+    }
     if (granted != refused_subscription) return;  // the connection went: asked for again on the next
+    answered_.insert(done.filter);
     ++refused_subscriptions_;
     WEIR_LOG_ERROR("mqtt", "the broker refused the subscription to '%s'", done.filter.c_str());
     handler_.on_subscription_refused(done.filter);
@@ -396,7 +416,7 @@ void MqttSource::Client::watch_silence() {
     drop_connection();
     handler_.on_disconnected("no message for too long");
     plan_next_attempt();
-    first_connection_ = true;
+    all_answered_ = false;
 }
 
 void MqttSource::Client::drop_connection() {
@@ -454,5 +474,6 @@ Status MqttSource::publish(std::string_view topic, ByteSpan payload, int qos, bo
     return client_->publish(topic, payload, qos, retain);
 }
 MqttCounters MqttSource::counters() const { return client_->counters(); }
+bool MqttSource::filters_settled() const { return client_->filters_settled(); }
 
 }  // namespace weir

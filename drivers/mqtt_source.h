@@ -8,7 +8,7 @@
 // QoS 2 is refused: PUBREC leaves before the message is delivered, so that a crash could lose it.
 // Memory: MqttSource::need(options): Paho's share as measured, messages in flight, the read-ahead buffer.
 // Cost: of Paho, one receive and one send thread for all connections, and one small thread here each.
-// Threads: start(), stop(), publish() and counters() from any thread; the handler is called on Paho's threads and must
+// Threads: start(), stop(), publish(), counters() and filters_settled() from any thread; the handler is called on Paho's threads and must
 // not block. Errors: start: invalid (with a Problem). Connection trouble is never an error: it is
 // logged with its reason, counted, and tried again.
 // Source: MQTT 3.1.1 (OASIS), sections 3.1 to 3.14 and 4.4; backoff: full jitter, Brooker, 2015.
@@ -140,6 +140,8 @@ public:
     Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain);
 
     MqttCounters counters() const;
+    // Each filter was granted or refused, and none of the remembered ones is subscribed any more: they can be forgotten.
+    bool filters_settled() const;
 
 private:
     class Client;

@@ -7,6 +7,7 @@
 #include "drivers/connect_probe.h"
 #include "tests/unit/drivers/broker_fixture.h"
 #include "tests/unit/drivers/recording_handler.h"
+#include "tests/unit/drivers/scripted_broker.h"
 
 #include <CppUTest/TestHarness.h>
 #include <CppUTest/MemoryLeakWarningPlugin.h>
@@ -166,6 +167,52 @@ TEST(MqttSource, a_filter_that_was_removed_is_unsubscribed) {
     broker.publish("t/x", "wanted");
     CHECK(s.receives(1));
     STRCMP_EQUAL("t/x wanted", s.handler.messages()[0].c_str());
+}
+
+TEST(MqttSource, a_first_connection_that_drops_at_once_leaves_no_filter_unsubscribed) {
+    // Holds the control thread, which alone asks for the time here, until the first connection is gone.
+    struct HoldingClock final : Clock {
+        explicit HoldingClock(const RecordingHandler& h) : handler(h) {}
+        MonotonicTime monotonic() const override {
+            if (handler.count("connected") == 1) eventually([&] { return handler.count("disconnected") == 1; });
+            return system_clock.monotonic();
+        }
+        Timestamp wall() const override { return system_clock.wall(); }
+        const RecordingHandler& handler;
+    };
+    ScriptedBroker broker({{.hang_up = true}, {.session_present = true}});
+    RecordingHandler handler;
+    const HoldingClock clock(handler);
+    MqttSource source(options_for(broker.url()), handler, clock, system_entropy);
+    Problem problem;
+    CHECK(source.start(problem).ok());
+    CHECK(eventually([&] { return handler.count("resumed") >= 1; }));
+    CHECK(eventually([&] { return handler.count("subscribed t/# 1") == 1; }));
+    CHECK(eventually([&] { return source.filters_settled(); }));
+}
+
+TEST(MqttSource, filters_are_settled_when_all_are_granted_and_old_ones_unsubscribed) {
+    ScriptedBroker broker({{.session_present = true, .answers = [](ScriptedBroker::Packet p) { return p == ScriptedBroker::subscribe; }},
+                           {.session_present = true}});
+    MqttOptions options = options_for(broker.url());
+    options.remembered = {"t/#", "old/#"};
+    RunningSource s(options);
+    CHECK(s.sees("subscribed t/# 1"));
+    CHECK_FALSE(s.source.filters_settled());  // the UNSUBACK has not come
+    broker.hang_up();
+    CHECK(eventually([&] { return s.source.filters_settled(); }));
+    LONGS_EQUAL(2, s.handler.count("resumed"));
+    LONGS_EQUAL(1, s.handler.count("subscribed"));  // granted before: not asked for again
+}
+
+TEST(MqttSource, filters_are_not_settled_before_each_was_answered) {
+    ScriptedBroker broker({{.answers = [](ScriptedBroker::Packet) { return false; }}, {.session_present = true}});
+    RunningSource s(options_for(broker.url()));
+    CHECK(s.sees("connected"));
+    CHECK_FALSE(s.source.filters_settled());
+    broker.hang_up();
+    CHECK(s.sees("subscribed t/# 1"));
+    CHECK(eventually([&] { return s.source.filters_settled(); }));
 }
 
 TEST(MqttSource, a_refused_subscription_is_reported_and_the_others_work) {

@@ -69,6 +69,10 @@ Bytes Outbox::need(const OutboxOptions& options) {
            OutboxStore::need(options);
 }
 
+Bytes Outbox::staging_need(std::size_t records, Bytes encoded_bytes_each) {
+    return align_up(StagingRing::capacity_for(records, encoded_bytes_each), Arena::alignment);
+}
+
 Bytes Outbox::sqlite_bytes(const OutboxOptions& options) {
     // A record is bound in place, but read and checkpoint pieces pass through SQLite's own buffers.
     return options.cache_bytes + options.cache_bytes / 8 + sqlite_base_bytes + 2 * options.record_bytes_max;
@@ -156,7 +160,13 @@ Bytes Outbox::staged_snapshot_bytes_max() const { return shared_->ring.snapshot_
 void Outbox::staged_snapshot(ByteWriter& out) const { shared_->ring.snapshot(out); }
 
 Status Outbox::restage(ByteSpan snapshot) {
-    const Status restored = shared_->ring.restore(snapshot);
+    std::uint64_t oversize = 0;
+    const Status restored = shared_->ring.restore(snapshot, oversize);
+    if (oversize > 0) {
+        shared_->dropped_oversize += oversize;
+        WEIR_LOG_ERROR("outbox", "%llu staged results of the earlier run are larger than this configuration's "
+                       "staging allows and are dropped", static_cast<unsigned long long>(oversize));
+    }
     shared_->wake(true);
     return restored;
 }

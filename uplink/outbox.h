@@ -168,6 +168,8 @@ public:
     static Bytes need(const OutboxOptions& options);
     static Bytes sqlite_bytes(const OutboxOptions& options);
     static Bytes wal_bytes(const OutboxOptions& options);
+    // The staging_bytes with which so many results of at most so many encoded bytes fit between two commits.
+    static Bytes staging_need(std::size_t records, Bytes encoded_bytes_each);
     // Bytes that a load writes to flash, log and file together; for the plan.
     static std::uint64_t flash_bytes(const FlashLoad& load);
 
@@ -194,6 +196,12 @@ public:
     // All that is staged and not committed, for the crash checkpoint; restage() takes it back.
     Bytes staged_snapshot_bytes_max() const;
     void staged_snapshot(ByteWriter& out) const;
+    // A snapshot may come from a larger ring. Error::full: as much was taken as fits; call commit() and then
+    // restage() with the same snapshot again, until it is taken whole (each round takes some: what has been
+    // taken is passed over). While commit() fails it stays full: give up, or wait for the medium. A record
+    // that this ring never fits is dropped, counted as dropped_oversize, and said. Error::invalid or
+    // unsupported: no snapshot of ours, nothing was taken.
+    // REQUIRES: before the first stage(). While the store thread does not run yet, the caller may commit().
     Status restage(ByteSpan snapshot);
 
     // ---- store thread ---------------------------------------------------------------------------

@@ -1,5 +1,7 @@
 #include "uplink/staging_ring.h"
 
+#include <algorithm>
+
 namespace weir {
 namespace {
 
@@ -44,6 +46,13 @@ StagedRecord get_entry(ByteReader& in) {
 
 Bytes StagingRing::entry_bytes(Bytes record_bytes) { return align_up(header_bytes + record_bytes, entry_alignment); }
 
+// Entries, a gap before the end in which one more did not fit, and the eighth of the alerts.
+Bytes StagingRing::capacity_for(std::size_t records, Bytes record_bytes) {
+    const std::uint64_t entries = (std::uint64_t{records} + 1) * entry_bytes(record_bytes);
+    const std::uint64_t capacity = (entries + 6) / 7 * 8;
+    return static_cast<Bytes>(std::min<std::uint64_t>(capacity, SIZE_MAX / 2 + 1));
+}
+
 std::uint64_t StagingRing::place_for(Bytes size) const {
     const Bytes to_end = memory_.size() - static_cast<Bytes>(tail_ % memory_.size());
     return size <= to_end ? tail_ : tail_ + to_end;
@@ -56,9 +65,15 @@ std::uint64_t StagingRing::skip_gap(std::uint64_t position) const {
 }
 
 Status StagingRing::push(const StagedRecord& record) {
+    const std::lock_guard lock(mutex_);
+    return push_locked(record);
+}
+
+Status StagingRing::push_locked(const StagedRecord& record) {
     const Bytes size = entry_bytes(record.bytes.size());
     const Bytes reserved = record.kind == RecordKind::alert ? 0 : memory_.size() / 8;
-    const std::lock_guard lock(mutex_);
+    // From the front again: else a large record could find the end too near for ever.
+    if (head_ == tail_ && tail_ % memory_.size() != 0) head_ = tail_ = tail_ + memory_.size() - tail_ % memory_.size();
     const std::uint64_t place = place_for(size);
     if (place + size + reserved > head_ + memory_.size()) return Error::full;
     if (place != tail_) store_le(memory_.data() + tail_ % memory_.size(), gap_mark);
@@ -76,15 +91,27 @@ void StagingRing::snapshot(ByteWriter& out) const {
     for (std::uint64_t position = head_; position != tail_;) put_entry(read(position), out);
 }
 
-Status StagingRing::restore(ByteSpan snapshot) {
+Status StagingRing::restore(ByteSpan snapshot, std::uint64_t& oversize) {
     if (snapshot.empty()) return {};
     ByteReader in(snapshot);
     if (in.read<std::uint32_t>() != snapshot_mark) return Error::invalid;
     if (in.read<std::uint32_t>() != snapshot_version) return in.ok() ? Error::unsupported : Error::invalid;
+    const ByteSpan entries = snapshot.subspan(in.position());
+    while (in.remaining() > 0) {
+        (void)get_entry(in);
+        if (!in.ok()) return Error::invalid;
+    }
+    in = ByteReader(entries);
+    const std::lock_guard lock(mutex_);
     while (in.remaining() > 0) {
         const StagedRecord record = get_entry(in);
-        if (!in.ok()) return Error::invalid;
-        if (const Status pushed = push(record); !pushed) return pushed;
+        const OutputPosition position{record.epoch, record.sequence};
+        if (position <= restored_) continue;
+        if (!fits_empty(record.bytes.size()))
+            ++oversize;
+        else if (const Status pushed = push_locked(record); !pushed)
+            return pushed;
+        restored_ = position;
     }
     return {};
 }
@@ -106,7 +133,8 @@ StagedRecord StagingRing::read(std::uint64_t& position) const {
 
 void StagingRing::release(std::uint64_t end) {
     const std::lock_guard lock(mutex_);
-    WEIR_ASSERT(end >= head_ && end <= tail_);
+    if (end <= head_) return;  // nothing was read; an empty ring may have begun from the front since
+    WEIR_ASSERT(end <= tail_);
     head_ = end;
 }
 

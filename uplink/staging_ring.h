@@ -3,7 +3,8 @@
 // committed, so whatever is not on flash yet is here to be put into the crash checkpoint.
 // Memory: need(capacity). Cost: push() one copy under a lock that is never held across I/O.
 // Threads: push(), snapshot() and restore() the engine's; peek(), read() and release() the store's.
-// Errors: push() full. Results leave an eighth of the ring to alerts.
+// Errors: push() full. Results leave an eighth of the ring to alerts. An empty ring takes any record for
+// which fits_empty() is true.
 #pragma once
 
 #include <mutex>
@@ -20,13 +21,19 @@ public:
 
     // What a record takes.
     static Bytes entry_bytes(Bytes record_bytes);
+    // The capacity in which so many results find room at once, wherever the ring's end is.
+    static Bytes capacity_for(std::size_t records, Bytes record_bytes);
+    Bytes results_capacity() const { return memory_.size() - memory_.size() / 8; }
+    bool fits_empty(Bytes record_bytes) const { return entry_bytes(record_bytes) <= results_capacity(); }
 
     Status push(const StagedRecord& record);
     // All entries, oldest first, without gaps; nothing at all if there are none. REQUIRES: out has room for
     // snapshot_bytes_max().
     void snapshot(ByteWriter& out) const;
-    // Pushes the entries of a snapshot. Error::unsupported: of another version.
-    Status restore(ByteSpan snapshot);
+    // Pushes the entries of a snapshot but those at or below the last position that one brought before, and
+    // those that no ring of this size takes (oversize is raised by them). Error::full: the rest, once there is room.
+    // Error::unsupported: a snapshot of another version. Error::invalid: nothing was pushed.
+    Status restore(ByteSpan snapshot, std::uint64_t& oversize);
 
     // Entries from peek().begin to peek().end are for the store thread to read.
     struct Range {
@@ -47,11 +54,13 @@ private:
     // Where an entry of a size goes: at the tail, or at the front again if the end is too near.
     std::uint64_t place_for(Bytes size) const;
     std::uint64_t skip_gap(std::uint64_t position) const;
+    Status push_locked(const StagedRecord& record);
 
     std::span<std::byte> memory_;
     mutable std::mutex mutex_;
     std::uint64_t head_ = 0;  // both only rise; modulo the capacity they are offsets
     std::uint64_t tail_ = 0;
+    OutputPosition restored_;
 };
 
 }  // namespace weir

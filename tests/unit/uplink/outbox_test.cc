@@ -153,6 +153,35 @@ TEST(Outbox, a_close_whose_last_row_is_refused_moves_its_frontier_all_the_same) 
     CHECK_TRUE(newest == Timestamp::seconds(static_cast<std::int64_t>(sequence)));
 }
 
+TEST(Outbox, a_snapshot_larger_than_the_ring_is_restaged_with_commits_in_between) {
+    stage(1, 200);  // of 64 KiB
+    std::vector<std::byte> bytes(outbox().staged_snapshot_bytes_max());
+    ByteWriter out(bytes);
+    outbox().staged_snapshot(out);
+    fixture.options.staging_bytes = Bytes{16} << 10;
+    CHECK_TRUE(fixture.open().ok());
+    int rounds = 0;
+    for (Status restaged = outbox().restage(out.written()); !restaged; restaged = outbox().restage(out.written())) {
+        CHECK_TRUE(restaged.error() == Error::full);
+        CHECK_TRUE(outbox().commit().ok());
+        CHECK_TRUE(++rounds < 10);
+    }
+    CHECK_TRUE(rounds >= 3);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(200, outbox().counters().rows);
+    CHECK_EQUAL(0, outbox().counters().known);
+}
+
+TEST(Outbox, staging_of_the_size_said_takes_so_many_results) {
+    fixture.options.staging_bytes = Outbox::staging_need(300, 200);
+    CHECK_TRUE(fixture.open().ok());
+    for (std::uint64_t first = 1; first < 3000; first += 300) {
+        stage(first, first + 299);
+        CHECK_TRUE(outbox().commit().ok());
+    }
+    CHECK_EQUAL(0, outbox().counters().dropped_staging_results);
+}
+
 TEST(Outbox, epochs_rise_and_the_incarnation_stays) {
     const Incarnation incarnation = outbox().identity().incarnation;
     CHECK_EQUAL(1, *outbox().begin_epoch());

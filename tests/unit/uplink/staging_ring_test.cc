@@ -30,6 +30,7 @@ TEST_GROUP(StagingRing) {
     ArenaBlock memory{StagingRing::need(capacity)};
     Arena arena{memory.memory()};
     StagingRing ring{arena, capacity};
+    std::uint64_t oversize = 0;
     std::vector<std::byte> payload = std::vector<std::byte>(500, std::byte{7});
 };
 
@@ -81,7 +82,7 @@ TEST(StagingRing, a_snapshot_restores_all_that_was_not_released) {
     ArenaBlock memory2{StagingRing::need(capacity)};
     Arena arena2{memory2.memory()};
     StagingRing other{arena2, capacity};
-    CHECK_TRUE(other.restore(out.written()).ok());
+    CHECK_TRUE(other.restore(out.written(), oversize).ok());
     const StagingRing::Range range = other.peek();
     std::uint64_t at = range.begin;
     for (std::uint64_t i = 2; i <= 5; ++i) {
@@ -90,7 +91,7 @@ TEST(StagingRing, a_snapshot_restores_all_that_was_not_released) {
         CHECK_EQUAL(100 + i, record.bytes.size());
     }
     CHECK_EQUAL(range.end, at);
-    for (Bytes cut = 1; cut < 60; ++cut) CHECK_FALSE(cut != 8 && other.restore(out.written().first(cut)).ok());
+    for (Bytes cut = 1; cut < 60; ++cut) CHECK_FALSE(cut != 8 && other.restore(out.written().first(cut), oversize).ok());
 }
 
 TEST(StagingRing, a_snapshot_keeps_which_rows_close_and_says_its_version) {
@@ -98,7 +99,7 @@ TEST(StagingRing, a_snapshot_keeps_which_rows_close_and_says_its_version) {
     ByteWriter nothing(bytes);
     ring.snapshot(nothing);
     CHECK_EQUAL(0, nothing.size());
-    CHECK_TRUE(ring.restore(nothing.written()).ok());
+    CHECK_TRUE(ring.restore(nothing.written(), oversize).ok());
     StagedRecord row = entry(1, payload);
     row.closes = false;
     CHECK_TRUE(ring.push(row).ok());
@@ -108,13 +109,13 @@ TEST(StagingRing, a_snapshot_keeps_which_rows_close_and_says_its_version) {
     ArenaBlock memory2{StagingRing::need(capacity)};
     Arena arena2{memory2.memory()};
     StagingRing other{arena2, capacity};
-    CHECK_TRUE(other.restore(out.written()).ok());
+    CHECK_TRUE(other.restore(out.written(), oversize).ok());
     std::uint64_t at = other.peek().begin;
     CHECK_FALSE(other.read(at).closes);
     CHECK_TRUE(other.read(at).closes);
     store_le(bytes.data() + 4, std::uint32_t{1});
-    CHECK_TRUE(other.restore(ByteSpan(bytes).first(out.size())).error() == Error::unsupported);
-    CHECK_TRUE(other.restore(ByteSpan(bytes).subspan(8, out.size() - 8)).error() == Error::invalid);  // version 1 was bare
+    CHECK_TRUE(other.restore(ByteSpan(bytes).first(out.size()), oversize).error() == Error::unsupported);
+    CHECK_TRUE(other.restore(ByteSpan(bytes).subspan(8, out.size() - 8), oversize).error() == Error::invalid);  // version 1 was bare
 }
 
 TEST(StagingRing, a_full_ring_fits_the_snapshot_room) {
@@ -124,4 +125,71 @@ TEST(StagingRing, a_full_ring_fits_the_snapshot_room) {
     ByteWriter out(bytes);
     ring.snapshot(out);
     CHECK_TRUE(out.ok());
+}
+
+TEST(StagingRing, the_largest_record_fits_an_empty_ring_wherever_it_was_emptied) {
+    const std::vector<std::byte> large(capacity * 7 / 8 - 48);
+    CHECK_TRUE(ring.fits_empty(large.size()));
+    CHECK_FALSE(ring.fits_empty(large.size() + 1));
+    for (std::uint64_t i = 1; i <= 100; i += 2) {
+        CHECK_TRUE(ring.push(entry(i, ByteSpan(payload).first(i * 3))).ok());
+        ring.release(ring.peek().end);
+        const StagingRing::Range nothing = ring.peek();
+        CHECK_TRUE(ring.push(entry(i + 1, large)).ok());
+        ring.release(nothing.end);  // what a commit of nothing meanwhile says
+        std::uint64_t position = ring.peek().begin;
+        CHECK_EQUAL(large.size(), ring.read(position).bytes.size());
+        ring.release(position);
+        CHECK_EQUAL(0, ring.used_bytes());
+    }
+}
+
+TEST(StagingRing, the_capacity_for_so_many_results_holds_them_wherever_the_ring_is) {
+    for (const Bytes size : {Bytes{1}, Bytes{100}, Bytes{333}, Bytes{5000}}) {
+        constexpr std::size_t records = 37;
+        const Bytes wanted = StagingRing::capacity_for(records, size) / 8 * 8;
+        ArenaBlock memory2{StagingRing::need(wanted)};
+        Arena arena2{memory2.memory()};
+        StagingRing exact{arena2, wanted};
+        const std::vector<std::byte> bytes(size);
+        std::uint64_t sequence = 0;
+        for (std::size_t i = 0; i < records; ++i) CHECK_TRUE(exact.push(entry(++sequence, bytes)).ok());
+        for (int round = 0; round < 500; ++round) {  // always full, one out, one in
+            std::uint64_t position = exact.peek().begin;
+            (void)exact.read(position);
+            exact.release(position);
+            CHECK_TRUE(exact.push(entry(++sequence, bytes)).ok());
+        }
+        CHECK_TRUE(wanted < (records + 2) * (size + 56) * 8 / 7);  // and not much more than that
+    }
+}
+
+TEST(StagingRing, a_snapshot_of_a_larger_ring_is_taken_piece_by_piece) {
+    ArenaBlock memory2{StagingRing::need(4 * capacity)};
+    Arena arena2{memory2.memory()};
+    StagingRing large{arena2, 4 * capacity};
+    const std::vector<std::byte> never(capacity);
+    for (std::uint64_t i = 1; i <= 18; ++i) CHECK_TRUE(large.push(entry(i, i == 7 ? ByteSpan(never) : ByteSpan(payload))).ok());
+    std::vector<std::byte> bytes(large.snapshot_bytes_max());
+    ByteWriter out(bytes);
+    large.snapshot(out);
+    std::uint64_t expected = 1;
+    int rounds = 0;
+    for (bool all = false; !all; ++rounds) {
+        const Status restored = ring.restore(out.written(), oversize);
+        all = restored.ok();
+        if (!all) CHECK_TRUE(restored.error() == Error::full);
+        const StagingRing::Range range = ring.peek();
+        CHECK_FALSE(range.empty());
+        for (std::uint64_t position = range.begin; position != range.end; ++expected) {
+            if (expected == 7) ++expected;
+            CHECK_EQUAL(expected, ring.read(position).sequence);
+        }
+        ring.release(range.end);
+    }
+    CHECK_EQUAL(19, expected);
+    CHECK_EQUAL(1, oversize);
+    CHECK_TRUE(rounds > 2);
+    CHECK_TRUE(ring.restore(out.written(), oversize).ok());
+    CHECK_EQUAL(0, ring.used_bytes());
 }

@@ -218,7 +218,7 @@ class Plan(CommandLine):
     def test_what_does_not_fit_is_refused_everywhere(self):
         path = self.config(
             "[agent]\nmemory = \"24MiB\"\n"
-            + SMALLEST.replace("[[window]]", "[[window]]\nmax_groups = 1000000")
+            + SMALLEST.replace("[[window]]", "[[window]]\nmax_groups = 20000")
         )
         for command in ("plan", "check", "run"):
             out, err = self.weir(command, path, code=78)

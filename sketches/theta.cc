@@ -35,9 +35,7 @@ ThetaSketch* ThetaSketch::create(MutableByteSpan memory, const Params& params) {
     return sketch;
 }
 
-void ThetaSketch::reset() {
-    create({reinterpret_cast<std::byte*>(this), memory_bytes()}, {lg_k_});
-}
+void ThetaSketch::reset() { create({reinterpret_cast<std::byte*>(this), memory_bytes()}, {lg_k_}); }
 
 void ThetaSketch::update_column(std::span<const Hash128> hashes) {
     for (const Hash128& hash : hashes) update(hash);

@@ -1,6 +1,6 @@
 // Theta: how many different items came by, with set operations, in DataSketches' Theta format.
-// Of the 63-bit hashes all below a threshold are kept; when the table is full the threshold falls to
-// the (2^lg_k + 1)-th smallest. Between 2^lg_k and 15/8 of that many are held from then on.
+// Of the 63-bit hashes all below a threshold are kept; when the table is full the threshold falls
+// to the (2^lg_k + 1)-th smallest. Between 2^lg_k and 15/8 of that many are held from then on.
 // Memory: need(params) = 32 + 16 * 2^lg_k bytes, given by the owner. No pointers inside: the
 // need() bytes at `this` may be copied elsewhere and used there (same architecture).
 // Cost: update O(1), now and then O(2^lg_k); merge and intersect O(2^lg_k); serialize O(n log n) of
@@ -89,11 +89,12 @@ public:
     static Bytes serialized_size_max(const Params& params);
     // Serial version 3, ordered. Error::full, with nothing of use written, when out is too small.
     Status serialize(ByteWriter& out) const;
-    // Rewrites what serialize() gave as serial version 4, compressed, from its start; gives the new size.
-    // A sketch of at most one hash stays as it is. Error::invalid for other bytes.
+    // Rewrites what serialize() gave as serial version 4, compressed, from its start; gives the new
+    // size. A sketch of at most one hash stays as it is. Error::invalid for other bytes.
     static Result<Bytes> compress(MutableByteSpan serialized);
-    // Replaces the content. Serial version 3 or 4, ordered or not, of any lg_k: what is too many for this
-    // one lowers the threshold. On an error (invalid, unsupported, truncated) the sketch is empty.
+    // Replaces the content. Serial version 3 or 4, ordered or not, of any lg_k: what is too many
+    // for this one lowers the threshold. On an error (invalid, unsupported, truncated) the sketch
+    // is empty.
     Status load(ByteSpan bytes);
 
 private:

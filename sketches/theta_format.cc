@@ -157,7 +157,8 @@ Result<ThetaSketch::Header> ThetaSketch::read_header(ByteReader& in) {
     Header header;
     if (flags & flag_empty) {  // a threshold says nothing then
         const Bytes rest = (preamble - 1U) * 8;
-        if (in.remaining() != rest) return in.remaining() < rest ? Error::truncated : Error::invalid;
+        if (in.remaining() != rest)
+            return in.remaining() < rest ? Error::truncated : Error::invalid;
         in.bytes(rest);
         return header;
     }
@@ -199,7 +200,8 @@ Status ThetaSketch::load_checked(ByteSpan bytes) {
     ByteReader in(bytes);
     const Result<Header> header = read_header(in);
     if (!header) return header.error();
-    const std::uint64_t body_bits = std::uint64_t{header->count} * (header->bits ? header->bits : 64);
+    const std::uint64_t body_bits =
+        std::uint64_t{header->count} * (header->bits ? header->bits : 64);
     const std::uint64_t body = (body_bits + 7) / 8;
     if (in.remaining() < body) return Error::truncated;
     if (in.remaining() > body) return Error::invalid;

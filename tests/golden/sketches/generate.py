@@ -53,6 +53,14 @@ def main(folder):
                 s.update(i)
             for serial in (3, 4):
                 write(f"theta_lgk{lgk}_ser{serial}_longs_n{n}", s.compact(True).serialize(serial == 4))
+    for hashes, buckets in ((3, 32), (5, 37)):
+        for n in (0, 1, 10000):
+            longs, strings = ds.count_min_sketch(hashes, buckets), ds.count_min_sketch(hashes, buckets)
+            for i in range(n):
+                longs.update(skew(i))
+                strings.update(f"vid-{skew(i)}")
+            write(f"cm_hashes{hashes}_buckets{buckets}_skew_longs_n{n}", longs.serialize())
+            write(f"cm_hashes{hashes}_buckets{buckets}_skew_strings_n{n}", strings.serialize())
     for n in (10, 30, 5000):
         u = ds.theta_union(5)
         for start in (0, n // 2):

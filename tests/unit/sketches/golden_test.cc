@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include "sketches/count_min.h"
 #include "sketches/frequent_items.h"
 #include "sketches/hll.h"
 #include "sketches/kll.h"
@@ -154,6 +155,24 @@ void check_theta(const Vector& vector) {
     CHECK_TEXT(theta_bytes(*read, serial) == vector.bytes, vector.name.c_str());
 }
 
+template <typename Weight>
+void check_count_min(const Vector& vector) {
+    using Sketch = CountMin<Weight>;
+    const typename Sketch::Params params{.hashes = static_cast<std::uint8_t>(vector.number_after("hashes")),
+                                         .buckets = static_cast<std::uint32_t>(vector.number_after("buckets"))};
+    Owned<Sketch> built(params);
+    for (std::uint64_t i = 0; i < vector.n(); ++i) {
+        if (vector.has("strings"))
+            built->update("vid-" + std::to_string(skewed_item(i)));
+        else
+            built->update(skewed_item(i));
+    }
+    CHECK_TEXT(bytes_of(*built) == vector.bytes, vector.name.c_str());
+    Owned<Sketch> read(*Sketch::params_of(vector.bytes));
+    CHECK_TEXT(read->load(vector.bytes).ok(), vector.name.c_str());
+    CHECK_TEXT(bytes_of(*read) == vector.bytes, vector.name.c_str());
+}
+
 int check_folder(const std::string& folder) {
     int checked = 0;
     const auto each = [&](const char* family, void (*check)(const Vector&)) {
@@ -166,6 +185,8 @@ int check_folder(const std::string& folder) {
     each("kll_doubles", check_kll<double>);
     each("kll_floats", check_kll<float>);
     each("theta", check_theta);
+    each("cm_hashes", check_count_min<double>);
+    each("cm_u64", check_count_min<std::uint64_t>);
     each("fi_strings", check_frequent<FrequentStrings>);
     each("fi_longs", check_frequent<FrequentIntegers>);
     return checked;

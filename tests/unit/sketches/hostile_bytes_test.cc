@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "sketches/count_min.h"
 #include "sketches/frequent_items.h"
 #include "sketches/hll.h"
 #include "sketches/kll.h"
@@ -33,7 +34,7 @@ Vectors vectors() {
     return found;
 }
 
-bool is_ours(int family) { return family == 3 || family == 7 || family == 10 || family == 15; }
+bool is_ours(int family) { return family == 3 || family == 7 || family == 10 || family == 15 || family == 18; }
 
 // Most damage goes to the front, where sizes and counts are.
 std::vector<std::byte> damaged(std::vector<std::byte> bytes, Random& random) {
@@ -118,6 +119,18 @@ void use(ThetaSketch& sketch) {
     for (int i = 0; i < 1000; ++i) sketch.update(i);
 }
 
+template <typename Weight>
+void use(CountMin<Weight>& sketch) {
+    for (int i = 0; i < 20; ++i) CHECK(sketch.estimate(i) >= 0);
+    CHECK(std::isfinite(sketch.error_bound()));
+    Owned<CountMin<Weight>> again({sketch.hashes(), sketch.buckets()});
+    CHECK(again->load(bytes_of(sketch)).ok());
+    CHECK(bytes_of(*again) == bytes_of(sketch));
+    const auto merged = sketch.merge(*again);
+    CHECK(merged.ok() || merged.error() == Error::out_of_range);
+    CHECK(std::isfinite(static_cast<double>(sketch.total_weight())));
+}
+
 template <typename Sketch>
 void try_load(ByteSpan bytes, const typename Sketch::Params& params) {
     Owned<Sketch> sketch(params);
@@ -141,6 +154,10 @@ void try_all(ByteSpan bytes) {
     try_load<FrequentIntegers>(bytes, {.lg_max = 9});
     try_load<FrequentReals>(bytes, {.lg_max = 10});
     try_load<ThetaSketch>(bytes, {7});
+    try_load<CountMinIntegers>(bytes, {.hashes = 3, .buckets = 32});
+    try_load<CountMinReals>(bytes, {.hashes = 3, .buckets = 32});
+    try_fitted<CountMinIntegers>(bytes);
+    try_fitted<CountMinReals>(bytes);
     try_fitted<ThetaSketch>(bytes);
     std::vector<std::byte> copy(bytes.begin(), bytes.end());
     (void)ThetaSketch::compress(copy);
@@ -174,7 +191,7 @@ TEST(HostileBytes, noise_with_a_true_family_is_refused_or_a_sketch) {
     for (int round = 0; round < 20000; ++round) {
         std::vector<std::byte> bytes(random.below(200));
         for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.next() & (random.below(2) ? 0xFF : 3));
-        constexpr std::uint8_t heads[][2] = {{1, 3}, {2, 3}, {3, 3}, {2, 7}, {3, 7}, {10, 7}, {2, 15}, {5, 15}, {1, 10}, {4, 10}};
+        constexpr std::uint8_t heads[][2] = {{2, 18}, {1, 3}, {2, 3}, {3, 3}, {2, 7}, {3, 7}, {10, 7}, {2, 15}, {5, 15}, {1, 10}, {4, 10}};
         const auto& head = heads[random.below(std::size(heads))];
         if (bytes.size() > 8) {
             bytes[0] = std::byte{head[0]};

@@ -342,6 +342,10 @@ private:
             const Result<Record> record = decode_record(row.record, *storage_);
             const bool added = record && append_result({row.ship, row.epoch, *record}, block).ok();
             if (!added && record && records.count > 0) break;  // no room: it begins the next block
+            if (!added && !outbox_.reject(incarnation_, row.ship)) {
+                if (records.count == 0) return false;  // the store thread first
+                break;
+            }
             sent_ship_ = row.ship;
             if (!added) {
                 skip(row.ship);
@@ -376,7 +380,7 @@ private:
     }
 
     void skip(std::uint64_t ship) {
-        WEIR_LOG_ERROR("uplink", "record %llu cannot be read by this version and is not sent",
+        WEIR_LOG_ERROR("uplink", "record %llu cannot be rendered by this version: it is not sent and is deleted",
                        static_cast<unsigned long long>(ship));
         const std::lock_guard lock(status_mutex_);
         ++status_.skipped_records;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -53,6 +54,9 @@ struct Outbox::Shared {
     OutboxIdentity identity;
     OutputPosition committed;
     OutboxCounters counters;
+    Bytes row_bytes_max = 0;
+    std::array<std::uint64_t, OutboxStore::condemned_max> rejected{};  // of identity's incarnation
+    std::size_t rejected_count = 0;
 
     void wake(bool at_once) {
         {
@@ -110,8 +114,19 @@ Result<std::unique_ptr<Outbox>> Outbox::open(const OutboxOptions& options, Arena
     outbox->store_ = std::make_unique<OutboxStore>(options, arena, files, entropy);
     if (const Status opened = outbox->store_->open(report); !opened) return opened.error();
     outbox->shared_->acknowledged = outbox->store_->state().acknowledged;
+    outbox->raise_heap_limit();
     outbox->publish();
     return outbox;
+}
+
+// Rows of an earlier configuration may be larger than this one's.
+void Outbox::raise_heap_limit() {
+    const Bytes more = store_->row_bytes_max() - options_.record_bytes_max;
+    if (more == heap_raised_) return;
+    heap_raised_ = more;
+    set_sqlite_heap_limit(sqlite_bytes(options_) + 2 * more);
+    WEIR_LOG_INFO("outbox", "%s holds records of up to %zu bytes: SQLite may take %zu bytes more than planned",
+                  options_.path.c_str(), store_->row_bytes_max(), 2 * more);
 }
 
 // ---- start-up ----------------------------------------------------------------------------------------
@@ -211,6 +226,7 @@ Status Outbox::commit(const FlashCheckpoint* checkpoint, CheckpointReader* reade
         }
     }
     Status status = write_transaction(checkpoint, reader);
+    raise_heap_limit();
     if (status) status = refill();
     shared_->healthy = status.ok();
     if (!status) {
@@ -228,6 +244,7 @@ void Outbox::change_incarnation() {
     const StoreState& state = store_->state();
     shared_->identity = {state.incarnation, state.epoch, state.last_ship};
     shared_->acknowledged = 0;
+    shared_->rejected_count = 0;
 }
 
 // A transaction for a handful of acknowledgements would cost a sync and bring nothing: they wait for the
@@ -249,7 +266,15 @@ Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointRe
     work.acknowledged = shared_->acknowledged;
     work.checkpoint = checkpoint;
     work.reader = reader;
-    if (work.staged.empty() && !work.renew && checkpoint == nullptr && !worth_a_sync(work.acknowledged, false)) return {};
+    std::array<std::uint64_t, OutboxStore::condemned_max> rejected;
+    {
+        const std::lock_guard lock(shared_->published_mutex);
+        rejected = shared_->rejected;
+        work.rejected = std::span(rejected).first(shared_->rejected_count);
+    }
+    if (work.staged.empty() && !work.renew && checkpoint == nullptr && work.rejected.empty() &&
+        !store_->has_condemned() && !worth_a_sync(work.acknowledged, false))
+        return {};
     const Result<OutboxStore::Done> done = store_->commit(work);
     if (!done) {
         if (work.renew) shared_->renew = true;
@@ -258,6 +283,12 @@ Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointRe
     if (work.renew) change_incarnation();
     shared_->ring.release(work.staged.end);
     const std::lock_guard lock(shared_->published_mutex);
+    if (!work.renew) {
+        const auto done_with = shared_->rejected.begin() + static_cast<std::ptrdiff_t>(work.rejected.size());
+        std::copy(done_with, shared_->rejected.begin() + static_cast<std::ptrdiff_t>(shared_->rejected_count),
+                  shared_->rejected.begin());
+        shared_->rejected_count -= work.rejected.size();
+    }
     shared_->counters.committed += done->committed;
     shared_->counters.known += done->known;
     return {};
@@ -266,6 +297,7 @@ Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointRe
 Status Outbox::refill() {
     const std::uint64_t before = shared_->send.cursor().after_ship;
     if (const Status filled = store_->refill(shared_->send); !filled) return filled;
+    if (store_->has_condemned()) shared_->wake(true);
     if (shared_->send.cursor().after_ship != before) {
         const std::uint64_t one = 1;
         [[maybe_unused]] const ssize_t written = write(shared_->ready, &one, sizeof one);
@@ -309,6 +341,8 @@ void Outbox::publish() {
     counters.dropped_full_alerts = state.dropped_alerts;
     counters.refused_full = state.refused;
     counters.corrupt_rows = store_->corrupt_rows();
+    counters.oversize_rows = store_->oversize_rows();
+    shared_->row_bytes_max = store_->row_bytes_max();
     counters.rows = state.rows;
     counters.used_bytes = store_->used_bytes();
 }
@@ -317,7 +351,6 @@ void Outbox::publish() {
 
 std::size_t Outbox::next(const Incarnation& incarnation, std::uint64_t after_ship, std::span<ShipRow> rows,
                          MutableByteSpan space) {
-    WEIR_ASSERT(space.size() >= options_.record_bytes_max);
     const OutboxIdentity now = identity();
     if (now.incarnation != incarnation) return 0;
     std::uint64_t signals = 0;
@@ -341,6 +374,21 @@ void Outbox::acknowledge(const Incarnation& incarnation, std::uint64_t ship) {
     shared_->wake(false);
 }
 
+bool Outbox::reject(const Incarnation& incarnation, std::uint64_t ship) {
+    {
+        const std::lock_guard lock(shared_->published_mutex);
+        if (shared_->identity.incarnation != incarnation) return true;
+        const auto all = std::span(shared_->rejected).first(shared_->rejected_count);
+        if (std::find(all.begin(), all.end(), ship) == all.end()) {
+            if (all.size() == shared_->rejected.size()) return false;
+            shared_->rejected[shared_->rejected_count++] = ship;
+            ++shared_->counters.rejected_rows;
+        }
+    }
+    shared_->wake(true);
+    return true;
+}
+
 void Outbox::renew_incarnation() {
     shared_->renew = true;
     shared_->wake(true);
@@ -353,6 +401,11 @@ int Outbox::ready_descriptor() const { return shared_->ready; }
 OutboxIdentity Outbox::identity() const {
     const std::lock_guard lock(shared_->published_mutex);
     return shared_->identity;
+}
+
+Bytes Outbox::row_bytes_max() const {
+    const std::lock_guard lock(shared_->published_mutex);
+    return shared_->row_bytes_max;
 }
 
 OutputPosition Outbox::committed_position() const {

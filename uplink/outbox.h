@@ -17,7 +17,8 @@
 // Errors: stage() full. After any error of the medium the file's state is unknown: it is closed and
 // opened again by the next commit(), staged records wait meanwhile; alerts have staging room of their
 // own. A damaged file, or one of a newer version, is set aside (NAME.damaged, NAME.newer) and a new one
-// begun, with a new incarnation. Every row carries a CRC-32C, checked before it is sent.
+// begun, with a new incarnation. Every row carries a CRC-32C, checked before it is sent; rows that cannot
+// be sent are deleted and counted.
 // Source: own schema, described in outbox_store.h; sqlite.org/wal.html.
 #pragma once
 
@@ -48,7 +49,7 @@ struct OutboxOptions {
     OnFull on_full = OnFull::drop_oldest;
     Bytes record_bytes_max = Bytes{64} << 10;    // an encoded record; larger ones are refused and counted
     Bytes staging_bytes = Bytes{256} << 10;      // at least 2 x record_bytes_max
-    Bytes send_bytes = Bytes{128} << 10;         // at least record_bytes_max + 64
+    Bytes send_bytes = Bytes{128} << 10;         // at least record_bytes_max + 64; bounds the rows that can be read
     Bytes numbered_bytes_max = Bytes{256} << 10; // frozen and not yet acknowledged, about
     Bytes checkpoint_bytes_max = 0;              // largest flash checkpoint; room for it is reserved
     std::uint32_t frontiers_max = 1024;          // (definition, partition) pairs; room is reserved
@@ -148,7 +149,9 @@ struct OutboxCounters {
     std::uint64_t dropped_oversize = 0;
     std::uint64_t medium_errors = 0;      // I/O errors and full media; each led to a reopening
     std::uint64_t set_aside = 0;          // damaged while running
-    std::uint64_t corrupt_rows = 0;       // failed their checksum; never sent
+    std::uint64_t corrupt_rows = 0;       // failed their checksum; deleted, never sent
+    std::uint64_t oversize_rows = 0;      // of an earlier configuration, beyond send_bytes; deleted, never sent
+    std::uint64_t rejected_rows = 0;      // that the uplink could not render: reject(); deleted
     std::uint64_t flash_bytes = 0;        // written to the file and its log
     std::uint64_t flash_syncs = 0;
     // Since the file was made.
@@ -222,12 +225,16 @@ public:
     // ---- uplink thread --------------------------------------------------------------------------
     // Rows with numbers above after_ship, rising, holes possible; their records lie in space. Returns
     // how many, 0 if none is at hand (the store thread is told to fetch them).
-    // REQUIRES: space.size() >= record_bytes_max.
+    // A row larger than all of space (an earlier configuration had larger records: row_bytes_max()) comes
+    // alone and without its record.
     // Incarnations keep a session of old numbers from touching new ones: another one gets nothing.
     std::size_t next(const Incarnation& incarnation, std::uint64_t after_ship, std::span<ShipRow> rows,
                      MutableByteSpan space);
     // Everything up to ship has reached Kafka.
     void acknowledge(const Incarnation& incarnation, std::uint64_t ship);
+    // A row that cannot be rendered, and never will be by this build: deleted by the next commit and
+    // counted; send what comes after it. false: too many wait for that commit; come again with the same row.
+    bool reject(const Incarnation& incarnation, std::uint64_t ship);
     // The bridge knows more of this incarnation than we do: an old copy of the state was put back.
     // The store thread takes a new incarnation with its next commit; see identity().
     void renew_incarnation();
@@ -236,6 +243,9 @@ public:
 
     // ---- any thread -----------------------------------------------------------------------------
     OutboxIdentity identity() const;
+    // The largest row that next() can bring: record_bytes_max, or more if this file has ever taken larger
+    // ones and send_bytes has room for them (SQLite's limit is raised by as much at open()).
+    Bytes row_bytes_max() const;
     OutputPosition committed_position() const;
     OutboxCounters counters() const;
 
@@ -245,10 +255,12 @@ private:
     Status write_transaction(const FlashCheckpoint* checkpoint, CheckpointReader* reader);
     Status refill();
     void change_incarnation();
+    void raise_heap_limit();
     bool worth_a_sync(std::uint64_t acknowledged, bool close_by) const;
     void publish();
 
     OutboxOptions options_;
+    Bytes heap_raised_ = 0;              // beyond sqlite_bytes(): raise_heap_limit()
     std::unique_ptr<Shared> shared_;     // what the threads share, behind short locks
     std::unique_ptr<OutboxStore> store_; // the store thread's alone, after start-up
 };

@@ -9,9 +9,9 @@
 namespace weir {
 namespace {
 
-constexpr int schema_version = 1;
+constexpr int schema_version = 2;
 constexpr int application_id = 0x57656972;  // "Weir"
-constexpr std::uint32_t state_version = 1;
+constexpr std::uint32_t state_version = 2;
 
 constexpr std::int64_t alert_ids = 0;
 constexpr std::int64_t result_ids = std::int64_t{1} << 60;
@@ -28,7 +28,7 @@ constexpr const char* schema =
     " PRIMARY KEY(definition, partition)) WITHOUT ROWID;"
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, hash INTEGER, bytes BLOB);";
 
-// u32 version, the fields in order, u32 crc32c of all before.
+// u32 version, the fields in order, u32 crc32c of all before. Version 1 had no record_bytes_max.
 constexpr Bytes state_bytes_max = 512;
 
 template <typename Codec, typename State>
@@ -62,17 +62,20 @@ void encode_state(const StoreState& state, ByteWriter& out) {
     out.bytes(state.incarnation);
     each_field([&](std::uint64_t field) { out.write(field); }, state);
     out.write(static_cast<std::uint64_t>(state.checkpoint.size));
+    out.write(state.record_bytes_max);
     out.write(crc32c(out.written()));
 }
 
 Result<StoreState> decode_state(ByteSpan bytes) {
     ByteReader in(bytes);
     StoreState state;
-    if (in.read<std::uint32_t>() != state_version) return Error::corrupt;
+    const auto version = in.read<std::uint32_t>();
+    if (version < 1 || version > state_version) return Error::corrupt;
     const ByteSpan incarnation = in.bytes(state.incarnation.size());
     if (in.ok()) std::copy(incarnation.begin(), incarnation.end(), state.incarnation.begin());
     each_field([&](std::uint64_t& field) { field = in.read<std::uint64_t>(); }, state);
     state.checkpoint.size = static_cast<Bytes>(in.read<std::uint64_t>());
+    if (version >= 2) state.record_bytes_max = in.read<std::uint64_t>();
     const std::uint32_t crc = crc32c(bytes.first(in.position()));
     if (in.read<std::uint32_t>() != crc || !in.ok() || in.remaining() != 0) return Error::corrupt;
     return state;
@@ -155,7 +158,11 @@ Status OutboxStore::open_once(OpenReport& report) {
         report.fresh = true;
     }
     if (const Status prepared = prepare(); !prepared) return failed(prepared.error());
+    const Incarnation before = state_.incarnation;
     if (const Status loaded = load_state(); !loaded) return failed(loaded.error());
+    if (state_.incarnation != before) forgive();
+    if (*version < schema_version && !fresh)
+        if (const Status migrated = migrate(); !migrated) return failed(migrated.error());
     if (const Status hashes = load_chunk_hashes(); !hashes) return failed(hashes.error());
     const Result<Bytes> used = count_used_pages();
     if (!used) return failed(used.error());
@@ -204,6 +211,10 @@ Status OutboxStore::prepare() {
     make(all.insert_row, "INSERT INTO row VALUES(?1,?2,?3,?4)");
     make(all.delete_row, "DELETE FROM row WHERE id=?1");
     make(all.first_row_after, "SELECT id, length(bytes) FROM row WHERE id>?1 AND id<?2 ORDER BY id LIMIT 1");
+    make(all.find_ship, "SELECT row, crc FROM ship WHERE ship=?1");
+    make(all.delete_orphans,
+         "DELETE FROM row WHERE (id<=?1 OR (id>=?2 AND id<=?3)) AND id NOT IN (SELECT row FROM ship)");
+    make(all.count_rows, "SELECT count(*) FROM row");
     make(all.insert_ship, "INSERT INTO ship VALUES(?1,?2,?3,?4)");
     make(all.delete_ship, "DELETE FROM ship WHERE ship=?1");
     make(all.delete_shipped_rows, "DELETE FROM row WHERE id IN (SELECT row FROM ship WHERE ship<=?1)");
@@ -235,6 +246,18 @@ Status OutboxStore::load_state() {
     if (!state) return state.error();
     state_ = *state;
     return {};
+}
+
+// A file of version 1 does not say how large its rows are.
+Status OutboxStore::migrate() {
+    const Result<std::int64_t> largest = database_->number("SELECT coalesce(max(length(bytes)),0) FROM row");
+    if (!largest) return largest.error();
+    state_.record_bytes_max = static_cast<std::uint64_t>(*largest);
+    const std::string mark = "PRAGMA user_version=" + std::to_string(schema_version);
+    Status status = database_->execute("BEGIN IMMEDIATE");
+    if (status) status = save_state(state_);
+    if (status) status = database_->execute(mark.c_str());
+    return settle(status);
 }
 
 // Hashes only, so that a large checkpoint is not read again just to write what changes.
@@ -371,6 +394,10 @@ Result<OutboxStore::Done> OutboxStore::commit(const Work& work) {
     }
     room_margin_pages_ = margin_pages;
     state_ = state;
+    if (work.renew)
+        forgive();
+    else
+        condemned_count_ = 0;
     return done;
 }
 
@@ -383,6 +410,8 @@ Status OutboxStore::fill_transaction(const Work& work, StoreState& state, Done& 
     } else if (work.acknowledged > state.acknowledged) {
         if (const Status deleted = delete_acknowledged(work.acknowledged, state); !deleted) return deleted;
     }
+    if (!work.renew)
+        if (const Status deleted = delete_unsent(work, state); !deleted) return deleted;
     for (std::uint64_t position = work.staged.begin; position != work.staged.end;) {
         const StagedRecord record = work.ring->read(position);
         if (OutputPosition{record.epoch, record.sequence} <= state.output) {
@@ -427,6 +456,43 @@ Status OutboxStore::delete_acknowledged(std::uint64_t ship, StoreState& state) {
     return {};
 }
 
+// Rows that will never be sent, with their numbers: else they would hold numbered_bytes for ever. What is
+// counted is counted anew, because what is damaged may have been counted wrong.
+Status OutboxStore::delete_unsent(const Work& work, StoreState& state) {
+    if (condemned_count_ == 0 && work.rejected.empty()) return {};
+    for (const std::uint64_t ship : std::span(condemned_).first(condemned_count_))
+        if (const Status deleted = delete_ship(ship); !deleted) return deleted;
+    for (const std::uint64_t ship : work.rejected)
+        if (const Status deleted = delete_ship(ship); !deleted) return deleted;
+    // A damaged ship entry does not say which row was its own: one that should have an entry and has none.
+    const Status swept = sql_->delete_orphans.bind(1, alert_ids + static_cast<std::int64_t>(state.numbered_alert))
+                             .bind(2, result_ids)
+                             .bind(3, result_ids + static_cast<std::int64_t>(state.numbered_result))
+                             .run();
+    if (!swept) return swept;
+    Statement& sum = sql_->sum_ships.bind(1, INT64_MAX);
+    const Result<bool> row = sum.step();
+    if (!row) return row.error();
+    state.numbered_bytes = sum.bits(1);
+    sum.reset();
+    const Result<std::int64_t> rows = sql_->count_rows.number();
+    if (!rows) return rows.error();
+    state.rows = static_cast<std::uint64_t>(*rows);
+    return {};
+}
+
+Status OutboxStore::delete_ship(std::uint64_t ship) {
+    Statement& find = sql_->find_ship.bind_bits(1, ship);
+    const Result<bool> found = find.step();
+    if (!found) return found.error();
+    const std::int64_t id = *found ? find.integer(0) : 0;
+    const bool sound = *found && find.integer(1) == ship_crc(ship, id);
+    find.reset();
+    if (sound)
+        if (const Status deleted = sql_->delete_row.bind(1, id).run(); !deleted) return deleted;
+    return sql_->delete_ship.bind_bits(1, ship).run();
+}
+
 // Writes a record or deals with a full file as declared; either way the output position moves past it.
 Status OutboxStore::take(const StagedRecord& record, StoreState& state) {
     const bool alert = record.kind == RecordKind::alert;
@@ -462,6 +528,7 @@ Status OutboxStore::insert(const StagedRecord& record, StoreState& state) {
     if (!inserted) return inserted;
     ++state.rows;
     ++state.unnumbered;
+    state.record_bytes_max = std::max<std::uint64_t>(state.record_bytes_max, record.bytes.size());
     used_pages_ += pages_for(record.bytes.size());
     return {};
 }
@@ -615,14 +682,13 @@ Status OutboxStore::refill(SendBuffer& buffer) {
         const std::uint64_t epoch = select.bits(3);
         const ByteSpan bytes = select.bytes(5);
         const bool sound = !select.is_null(5) && select.integer(2) == ship_crc(ship, id) &&
-                           select.integer(4) == row_crc(id, epoch, bytes) && bytes.size() <= options_.record_bytes_max;
-        if (!sound) {
-            if (ship > last_corrupt_ship_) {
-                ++corrupt_rows_;
-                last_corrupt_ship_ = ship;
-                WEIR_LOG_ERROR("outbox", "record %llu is damaged on flash and is not sent",
-                               static_cast<unsigned long long>(ship));
-            }
+                           select.integer(4) == row_crc(id, epoch, bytes);
+        if (!sound || bytes.size() > row_bytes_max()) {
+            if (condemned_count_ == condemned_max) break;  // the next commit makes room
+            if (sound)
+                condemn(ship, "larger than this configuration's buffers", oversize_rows_);
+            else
+                condemn(ship, "damaged on flash", corrupt_rows_);
             buffer.passed(cursor, ship);
             continue;
         }
@@ -630,6 +696,28 @@ Status OutboxStore::refill(SendBuffer& buffer) {
     }
     select.reset();
     return status ? status : break_down(status);
+}
+
+Bytes OutboxStore::row_bytes_max() const {
+    const Bytes room = options_.send_bytes - SendBuffer::header_bytes;
+    const auto stored = static_cast<Bytes>(std::min<std::uint64_t>(state_.record_bytes_max, room));
+    return std::max(options_.record_bytes_max, stored);
+}
+
+// A refill after a jump back finds the same rows again, before they are deleted.
+void OutboxStore::condemn(std::uint64_t ship, const char* why, std::uint64_t& counter) {
+    const auto all = std::span(condemned_).first(condemned_count_);
+    if (std::find(all.begin(), all.end(), ship) == all.end()) condemned_[condemned_count_++] = ship;
+    if (ship <= last_condemned_ship_) return;
+    last_condemned_ship_ = ship;
+    ++counter;
+    WEIR_LOG_ERROR("outbox", "record %llu is %s: it is not sent and is deleted",
+                   static_cast<unsigned long long>(ship), why);
+}
+
+void OutboxStore::forgive() {
+    condemned_count_ = 0;
+    last_condemned_ship_ = 0;
 }
 
 }  // namespace weir

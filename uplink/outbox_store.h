@@ -11,7 +11,9 @@
 // Threads: one owner. Errors: as Database; after any error broken() is true and reopen() comes next.
 #pragma once
 
+#include <array>
 #include <optional>
+#include <span>
 
 #include "agent/base/arena.h"
 #include "agent/base/entropy.h"
@@ -43,12 +45,15 @@ struct StoreState {
     std::uint64_t has_checkpoint = 0;
     FlashCheckpointInfo checkpoint;
     std::uint64_t checkpoint_crc = 0;
+    std::uint64_t record_bytes_max = 0;  // the largest record ever taken
 };
 
 class OutboxStore {
 public:
     // The piece that fills one leaf page with its row's header.
     static constexpr Bytes chunk_bytes = 4000;
+    // Rows to be deleted unsent that are remembered between two commits.
+    static constexpr std::size_t condemned_max = 64;
 
     static Bytes need(const OutboxOptions& options);
     // The least bytes_max with which these options leave room for rows.
@@ -70,6 +75,7 @@ public:
         StagingRing::Range staged;
         std::uint64_t acknowledged = 0;
         bool renew = false;
+        std::span<const std::uint64_t> rejected;  // ship numbers: rows that the uplink cannot render
         const FlashCheckpoint* checkpoint = nullptr;
         CheckpointReader* reader = nullptr;
     };
@@ -78,17 +84,23 @@ public:
         std::uint64_t known = 0;
     };
     Result<Done> commit(const Work& work);
-    // Rows after the cursor into the buffer, checked; lost ones are counted and passed over.
+    // Rows after the cursor into the buffer, checked. Damaged ones, and those larger than the buffer, are
+    // counted, passed over, and deleted by the next commit.
     Status refill(SendBuffer& buffer);
+    bool has_condemned() const { return condemned_count_ > 0; }
+    // What a row can measure that refill() lets through.
+    Bytes row_bytes_max() const;
 
     const StoreState& state() const { return state_; }
     std::uint64_t corrupt_rows() const { return corrupt_rows_; }
+    std::uint64_t oversize_rows() const { return oversize_rows_; }
     Bytes used_bytes() const { return used_pages_ * Database::page_bytes; }
 
 private:
     struct Statements {
         Statement save_state, insert_row, delete_row, first_row_after, row_size;
         Statement insert_ship, delete_ship, delete_shipped_rows, delete_ships, sum_ships, first_ship_of_class, ships_after;
+        Statement find_ship, delete_orphans, count_rows;
         Statement move_frontier, put_chunk, delete_chunks, page_count, freelist_count;
     };
 
@@ -96,6 +108,11 @@ private:
     Status create();
     Status prepare();
     Status load_state();
+    Status migrate();
+    void condemn(std::uint64_t ship, const char* why, std::uint64_t& counter);
+    void forgive();
+    Status delete_ship(std::uint64_t ship);
+    Status delete_unsent(const Work& work, StoreState& state);
     Status load_chunk_hashes();
     Status save_state(const StoreState& state);
     Status set_aside(const std::string& suffix, const std::string& reason, OpenReport& report);
@@ -129,7 +146,10 @@ private:
     Bytes used_pages_ = 0;
     Bytes room_margin_pages_;
     std::uint64_t corrupt_rows_ = 0;
-    std::uint64_t last_corrupt_ship_ = 0;
+    std::uint64_t oversize_rows_ = 0;
+    std::array<std::uint64_t, condemned_max> condemned_{};  // ship numbers, rising
+    std::size_t condemned_count_ = 0;
+    std::uint64_t last_condemned_ship_ = 0;  // of this incarnation: each is said and counted once
 };
 
 }  // namespace weir

@@ -18,7 +18,12 @@ SendBuffer::Taken SendBuffer::take(std::uint64_t after_ship, std::span<ShipRow> 
     while (taken.rows < rows.size() && head_ < tail_) {
         const std::byte* const entry = memory_.data() + head_;
         const auto size = static_cast<Bytes>(load_le<std::uint64_t>(entry + 16));
-        if (size > space.size() - used) break;
+        if (size > space.size() - used) {
+            if (size <= space.size() || taken.rows > 0) break;
+            rows[taken.rows++] = {load_le<std::uint64_t>(entry), load_le<std::uint64_t>(entry + 8), {}};
+            head_ += header_bytes + size;
+            break;
+        }
         std::memcpy(space.data() + used, entry + header_bytes, size);
         rows[taken.rows++] = {load_le<std::uint64_t>(entry), load_le<std::uint64_t>(entry + 8),
                               space.subspan(used, size)};

@@ -24,6 +24,7 @@ public:
         std::size_t rows = 0;
         bool wants_more = false;  // the store thread should refill
     };
+    // A row larger than all of space comes alone and empty.
     Taken take(std::uint64_t after_ship, std::span<ShipRow> rows, MutableByteSpan space);
 
     // Where refilling goes on; the round tells apart two fillings from the same place.

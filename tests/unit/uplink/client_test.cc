@@ -91,6 +91,29 @@ TEST(UplinkClient, delivers_in_order_and_the_outbox_empties) {
     CHECK_EQUAL(0, fixture.outbox->counters().rows);
 }
 
+TEST(UplinkClient, records_that_cannot_be_rendered_do_not_block_those_after_them) {
+    fixture.options.numbered_bytes_max = 5000;
+    CHECK_TRUE(fixture.open().ok());
+    start();
+    stage(3);
+    const std::vector<std::byte> garbage(100, std::byte{0xEE});
+    for (int i = 0; i < 300; ++i) {  // six times what is numbered
+        StagedRecord record;
+        record.epoch = 1;
+        record.sequence = ++sequence;
+        record.bytes = garbage;
+        CHECK_TRUE(fixture.outbox->stage(record).ok());
+        if (i % 50 == 0) CHECK_TRUE(fixture.outbox->commit().ok());
+    }
+    stage(3);
+    CHECK_TRUE(until([&] { return client->status().acknowledged_ship == 306; }));
+    STRCMP_EQUAL("", bridge->trouble.c_str());
+    CHECK_EQUAL(6, bridge->records.size());
+    CHECK_TRUE(bridge->records.back() == std::pair(std::uint64_t{306}, std::uint64_t{306}));
+    CHECK_EQUAL(300, fixture.outbox->counters().rejected_rows);
+    CHECK_EQUAL(300, client->status().skipped_records);
+}
+
 TEST(UplinkClient, cuts_at_any_byte_lose_nothing_and_repeat_nothing) {
     options.backoff_min = Duration::millis(10);
     options.backoff_max = Duration::millis(100);

@@ -8,6 +8,7 @@
 
 #include <fstream>
 
+#include "agent/base/hash.h"
 #include "tests/unit/uplink/outbox_fixture.h"
 #include "uplink/database.h"
 #include "uplink/flash_vfs.h"
@@ -380,8 +381,170 @@ TEST(Outbox, a_damaged_row_is_not_sent_and_is_counted) {
     CHECK_EQUAL(39, got.size());
     for (const auto& row : got) CHECK_TRUE(row.second != 17);
     CHECK_EQUAL(1, outbox().counters().corrupt_rows);
+    CHECK_EQUAL(39, outbox().counters().rows);  // deleted by the commit after
+    CHECK_EQUAL(39, fixture.drain(0).size());
+    CHECK_EQUAL(1, outbox().counters().corrupt_rows);
     fixture.acknowledge(40);
     CHECK_TRUE(outbox().close().ok());
+}
+
+TEST(Outbox, damaged_rows_beyond_what_may_be_numbered_do_not_block_what_comes_after) {
+    fixture.options.numbered_bytes_max = 10000;
+    for (const char* damage : {"UPDATE row SET crc=crc+1", "UPDATE ship SET row=row+7", "UPDATE ship SET row=-1, size=1<<40",
+                               "DELETE FROM row WHERE id IN (SELECT row FROM ship)"}) {
+        std::filesystem::remove_all(fixture.folder);
+        std::filesystem::create_directories(fixture.folder);
+        CHECK_TRUE(fixture.open().ok());
+        stage(1, 200);  // four times what is numbered
+        CHECK_TRUE(outbox().commit().ok());
+        const std::uint64_t numbered = outbox().identity().last_ship;
+        CHECK_EQUAL(50, numbered);
+        CHECK_TRUE(outbox().close().ok());
+        fixture.outbox.reset();
+        CHECK_TRUE((*Database::open({fixture.options.path, 65536, fixture.options.bytes_max}))->execute(damage).ok());
+        CHECK_TRUE(fixture.open().ok());
+        std::uint64_t after = 0, got = 0, last = 0;
+        for (int turns = 0; turns < 20; ++turns) {
+            const auto rows = fixture.drain(after);
+            got += rows.size();
+            if (rows.empty()) continue;
+            after = rows.back().first;
+            last = rows.back().second;
+            fixture.acknowledge(after);
+        }
+        const std::uint64_t corrupt = outbox().counters().corrupt_rows;
+        CHECK_TRUE(corrupt >= numbered);
+        CHECK_EQUAL(200, got + corrupt);
+        if (corrupt < 200) CHECK_EQUAL(200, last);
+        stage(201, 230);
+        CHECK_TRUE(outbox().commit().ok());
+        CHECK_EQUAL(30, fixture.drain(after).size());
+        fixture.acknowledge(outbox().identity().last_ship);
+        const FlashCheckpoint none;
+        CHECK_TRUE(outbox().commit(&none).ok());
+        CHECK_EQUAL(0, outbox().counters().rows);
+        fixture.outbox.reset();
+        CHECK_EQUAL(0, *(*Database::open({fixture.options.path, 65536, fixture.options.bytes_max}))->number("SELECT count(*) FROM row"));
+    }
+}
+
+TEST(Outbox, a_backlog_of_larger_records_is_delivered_under_a_configuration_with_smaller_ones) {
+    fixture.options.numbered_bytes_max = 50000;
+    CHECK_TRUE(fixture.open().ok());
+    for (std::uint64_t i = 1; i <= 20; ++i) {
+        CHECK_TRUE(fixture.stage(1, i, RecordKind::result, 8000).ok());
+        CHECK_TRUE(outbox().commit().ok());
+    }
+    fixture.options.record_bytes_max = 1000;  // its send buffer still holds 8000
+    CHECK_TRUE(fixture.open().ok());
+    CHECK_EQUAL(8000, outbox().row_bytes_max());
+    std::vector<ShipRow> rows(4);
+    std::vector<std::byte> space(8000);
+    std::uint64_t after = 0;
+    for (int turns = 0; after < 20 && turns < 200; ++turns) {
+        const std::size_t count = outbox().next(outbox().identity().incarnation, after, rows, space);
+        for (std::size_t i = 0; i < count; ++i) {
+            CHECK_EQUAL(8000, rows[i].record.size());
+            after = rows[i].ship;
+            fixture.acknowledge(after);
+        }
+        CHECK_TRUE(outbox().commit().ok());
+    }
+    CHECK_EQUAL(20, after);
+    CHECK_EQUAL(0, outbox().counters().oversize_rows + outbox().counters().corrupt_rows);
+}
+
+TEST(Outbox, rows_that_no_buffer_holds_any_more_are_deleted_and_counted_by_name) {
+    fixture.options.numbered_bytes_max = 50000;
+    CHECK_TRUE(fixture.open().ok());
+    for (std::uint64_t i = 1; i <= 20; ++i) {
+        CHECK_TRUE(fixture.stage(1, i, RecordKind::result, 8000).ok());
+        CHECK_TRUE(outbox().commit().ok());
+    }
+    fixture.options.record_bytes_max = 1000;
+    fixture.options.send_bytes = 4096;
+    CHECK_TRUE(fixture.open().ok());
+    stage(21, 30);
+    CHECK_TRUE(outbox().commit().ok());
+    for (int i = 0; i < 10 && outbox().counters().oversize_rows < 20; ++i) (void)fixture.drain(0, 1);
+    const auto got = fixture.drain(0);
+    CHECK_EQUAL(20, outbox().counters().oversize_rows);
+    CHECK_EQUAL(0, outbox().counters().corrupt_rows);
+    CHECK_EQUAL(10, got.size());
+    CHECK_EQUAL(10, outbox().counters().rows);
+}
+
+TEST(Outbox, a_row_larger_than_the_space_comes_alone_and_empty_and_can_be_rejected) {
+    CHECK_TRUE(fixture.stage(1, 1, RecordKind::result, 100).ok());
+    CHECK_TRUE(fixture.stage(1, 2, RecordKind::result, 5000).ok());
+    CHECK_TRUE(fixture.stage(1, 3, RecordKind::result, 100).ok());
+    const Incarnation incarnation = outbox().identity().incarnation;
+    std::vector<ShipRow> rows(4);
+    std::vector<std::byte> space(4000);
+    (void)outbox().next(incarnation, 0, rows, space);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(1, outbox().next(incarnation, 0, rows, space));
+    CHECK_EQUAL(1, outbox().next(incarnation, 1, rows, space));
+    CHECK_EQUAL(2, rows[0].ship);
+    CHECK_TRUE(rows[0].record.empty());
+    CHECK_TRUE(outbox().reject(incarnation, 2));
+    CHECK_TRUE(outbox().reject(incarnation, 2));
+    CHECK_EQUAL(1, outbox().next(incarnation, 2, rows, space));
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(2, outbox().counters().rows);
+    CHECK_EQUAL(1, outbox().counters().rejected_rows);
+    CHECK_EQUAL(2, fixture.drain(0).size());
+}
+
+TEST(Outbox, rejections_are_taken_as_far_as_the_next_commit_goes_and_none_of_another_incarnation) {
+    stage(1, 200);
+    CHECK_TRUE(outbox().commit().ok());
+    const Incarnation incarnation = outbox().identity().incarnation;
+    std::uint64_t ship = 1;
+    while (outbox().reject(incarnation, ship)) ++ship;
+    CHECK_TRUE(ship > 1 && ship <= 200);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(200 - (ship - 1), outbox().counters().rows);
+    CHECK_TRUE(outbox().reject(incarnation, ship));
+    CHECK_TRUE(outbox().reject(Incarnation{}, ship + 1));  // of no session of ours: means nothing
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(200 - ship, outbox().counters().rows);
+    CHECK_TRUE(outbox().reject(incarnation, ship + 1));
+    outbox().renew_incarnation();
+    CHECK_TRUE(outbox().commit().ok());
+    stage(201, 210);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(10, fixture.drain(0).size());
+}
+
+TEST(Outbox, a_file_of_version_1_goes_on_and_learns_how_large_its_rows_are) {
+    CHECK_TRUE(fixture.stage(1, 1, RecordKind::result, 3000).ok());
+    CHECK_TRUE(outbox().commit().ok());
+    const Incarnation before = outbox().identity().incarnation;
+    CHECK_TRUE(outbox().close().ok());
+    fixture.outbox.reset();
+    {
+        auto database = std::move(*Database::open({fixture.options.path, 65536, fixture.options.bytes_max}));
+        auto select = std::move(*database->prepare("SELECT bytes FROM state"));
+        CHECK_TRUE(*select.step());
+        const ByteSpan now = select.bytes(0);
+        std::vector<std::byte> then(now.begin(), now.end() - 12);  // without record_bytes_max and checksum
+        select.reset();
+        store_le(then.data(), std::uint32_t{1});
+        const std::uint32_t crc = crc32c(then);
+        then.resize(then.size() + 4);
+        store_le(then.data() + then.size() - 4, crc);
+        auto update = std::move(*database->prepare("UPDATE state SET bytes=?1"));
+        CHECK_TRUE(update.bind(1, then).run().ok());
+        CHECK_TRUE(database->execute("PRAGMA user_version=1").ok());
+    }
+    fixture.options.record_bytes_max = 1000;
+    for (int opened = 0; opened < 2; ++opened) {
+        CHECK_TRUE(fixture.open().ok());
+        CHECK_FALSE(fixture.report.set_aside || fixture.report.fresh);
+        CHECK_TRUE(outbox().identity().incarnation == before);
+        CHECK_EQUAL(3000, outbox().row_bytes_max());
+    }
 }
 
 TEST(Outbox, a_damaged_file_is_set_aside_and_a_new_incarnation_begun) {
@@ -415,13 +578,13 @@ TEST(Outbox, a_newer_file_is_set_aside_unharmed) {
     fixture.outbox.reset();
     {
         auto database = Database::open({fixture.options.path, 65536, fixture.options.bytes_max});
-        CHECK_TRUE((*database)->execute("PRAGMA user_version=2").ok());
+        CHECK_TRUE((*database)->execute("PRAGMA user_version=3").ok());
     }
     CHECK_TRUE(fixture.open().ok());
     CHECK_TRUE(fixture.report.set_aside_path == fixture.options.path + ".newer");
     STRCMP_CONTAINS("newer version", fixture.report.reason.c_str());
     auto database = Database::open({fixture.report.set_aside_path, 65536, fixture.options.bytes_max});
-    CHECK_EQUAL(2, *(*database)->number("PRAGMA user_version"));
+    CHECK_EQUAL(3, *(*database)->number("PRAGMA user_version"));
 }
 
 TEST(Outbox, damage_found_while_running_is_set_aside_and_staging_goes_on) {

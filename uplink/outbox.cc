@@ -159,11 +159,15 @@ Status Outbox::read_checkpoint(MutableByteSpan out) {
 Status Outbox::stage(const StagedRecord& record) {
     if (record.bytes.size() > options_.record_bytes_max) {
         ++shared_->dropped_oversize;
+        WEIR_LOG_ERROR("outbox", "results larger than %zu bytes are dropped", options_.record_bytes_max);
         return Error::out_of_range;
     }
     const bool alert = record.kind == RecordKind::alert;
     if (const Status pushed = shared_->ring.push(record); !pushed) {
         ++(alert ? shared_->dropped_alerts : shared_->dropped_results);
+        // The log repeats it once a minute at most.
+        WEIR_LOG_ERROR("outbox", "staging is full (%zu bytes): %s are dropped; the flash is too slow or failing",
+                       shared_->ring.capacity(), alert ? "alerts" : "results");
         return pushed;
     }
     ++shared_->staged;
@@ -424,6 +428,7 @@ OutboxCounters Outbox::counters() const {
     counters.dropped_staging_alerts = shared_->dropped_alerts;
     counters.dropped_oversize = shared_->dropped_oversize;
     counters.staged_bytes = shared_->ring.used_bytes();
+    counters.staging_results_bytes = shared_->ring.results_capacity();
     return counters;
 }
 

@@ -162,6 +162,7 @@ struct OutboxCounters {
     std::uint64_t rows = 0;
     Bytes used_bytes = 0;  // pages in use, of bytes_max
     Bytes staged_bytes = 0;
+    Bytes staging_results_bytes = 0;  // what results may take of the ring; the rest is for alerts
 };
 
 class OutboxStore;

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "agent/base/hash.h"
@@ -338,6 +339,27 @@ TEST(Outbox, while_the_medium_fails_results_wait_and_then_are_counted_as_dropped
     CHECK_EQUAL(sequence - dropped, outbox().counters().rows);
     const auto first = fixture.drain(0, 1);
     CHECK_EQUAL(sequence, first[0].second);  // the alert
+}
+
+TEST(Outbox, a_full_staging_ring_says_so_once_and_how_much_results_may_take) {
+    fixture.options.staging_bytes = 17000 / 8 * 8;  // a line nobody has said yet
+    CHECK_TRUE(fixture.open().ok());
+    const std::string log = fixture.folder + "/log";
+    const int standard = dup(2);
+    CHECK_TRUE(freopen(log.c_str(), "w", stderr) != nullptr);
+    std::uint64_t sequence = 0, dropped = 0;
+    while (dropped < 5) dropped += !fixture.stage(1, ++sequence).ok();
+    fflush(stderr);
+    dup2(standard, 2);
+    close(standard);
+    std::ifstream file(log);
+    const std::string said((std::istreambuf_iterator<char>(file)), {});
+    STRCMP_CONTAINS("results are dropped", said.c_str());
+    CHECK_EQUAL(1, std::count(said.begin(), said.end(), '\n'));
+    const OutboxCounters counters = outbox().counters();
+    CHECK_TRUE(counters.staged_bytes <= counters.staging_results_bytes);
+    CHECK_TRUE(counters.staged_bytes + 248 > counters.staging_results_bytes);
+    CHECK_TRUE(counters.staging_results_bytes < fixture.options.staging_bytes);
 }
 
 TEST(Outbox, each_write_and_sync_may_fail_once_and_nothing_is_lost_or_repeated) {

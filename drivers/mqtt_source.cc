@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <thread>
 
 #include "agent/base/log.h"
@@ -103,6 +104,7 @@ private:
     MqttUrl url_;
     ConnectListener connecting_;
     PublishListener publishing_;
+    std::shared_mutex paho_mutex_;  // shared: publishing; alone: stop() takes paho_ away
     std::unique_ptr<mqtt::async_client> paho_;
     std::thread control_;
 
@@ -208,13 +210,20 @@ void MqttSource::Client::stop(const std::optional<MqttPublication>& farewell) {
     if (farewell && up_) (void)publish(farewell->topic, as_byte_span(farewell->payload), farewell->qos, farewell->retain);
     drop_connection();
     socket_gate::remove(*this);
-    paho_.reset();
+    std::unique_ptr<mqtt::async_client> paho;
+    {
+        const std::lock_guard publishing(paho_mutex_);
+        paho = std::move(paho_);
+    }
 }
 
 Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int qos, bool retain) {
-    if (!up_ || inflight_ >= options_.max_inflight) {
+    // Only stop() holds it alone: to wait for that would be to wait for nothing.
+    const std::shared_lock lock(paho_mutex_, std::try_to_lock);
+    const bool closed = !lock || !paho_ || !up_;
+    if (closed || inflight_ >= options_.max_inflight) {
         ++publish_refusals_;
-        return up_ ? Error::full : Error::closed;
+        return closed ? Error::closed : Error::full;
     }
     ++inflight_;
     try {

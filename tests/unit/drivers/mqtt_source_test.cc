@@ -307,6 +307,23 @@ TEST(MqttSource, publications_in_flight_are_bounded) {
     CHECK(eventually([&] { return s.source.publish("t/x", as_byte_span("later"), 1, false).ok(); }));
 }
 
+TEST(MqttSource, publishing_from_another_thread_while_it_stops_is_refused_at_worst) {
+    Broker broker;
+    broker.start();
+    for (int round = 0; round < 10; ++round) {
+        RunningSource s(options_for(broker.url()));
+        CHECK(s.sees("subscribed t/# 1"));
+        std::atomic<bool> done{false};
+        std::thread publisher([&] {
+            while (!done) (void)s.source.publish("x", as_byte_span("y"), 0, false);
+        });
+        s.source.stop();
+        done = true;
+        publisher.join();
+        CHECK(s.source.publish("x", as_byte_span("y"), 0, false).error() == Error::closed);
+    }
+}
+
 TEST(MqttSource, silence_is_reported_then_mended_by_connecting_again) {
     Broker broker;
     broker.start();

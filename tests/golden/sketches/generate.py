@@ -61,6 +61,13 @@ def main(folder):
                 strings.update(f"vid-{skew(i)}")
             write(f"cm_hashes{hashes}_buckets{buckets}_skew_longs_n{n}", longs.serialize())
             write(f"cm_hashes{hashes}_buckets{buckets}_skew_strings_n{n}", strings.serialize())
+    for kind, cls in (("double", ds.tdigest_double), ("float", ds.tdigest_float)):
+        for k, counts in ((10, (0, 1, 2, 199, 200, 201, 10000)), (50, (100000,))):
+            for n in counts:
+                s = cls(k)
+                for i in range(n):
+                    s.update(i * 611953 % n / 2)
+                write(f"tdigest_{kind}_k{k}_doublesperm_n{n}", s.serialize())
     for n in (10, 30, 5000):
         u = ds.theta_union(5)
         for start in (0, n // 2):

@@ -11,6 +11,7 @@
 #include "sketches/frequent_items.h"
 #include "sketches/hll.h"
 #include "sketches/kll.h"
+#include "sketches/tdigest.h"
 #include "sketches/theta.h"
 #include "tests/unit/sketches/sketch_support.h"
 
@@ -173,6 +174,22 @@ void check_count_min(const Vector& vector) {
     CHECK_TEXT(bytes_of(*read) == vector.bytes, vector.name.c_str());
 }
 
+// Doubles: bytes, for the buffer is the reference's too. Floats are only read; they have another rounding.
+void check_tdigest(const Vector& vector) {
+    const TDigest::Params params{.k = static_cast<std::uint16_t>(vector.number_after("_k"))};
+    const std::uint64_t n = vector.n();
+    Owned<TDigest> built(params);
+    for (std::uint64_t i = 0; i < n; ++i) built->update(static_cast<double>(i * 611953 % n) / 2);
+    Owned<TDigest> read(*TDigest::params_of(vector.bytes));
+    CHECK_TEXT(read->load(vector.bytes).ok(), vector.name.c_str());
+    CHECK_EQUAL(n, read->n());
+    if (vector.has("double_")) CHECK_TEXT(bytes_of(*built) == vector.bytes, vector.name.c_str());
+    if (n == 0) return;
+    DOUBLES_EQUAL(static_cast<double>(n - 1) / 2, read->max(), 0);
+    for (double rank : {0.001, 0.01, 0.25, 0.5, 0.75, 0.99})
+        DOUBLES_EQUAL(built->quantile(rank), read->quantile(rank), 1e-5 * static_cast<double>(n));
+}
+
 int check_folder(const std::string& folder) {
     int checked = 0;
     const auto each = [&](const char* family, void (*check)(const Vector&)) {
@@ -185,6 +202,7 @@ int check_folder(const std::string& folder) {
     each("kll_doubles", check_kll<double>);
     each("kll_floats", check_kll<float>);
     each("theta", check_theta);
+    each("tdigest", check_tdigest);
     each("cm_hashes", check_count_min<double>);
     each("cm_u64", check_count_min<std::uint64_t>);
     each("fi_strings", check_frequent<FrequentStrings>);

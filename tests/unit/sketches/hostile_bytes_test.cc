@@ -10,6 +10,7 @@
 #include "sketches/frequent_items.h"
 #include "sketches/hll.h"
 #include "sketches/kll.h"
+#include "sketches/tdigest.h"
 #include "sketches/theta.h"
 #include "tests/unit/sketches/sketch_support.h"
 
@@ -34,7 +35,7 @@ Vectors vectors() {
     return found;
 }
 
-bool is_ours(int family) { return family == 3 || family == 7 || family == 10 || family == 15 || family == 18; }
+bool is_ours(int family) { return family == 3 || family == 7 || family == 10 || family == 15 || family == 18 || family == 20; }
 
 // Most damage goes to the front, where sizes and counts are.
 std::vector<std::byte> damaged(std::vector<std::byte> bytes, Random& random) {
@@ -131,6 +132,25 @@ void use(CountMin<Weight>& sketch) {
     CHECK(std::isfinite(static_cast<double>(sketch.total_weight())));
 }
 
+void use(TDigest& sketch) {
+    if (!sketch.empty()) {
+        double before = sketch.min();
+        for (int i = 0; i <= 20; ++i) {
+            const double value = sketch.quantile(i / 20.0);
+            CHECK(value >= before && value <= sketch.max());
+            CHECK(sketch.rank(value) >= 0 && sketch.rank(value) <= 1);
+            before = value;
+        }
+    }
+    Owned<TDigest> again({.k = sketch.k(), .buffer_values = 16});
+    const std::uint64_t n = sketch.n();
+    CHECK(again->load(bytes_of(sketch)).ok());
+    CHECK_EQUAL(n, again->n());
+    if (again->merge(sketch).ok()) CHECK_EQUAL(2 * n, again->n());
+    for (int i = 0; i < 1000; ++i) sketch.update(i);
+    CHECK(sketch.centroids() <= 2U * sketch.k() + 30);
+}
+
 template <typename Sketch>
 void try_load(ByteSpan bytes, const typename Sketch::Params& params) {
     Owned<Sketch> sketch(params);
@@ -154,6 +174,8 @@ void try_all(ByteSpan bytes) {
     try_load<FrequentIntegers>(bytes, {.lg_max = 9});
     try_load<FrequentReals>(bytes, {.lg_max = 10});
     try_load<ThetaSketch>(bytes, {7});
+    try_load<TDigest>(bytes, {.k = 50});
+    try_fitted<TDigest>(bytes);
     try_load<CountMinIntegers>(bytes, {.hashes = 3, .buckets = 32});
     try_load<CountMinReals>(bytes, {.hashes = 3, .buckets = 32});
     try_fitted<CountMinIntegers>(bytes);
@@ -191,7 +213,7 @@ TEST(HostileBytes, noise_with_a_true_family_is_refused_or_a_sketch) {
     for (int round = 0; round < 20000; ++round) {
         std::vector<std::byte> bytes(random.below(200));
         for (std::byte& byte : bytes) byte = static_cast<std::byte>(random.next() & (random.below(2) ? 0xFF : 3));
-        constexpr std::uint8_t heads[][2] = {{2, 18}, {1, 3}, {2, 3}, {3, 3}, {2, 7}, {3, 7}, {10, 7}, {2, 15}, {5, 15}, {1, 10}, {4, 10}};
+        constexpr std::uint8_t heads[][2] = {{1, 20}, {2, 20}, {2, 18}, {1, 3}, {2, 3}, {3, 3}, {2, 7}, {3, 7}, {10, 7}, {2, 15}, {5, 15}, {1, 10}, {4, 10}};
         const auto& head = heads[random.below(std::size(heads))];
         if (bytes.size() > 8) {
             bytes[0] = std::byte{head[0]};

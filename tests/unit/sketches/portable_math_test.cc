@@ -17,6 +17,7 @@ TEST(PortableMath, logarithm_agrees_with_libm) {
         const double x = 1 + random.unit() * std::ldexp(1.0, static_cast<int>(random.below(60)));
         DOUBLES_EQUAL(std::log(x), portable_log(x), 1e-14 * (1 + std::log(x)));
     }
+    for (int i = 1; i < 1000; ++i) DOUBLES_EQUAL(std::log(i / 1000.0), portable_log(i / 1000.0), 1e-14);
     DOUBLES_EQUAL(0, portable_log(1), 0);
 }
 

@@ -28,7 +28,7 @@ private:
 };
 
 template <typename Sketch, typename... Args>
-std::vector<std::byte> bytes_of(const Sketch& sketch, Args... args) {
+std::vector<std::byte> bytes_of(Sketch& sketch, Args... args) {  // a t-digest merges its buffer first
     std::vector<std::byte> bytes(sketch.serialized_size(args...));
     ByteWriter out(bytes);
     if (!sketch.serialize(out, args...).ok() || out.remaining() != 0) return {};

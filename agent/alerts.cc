@@ -112,6 +112,25 @@ void Alerts::raise(Rule& rule, std::uint64_t hash) {
 
 std::size_t Alerts::raised(std::size_t alert) const { return rules_[alert].count; }
 
+std::vector<Alerts::Standing> Alerts::standing() const {
+    std::vector<Standing> all;
+    for (const Rule& rule : rules_)
+        for (const Raised& raised : rule.raised)
+            if (raised.hash != 0) all.push_back({rule.definition, raised.hash});
+    return all;
+}
+
+std::size_t Alerts::adopt(std::span<const Standing> standing) {
+    std::size_t adopted = 0;
+    for (const Standing& one : standing)
+        for (Rule& rule : rules_)
+            if (rule.definition == one.definition && find(rule, one.key) == nullptr) {
+                raise(rule, one.key);
+                ++adopted;
+            }
+    return adopted;
+}
+
 Bytes Alerts::save_size_max(const Assembly& assembly) {
     Bytes total = 2 * sizeof(std::uint64_t);
     for (const AlertPlan& plan : assembly.alerts())

@@ -48,6 +48,14 @@ public:
     std::uint64_t transitions() const { return transitions_; }
     std::uint64_t forgotten() const { return forgotten_; }
 
+    // What stands now, for an Alerts of another configuration: adopt() takes those whose definition it has.
+    struct Standing {
+        std::uint64_t definition = 0;
+        std::uint64_t key = 0;
+    };
+    std::vector<Standing> standing() const;
+    std::size_t adopt(std::span<const Standing> standing);
+
     static Bytes save_size_max(const Assembly& assembly);
     void save(ByteWriter& out) const;
     Status load(ByteReader& in);

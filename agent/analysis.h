@@ -68,6 +68,7 @@ public:
     Engine& engine() { return engine_; }
     const Engine& engine() const { return engine_; }
     const Alerts& alerts() const { return alerts_; }
+    Alerts& alerts() { return alerts_; }
     const Assembly& assembly() const { return assembly_; }
 
     static Bytes save_size_max(const Assembly& assembly);

@@ -29,10 +29,31 @@ std::unique_ptr<Assembly> Assembly::make(const AgentConfig& config, std::vector<
     if (errors() == before) assembly->make_alerts(problems);
     if (errors() != before) return nullptr;
 
-    std::uint64_t print = hash_of(version(), assembly->engine_->fingerprint() ^ state_format);
+    std::uint64_t print = assembly->hash_inputs(assembly->engine_->fingerprint() ^ state_format);
     for (const AlertPlan& alert : assembly->alerts_) print = hash_of(config.alerts[alert.alert].name, print ^ alert.definition);
     assembly->fingerprint_ = print;
     return assembly;
+}
+
+std::uint64_t Assembly::program() const { return hash_of(version(), fingerprint_); }
+
+// What lies before the engine: the same entry of the journal must become the same rows.
+std::uint64_t Assembly::hash_inputs(std::uint64_t hash) const {
+    for (const MqttConfig& mqtt : config_.mqtt) hash = hash_of(mqtt.name, hash + 1);
+    for (std::size_t i = 0; i < config_.sources.size(); ++i) {
+        const CodecSpec& codec = codecs_[i];
+        std::string text = config_.sources[i].name + "\n" + std::to_string(links_[i]) + " " +
+                           std::to_string(static_cast<int>(codec.format)) + " " + std::to_string(codec.max_message) + "\n" +
+                           codec.time.path + "\n" + std::to_string(static_cast<int>(codec.time.unit)) +
+                           (codec.time.numbers_in_strings ? " texts" : "");
+        for (const TopicTemplate& topic : codec.topics) text += "\ntopic " + topic.text();
+        for (const CodecColumn& column : codec.columns)
+            text += "\ncolumn " + column.name + " " + std::string(name(column.type)) + " " + column.path +
+                    (column.numbers_in_strings ? " texts" : "");
+        for (const std::string& field : codec.csv_header) text += "\ncsv " + field;
+        hash = hash_of(text, hash + 1);
+    }
+    return hash;
 }
 
 void Assembly::make_codecs(std::vector<ConfigProblem>& problems) {

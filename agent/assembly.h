@@ -35,8 +35,11 @@ public:
     Bytes max_message() const { return max_message_; }  // of all connections
     // Links: the MQTT connections, as journal entries number them.
     std::size_t link_of_source(std::size_t source) const { return links_[source]; }
-    // State saved by another fingerprint cannot be loaded: other results, another layout or another program.
+    // Of all that determines the output for a given journal: how payloads are decoded, which connection is
+    // which, the windows, the alerts, and the layout of saved state. Not of the program's version.
     std::uint64_t fingerprint() const { return fingerprint_; }
+    // The same, with the program's version: a journal is replayed under an equal one only.
+    std::uint64_t program() const;
 
 private:
     explicit Assembly(const AgentConfig& config) : config_(config) {}
@@ -44,6 +47,7 @@ private:
     void make_engine(std::vector<ConfigProblem>& problems);
     void make_alerts(std::vector<ConfigProblem>& problems);
     EngineSpec engine_spec() const;
+    std::uint64_t hash_inputs(std::uint64_t hash) const;
 
     const AgentConfig& config_;
     std::optional<EnginePlan> engine_;

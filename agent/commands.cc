@@ -13,6 +13,7 @@
 #include "agent/assembly.h"
 #include "agent/base/build_info.h"
 #include "agent/base/clock.h"
+#include "agent/base/nearest.h"
 #include "agent/control.h"
 #include "agent/init.h"
 #include "agent/memory_plan.h"
@@ -20,6 +21,7 @@
 #include "agent/service.h"
 #include "drivers/broker_check.h"
 #include "uplink/certificate.h"
+#include "uplink/tls.h"
 
 namespace weir {
 namespace {
@@ -112,6 +114,8 @@ A configuration whose plan does not fit agent.memory is refused. Logs go to stan
 
   --print   write results to standard output as JSON lines, as `replay` does. Without an [uplink]
             this makes Weir a local analyser: weir run weir.toml --print | jq .
+            After a kill, results since the last checkpoint (5 s) are printed again: window, start, end,
+            revision and key tell them. Results that go up the uplink are never repeated.
 
 The first SIGTERM stops in order: what was taken in is counted, state is kept. A second one stops at once; the journal
 and the checkpoint in agent.run then are the state.
@@ -173,9 +177,23 @@ bool check_connection(const MqttConfig& config, const MqttOptions& options) {
     return good;
 }
 
+// Whether the bundle for the bridge can be used: the very code of the uplink, and the dates.
+void check_certificate(const UplinkConfig& uplink, std::vector<ConfigProblem>& problems) {
+    SystemEntropy entropy;
+    const SystemClock clock;
+    std::string reason;
+    const auto context =
+        TlsContext::load(TlsRole::client, {uplink.tls.ca, uplink.tls.cert, uplink.tls.key}, entropy, reason);
+    if (!context.ok())
+        problems.push_back({uplink.at, "uplink.tls: " + reason});
+    else if (clock.wall_trusted() && (*context)->own_expiry() <= clock.wall())
+        problems.push_back({uplink.at, "uplink.tls.cert: " + uplink.tls.cert + " has expired: enrol the agent anew"});
+}
+
 int run_check(const Invocation& invocation) {
     const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::run);
     if (loaded->ok()) check_plan(loaded->plan, loaded->problems);
+    if (loaded->ok() && loaded->config.uplink) check_certificate(*loaded->config.uplink, loaded->problems);
     loaded->tell();
     if (!loaded->ok()) return exit_configuration;
     if (invocation.has("explain")) {
@@ -415,6 +433,11 @@ const std::vector<Command>& commands() {
     return all;
 }
 
+int print_version() {
+    std::printf("weir %s\n", std::string(version()).c_str());
+    return exit_done;
+}
+
 int usage(const std::string& what, const char* help) {
     std::fprintf(stderr, "weir: %s\n\n%s", what.c_str(), help);
     return exit_usage;
@@ -428,6 +451,7 @@ int invoke(const Command& command, const std::vector<std::string>& arguments) {
             std::fputs(command.help, stdout);
             return exit_done;
         }
+        if (argument == "--version") return print_version();
         if (!argument.starts_with("--")) {
             invocation.operands.push_back(argument);
             continue;
@@ -466,13 +490,14 @@ int run_command(const std::vector<std::string>& arguments) {
         std::fputs(general_help, stdout);
         return exit_done;
     }
-    if (first == "--version") {
-        std::printf("weir %s\n", std::string(version()).c_str());
-        return exit_done;
-    }
+    if (first == "--version") return print_version();
     for (const Command& command : commands())
         if (first == command.name) return invoke(command, arguments);
-    return usage("unknown command '" + first + "'", general_help);
+    std::vector<std::string> names;
+    for (const Command& command : commands()) names.emplace_back(command.name);
+    const std::string_view near = nearest_word(first, names);
+    return usage("unknown command '" + first + "'" + (near.empty() ? "" : ": did you mean '" + std::string(near) + "'?"),
+                 general_help);
 }
 
 }  // namespace weir

@@ -24,38 +24,42 @@ constexpr unsigned threads_without_uplink = 5;  // main, engine, store, alerts, 
 constexpr unsigned threads_of_uplink = 1;
 constexpr unsigned threads_of_paho = 3;         // receive, send, and the watchdog of each connection
 
-// A commit writes its rows, and beside them the pages of the tree, of the frontiers and of the marks; twice
-// (log, then file), and a row once more when it is numbered and when it is deleted. As measured by
-// tests/bench: see its README.
-constexpr std::uint64_t flash_bytes_a_commit = 48 << 10;
+// Rows and, once they are acknowledged, what that frees.
 constexpr std::uint64_t commits_a_close = 2;
-constexpr std::uint64_t flash_amplification = 3;
 constexpr std::uint64_t seconds_a_day = 86400;
+
+constexpr Bytes record_bytes_least = Bytes{48} << 10;
+constexpr Bytes staging_bytes_least = Bytes{256} << 10;
+constexpr Bytes staging_bytes_most = Bytes{2} << 20;
 
 std::uint64_t closes_a_day(const WindowSpec& window) {
     const std::int64_t us = std::max<std::int64_t>(window.size.us(), 1);
     return static_cast<std::uint64_t>(std::int64_t{86400} * 1000000 / us) + 1;
 }
 
+// With at most so many groups a window in use.
 std::uint64_t flash_a_day(const Assembly& assembly, std::uint64_t groups_max) {
     const AgentConfig& config = assembly.config();
-    std::uint64_t total = 0;
+    FlashLoad load;
+    std::uint64_t all_groups = 0;
+    std::uint64_t used_groups = 0;
     for (std::size_t w = 0; w < assembly.engine().windows(); ++w) {
         const WindowSpec& window = assembly.engine().window(w);
         const std::uint64_t groups = std::min<std::uint64_t>(window.max_groups, groups_max);
-        const std::uint64_t record = assembly.engine().record_size_max();
-        if (config.uplink)
-            total += closes_a_day(window) * (commits_a_close * flash_bytes_a_commit + groups * record * flash_amplification);
+        all_groups += window.max_groups;
+        used_groups += groups;
+        if (!config.uplink) continue;
+        const std::uint64_t closes = closes_a_day(window);
+        load.commits += commits_a_close * closes;
+        load.rows += closes * groups;
+        load.row_bytes += closes * groups * assembly.engine().record_size_max(w);
     }
-    const std::uint64_t flushes = seconds_a_day * 1000000 / static_cast<std::uint64_t>(std::max<std::int64_t>(config.agent.flush.us(), 1));
+    const auto flush_us = static_cast<std::uint64_t>(std::max<std::int64_t>(config.agent.flush.us(), 1));
+    const std::uint64_t flushes = seconds_a_day * 1000000 / flush_us;
     const std::uint64_t state = Analysis::save_size_max(assembly);
-    std::uint64_t all_groups = 0;
-    for (std::size_t w = 0; w < assembly.engine().windows(); ++w) all_groups += assembly.engine().window(w).max_groups;
-    std::uint64_t used = 0;
-    for (std::size_t w = 0; w < assembly.engine().windows(); ++w)
-        used += std::min<std::uint64_t>(assembly.engine().window(w).max_groups, groups_max);
-    total += flushes * 2 * (all_groups == 0 ? state : state * used / all_groups);
-    return total;
+    load.commits += flushes;
+    load.checkpoint_bytes = flushes * (all_groups == 0 ? state : state * used_groups / all_groups);
+    return Outbox::flash_bytes(load);
 }
 
 std::string format_bytes(double bytes) {
@@ -94,10 +98,17 @@ PartOptions part_options(const Assembly& assembly) {
     options.journal.horizon_rows = static_cast<std::uint16_t>(std::clamp<std::uint32_t>(inflight * 4, 64, 4096));
     options.journal.durable = config.agent.journal.on == JournalMedium::disk;
 
-    const Bytes record = assembly.engine().record_size_max() + 1024;
+    // At least what an earlier configuration may have left in the outbox.
+    const Bytes record = std::max(record_bytes_least, Pipeline::record_bytes_max(assembly));
     options.outbox.path = config.agent.state + "/weir.db";
     options.outbox.record_bytes_max = record;
-    options.outbox.staging_bytes = std::max<Bytes>(Bytes{256} << 10, 4 * record);
+    // What one close of every window can emit at once; beyond the most, the engine waits for the store thread.
+    Bytes closing = 0;
+    for (std::size_t w = 0; w < assembly.engine().windows(); ++w)
+        closing += (assembly.engine().window(w).max_groups + 1) * (assembly.engine().record_size_max(w) + 128);
+    options.outbox.staging_bytes =
+        config.uplink ? std::clamp(align_up(closing / 7 * 8, 4096), std::max(staging_bytes_least, 4 * record), std::max(staging_bytes_most, 4 * record))
+                      : staging_bytes_least + 2 * record;
     options.outbox.send_bytes = std::max<Bytes>(Bytes{64} << 10, record + 64);
     options.outbox.numbered_bytes_max = std::max<Bytes>(Bytes{256} << 10, 4 * record);
     options.outbox.checkpoint_bytes_max =
@@ -204,7 +215,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
         for (std::size_t w = 0; w < assembly.engine().windows(); ++w)
             plan.uplink_bytes_per_second_max += closes_a_day(assembly.engine().window(w)) *
                                                 assembly.engine().window(w).max_groups *
-                                                assembly.engine().record_size_max() / seconds_a_day;
+                                                assembly.engine().record_size_max(w) / seconds_a_day;
     return plan;
 }
 

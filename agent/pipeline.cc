@@ -1,7 +1,8 @@
 #include "agent/pipeline.h"
 
 #include <algorithm>
-#include <cstring>
+#include <chrono>
+#include <thread>
 
 #include "agent/base/log.h"
 
@@ -10,11 +11,20 @@ namespace {
 
 constexpr std::uint64_t flash_format = 1;  // u32 length, configuration's text, state
 constexpr unsigned entries_a_step = 4096;  // so that ticks and checkpoints are looked after under load
+constexpr Duration room_wait_max = Duration::millis(500);
+constexpr Bytes entry_overhead_max = 128;  // of the staging ring, padding included
 
 }  // namespace
 
+// An alert's record has its window's key and plain values, and says state and severity.
+Bytes Pipeline::record_bytes_max(const Assembly& assembly) {
+    Bytes longest_name = 0;
+    for (const AlertConfig& alert : assembly.config().alerts) longest_name = std::max(longest_name, alert.name.size());
+    return assembly.engine().record_size_max() + longest_name + 256;
+}
+
 Bytes Pipeline::need(const Assembly& assembly) {
-    return Analysis::need(assembly, {}) + Arena::need<std::byte>(assembly.engine().record_size_max());
+    return Analysis::need(assembly, {}) + Arena::need<std::byte>(record_bytes_max(assembly));
 }
 
 Bytes Pipeline::checkpoint_content_max(const Assembly& assembly, std::string_view configuration,
@@ -28,7 +38,7 @@ Pipeline::Pipeline(Arena& arena, const Assembly& assembly, const Analysis::Optio
       options_(options),
       parts_(parts),
       configuration_(std::move(configuration)),
-      encoded_(arena.take<std::byte>(assembly.engine().record_size_max())),
+      encoded_(arena.take<std::byte>(record_bytes_max(assembly))),
       analysis_(arena, assembly, analysis, *this) {}
 
 Status Pipeline::restore(ByteSpan state) {
@@ -47,14 +57,21 @@ void Pipeline::begin(std::uint64_t epoch, std::uint64_t journal_sequence_from) {
 }
 
 void Pipeline::catch_up() {
-    while (take_entry()) {
+    while (take_entry(*parts_.journal)) {
     }
     analysis_.flush();
 }
 
-bool Pipeline::take_entry() {
+void Pipeline::catch_up_from(Journal& other, std::uint64_t sequence) {
+    cursor_ = other.seek(sequence + 1);
+    while (take_entry(other)) {
+    }
+    analysis_.flush();
+}
+
+bool Pipeline::take_entry(Journal& journal) {
     JournalEntry entry;
-    if (!parts_.journal->next(cursor_, entry)) return false;
+    if (!journal.next(cursor_, entry)) return false;
     switch (entry.kind) {
         case EntryKind::message:
             analysis_.message(entry.link, {entry.topic, entry.payload, entry.arrival, entry.clock_trusted});
@@ -82,8 +99,9 @@ void Pipeline::step(Duration limit) {
         next_tick_ = std::max(next_tick_ + options_.tick, now);
     }
     unsigned taken = 0;
-    while (taken < entries_a_step && take_entry()) ++taken;
+    while (taken < entries_a_step && take_entry(*parts_.journal)) ++taken;
     analysis_.flush();
+    done_position_ = journal_position();
     if (parts_.printer != nullptr) parts_.printer->flush();
 
     if (checkpoint_due()) {
@@ -100,12 +118,20 @@ void Pipeline::step(Duration limit) {
 }
 
 bool Pipeline::checkpoint_due() const {
-    if (flash_pending_ && checkpoints_since_flash_ >= 1) return false;  // its slot is being read
+    if (slot_is_being_read()) return false;
     return parts_.clock->monotonic() >= next_checkpoint_ || parts_.journal->wants_checkpoint(cursor_) || flash_wanted_;
+}
+
+// By the store thread, which copies it into the database: a matter of milliseconds.
+bool Pipeline::slot_is_being_read() const {
+    return flash_state_ == Flash::reading && checkpoints_since_flash_ >= 1;
 }
 
 Status Pipeline::checkpoint() {
     analysis_.flush();
+    // One that the store thread has not begun is withdrawn: a newer one takes its place.
+    Flash offered = Flash::offered;
+    if (flash_state_.compare_exchange_strong(offered, Flash::none)) flash_wanted_ = true;
     const MutableByteSpan content = parts_.checkpoints->begin();
     ByteWriter out(content);
     out.text(configuration_);
@@ -117,7 +143,7 @@ Status Pipeline::checkpoint() {
     if (!out.ok()) return Error::full;
     sizes.staged_results = out.size() - sizes.configuration - sizes.engine;
 
-    const CheckpointLabel label{assembly_.fingerprint(), epoch_, journal_position()};
+    const CheckpointLabel label{assembly_.program(), epoch_, journal_position()};
     if (Status committed = parts_.checkpoints->commit(label, sizes); !committed.ok()) return committed;
     ++counters_.checkpoints;
     ++checkpoints_since_flash_;
@@ -129,27 +155,35 @@ Status Pipeline::checkpoint() {
 
     const bool due = flash_wanted_ || parts_.clock->monotonic() >= next_flush_ ||
                      (options_.release_after_flush_only && parts_.journal->wants_checkpoint(cursor_));
-    if (parts_.outbox != nullptr && due && !flash_pending_) {
+    if (parts_.outbox != nullptr && due && flash_state_ == Flash::none) {
         flash_wanted_ = false;
         next_flush_ = parts_.clock->monotonic() + options_.flush;
         flash_.info = {{epoch_, analysis_.last_sequence()}, label.journal_sequence, flash_format,
-                       assembly_.fingerprint(), sizes.configuration + sizes.engine};
+                       assembly_.program(), sizes.configuration + sizes.engine};
         flash_.bytes = content.first(sizes.configuration + sizes.engine);
         checkpoints_since_flash_ = 0;
-        flash_pending_ = true;
+        flash_state_ = Flash::offered;
         parts_.outbox->wake();
     }
     return {};
 }
 
-std::optional<FlashCheckpoint> Pipeline::flash_due() const {
-    if (!flash_pending_) return std::nullopt;
+std::optional<FlashCheckpoint> Pipeline::flash_due() {
+    Flash offered = Flash::offered;
+    if (!flash_state_.compare_exchange_strong(offered, Flash::reading)) return std::nullopt;
+    flash_sequence_ = flash_.info.journal_position;
     return flash_;
 }
 
+void Pipeline::bytes_taken() { flash_state_ = Flash::none; }
+
 void Pipeline::flash_done(bool written) {
-    if (written) flushed_sequence_ = flash_.info.journal_position;
-    flash_pending_ = false;
+    if (written)
+        flushed_sequence_ = flash_sequence_;
+    else
+        flash_wanted_ = true;
+    Flash reading = Flash::reading;  // unless bytes_taken() has given it back, and a newer one is offered
+    flash_state_.compare_exchange_strong(reading, Flash::none);
 }
 
 std::optional<Pipeline::FlashContent> Pipeline::split(ByteSpan flash_bytes) {
@@ -175,11 +209,46 @@ void Pipeline::alert(const AlertTransition& transition, const Record& record) {
 
 void Pipeline::stage(const Record& record) {
     if (!options_.deliver || parts_.outbox == nullptr) return;
+    // A replay makes again what is on flash already.
+    if (OutputPosition{epoch_, record.sequence} <= parts_.outbox->committed_position()) return;
     ByteWriter out(encoded_);
-    WEIR_ASSERT(encode(record, out).ok());  // record_size_max() bounds it
-    const Status staged = parts_.outbox->stage({record.kind, epoch_, record.sequence, record.definition,
-                                                record.partition, record.end, out.written()});
-    if (!staged.ok()) ++counters_.staging_dropped;
+    WEIR_ASSERT(encode(record, out).ok());  // record_bytes_max() bounds it
+    (void)make_room(out.size());
+    StagedRecord staging;
+    staging.kind = record.kind;
+    staging.epoch = epoch_;
+    staging.sequence = record.sequence;
+    staging.definition = record.definition;
+    staging.partition = record.partition;
+    staging.end = record.end;
+    staging.bytes = out.written();
+    const Status staged = parts_.outbox->stage(staging);
+    if (staged.ok()) return;
+    ++counters_.staging_dropped;
+    WEIR_LOG_ERROR("outbox", "no room in memory for a result, and flash does not take any: dropped and counted");
+}
+
+// Room for a record in the staging ring. While the store thread runs the engine waits for it, once and for
+// a moment; a medium that is stuck costs results (they are counted), not windows or alerts.
+bool Pipeline::make_room(Bytes bytes) {
+    Outbox& outbox = *parts_.outbox;
+    const auto fits = [&] {
+        return outbox.counters().staged_bytes + bytes + entry_overhead_max <= options_.staging_bytes / 8 * 7;
+    };
+    if (fits()) return true;
+    if (!store_runs_) return outbox.commit().ok();
+    if (stuck_at_ == outbox.committed_position()) return false;
+    ++counters_.staging_waits;
+    outbox.wake();
+    const MonotonicTime give_up = parts_.clock->monotonic() + room_wait_max;
+    while (!fits()) {
+        if (parts_.clock->monotonic() >= give_up) {
+            stuck_at_ = outbox.committed_position();
+            return false;
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return true;
 }
 
 }  // namespace weir

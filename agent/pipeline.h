@@ -26,13 +26,14 @@ namespace weir {
 struct PipelineCounters {
     std::uint64_t results = 0;
     std::uint64_t alerts = 0;
-    std::uint64_t staging_dropped = 0;   // the outbox had no room in memory
+    std::uint64_t staging_dropped = 0;   // the outbox had no room in memory, and could not make any
+    std::uint64_t staging_waits = 0;     // for the store thread to make room
     std::uint64_t checkpoints = 0;
     std::uint64_t checkpoint_failures = 0;
     std::uint64_t ticks = 0;
 };
 
-class Pipeline final : private OutputSink {
+class Pipeline final : private OutputSink, public CheckpointReader {
 public:
     struct Options {
         Duration checkpoint = Duration::seconds(5);
@@ -40,6 +41,7 @@ public:
         Duration tick = Duration::seconds(1);
         bool release_after_flush_only = false;  // journal on disk: entries outlive the crash checkpoint
         bool deliver = false;                   // stage results for the uplink
+        Bytes staging_bytes = 0;                // of the outbox
     };
     // Any but analysis may be missing in a part of the process' life (recovery, a local analyser).
     struct Parts {
@@ -52,6 +54,8 @@ public:
     };
 
     static Bytes need(const Assembly& assembly);
+    // No result or alert encodes to more.
+    static Bytes record_bytes_max(const Assembly& assembly);
     static Bytes checkpoint_content_max(const Assembly& assembly, std::string_view configuration,
                                         Bytes staged_bytes_max);
     // configuration: explain() of the assembly's; carried in each checkpoint.
@@ -62,6 +66,8 @@ public:
     const PipelineCounters& counters() const { return counters_; }
     std::uint64_t epoch() const { return epoch_; }
     std::uint64_t journal_position() const { return cursor_.sequence == 0 ? 0 : cursor_.sequence - 1; }
+    // The same, for other threads: entries up to here have had their effect.
+    std::uint64_t done_position() const { return done_position_; }
 
     // ---- at start-up ------------------------------------------------------------------------------
     // State as a checkpoint holds it; the caller has compared fingerprints.
@@ -69,6 +75,10 @@ public:
     void begin(std::uint64_t epoch, std::uint64_t journal_sequence_from);
     // Everything the journal has, without waiting.
     void catch_up();
+    // The same from another journal, behind sequence: one whose file has another shape.
+    void catch_up_from(Journal& other, std::uint64_t sequence);
+    // From now on the store thread commits; before, a full staging ring is committed here.
+    void store_runs() { store_runs_ = true; }
 
     // ---- engine thread ----------------------------------------------------------------------------
     // Takes what the journal has, waiting at most limit for it; makes ticks and checkpoints when due.
@@ -76,8 +86,9 @@ public:
     Status checkpoint();
 
     // ---- store thread -----------------------------------------------------------------------------
-    // A checkpoint to be written to flash, if one is due: its bytes stay put until flash_done().
-    std::optional<FlashCheckpoint> flash_due() const;
+    // A checkpoint to be written to flash, if one is due: its bytes stay put until bytes_taken().
+    std::optional<FlashCheckpoint> flash_due();
+    void bytes_taken() override;
     void flash_done(bool written);
     // Asks for one now (an orderly end). Engine thread, or when it has ended.
     void request_flash() { flash_wanted_ = true; }
@@ -93,9 +104,11 @@ private:
     void result(const Record& record) override;
     void alert(const AlertTransition& transition, const Record& record) override;
     void stage(const Record& record);
-    bool take_entry();
+    bool take_entry(Journal& journal);
     void append_tick();
     bool checkpoint_due() const;
+    bool slot_is_being_read() const;
+    bool make_room(Bytes bytes);
 
     const Assembly& assembly_;
     const Options options_;
@@ -110,11 +123,17 @@ private:
     MonotonicTime next_checkpoint_;
     MonotonicTime next_flush_;
 
+    // Whose flash_ is: the engine's (none), anybody's who takes it (offered), the store thread's (reading).
+    enum class Flash : std::uint8_t { none, offered, reading };
     std::atomic<bool> flash_wanted_{false};
-    std::atomic<bool> flash_pending_{false};  // the store thread has yet to write flash_
-    FlashCheckpoint flash_;                   // written before flash_pending_ is set
-    unsigned checkpoints_since_flash_ = 0;    // a second one would overwrite flash_'s slot
+    std::atomic<Flash> flash_state_{Flash::none};
+    FlashCheckpoint flash_;                 // written before it is offered
+    std::uint64_t flash_sequence_ = 0;      // the store thread's: what it is writing
+    unsigned checkpoints_since_flash_ = 0;  // a second one would overwrite flash_'s slot
     std::atomic<std::uint64_t> flushed_sequence_{0};
+    std::atomic<std::uint64_t> done_position_{0};
+    bool store_runs_ = false;
+    std::optional<OutputPosition> stuck_at_;  // the store made no room in time, and has committed nothing since
 };
 
 }  // namespace weir

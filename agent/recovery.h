@@ -1,6 +1,6 @@
-// What a start finds and what it makes of it: the four cases of agent/ARCHITECTURE.md, "What a start does".
-// Memory: at most one more analysis for the time of a changed configuration, before the limit is set.
-// Cost: reads the crash checkpoint and the journal behind it once. Threads: start-up.
+// What a start finds and what it makes of it: agent/ARCHITECTURE.md, "What a start does".
+// Memory: copies of the state found, and at most one more analysis for a changed configuration; all gone
+// before the limit is set. Cost: reads the crash checkpoint and the journal behind it once. Threads: start-up.
 // Errors: only of the medium; damaged state is set aside or given up, and said.
 #pragma once
 
@@ -26,10 +26,14 @@ struct Recovered {
 
 class Recovery {
 public:
-    Recovery(const Assembly& assembly, const PartOptions& options, Files& files, Entropy& entropy,
-             const Clock& clock, Outbox& outbox, bool deliver)
-        : assembly_(assembly), options_(options), files_(files), entropy_(entropy), clock_(clock), outbox_(outbox),
-          deliver_(deliver) {}
+    struct Options {
+        bool deliver = false;         // there is an uplink to stage results for
+        bool outbox_is_fresh = false; // its file was made now: epochs of the earlier one mean nothing
+    };
+    Recovery(const Assembly& assembly, const PartOptions& parts, Files& files, Entropy& entropy, const Clock& clock,
+             Outbox& outbox, const Options& options)
+        : assembly_(assembly), parts_(parts), files_(files), entropy_(entropy), clock_(clock), outbox_(outbox),
+          options_(options) {}
 
     // Before the pipeline is made: finishes what another configuration left, and opens the files.
     Status prepare(Recovered& recovered, std::string& reason);
@@ -37,34 +41,41 @@ public:
     Status fill(Pipeline& pipeline, Recovered& recovered, std::string& reason);
 
 private:
-    enum class Plan { resume, power_cut };
-    struct Leftover {
-        std::string_view configuration;
-        ByteSpan state;
-        ByteSpan staged;
-        std::uint64_t fingerprint = 0;
+    // State of an earlier process, from either checkpoint.
+    struct Found {
+        bool after_crash = false;  // from tmpfs: the epoch goes on. Else from flash: a new one begins.
+        std::uint64_t program = 0;
+        std::uint64_t epoch = 0;
         std::uint64_t journal_sequence = 0;
-        std::uint64_t epoch = 0;   // 0: after a power cut, so a new one, behind the frontier
+        std::string configuration;
+        std::string state;
+        std::string staged;
     };
-    bool finish_other_configuration(const Leftover& left);
-    void set_frontiers(Engine& engine);
+    std::optional<Found> find_crash_checkpoint();
+    std::optional<Found> find_flash_checkpoint();
+    void open_old_journal();
+    bool journal_continues(std::uint64_t sequence) const;
+    bool may_go_on(const Found& found) const;
+    bool finish_other_configuration(const Found& found);
     Status open_files(Recovered& recovered, std::string& reason);
-    void look_at_crash_checkpoint();
-    void look_at_flash_checkpoint();
-    void remove_files();
-    Status begin_new_epoch(Pipeline& pipeline, std::uint64_t& epoch);
+    Status restage(const std::string& staged);
+    bool restore(Pipeline& pipeline);
+    void set_frontiers(Engine& engine);
+    void mark_gap(Pipeline& pipeline);
 
     const Assembly& assembly_;
-    const PartOptions& options_;
+    const PartOptions& parts_;
     Files& files_;
     Entropy& entropy_;
     const Clock& clock_;
     Outbox& outbox_;
-    const bool deliver_;  // there is an uplink to stage results for
-    Plan plan_ = Plan::power_cut;
-    std::string state_;                      // of a flash checkpoint of this configuration
-    std::uint64_t state_journal_position_ = 0;
-    bool journal_continues_ = false;
+    const Options options_;
+    std::optional<Found> found_;            // to go on from, under this configuration
+    std::vector<Alerts::Standing> standing_alerts_;  // of another configuration
+    std::unique_ptr<Journal> old_journal_;  // with entries behind found_, if there was a readable one
+    bool same_journal_ = false;             // its file is of the shape this configuration wants
+    bool journal_covers_ = false;           // every entry behind found_ can be replayed
+    bool something_was_lost_ = false;       // windows may miss events: a power cut, or state given up
 };
 
 }  // namespace weir

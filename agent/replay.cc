@@ -16,7 +16,8 @@ namespace {
 constexpr Duration tick_step = Duration::seconds(1);
 constexpr Duration coarse_tick_step = Duration::seconds(30);  // within a gap longer than
 constexpr Duration coarse_gap = Duration::minutes(60);
-// A line without ARRIVAL came after every event that a payload can speak of.
+// A line without ARRIVAL came after every event that a payload can speak of; where the payload speaks of no
+// time either, all of them came at the epoch.
 constexpr Timestamp arrival_unknown = time_limit;
 // JSON is at most this much longer than a record's own bytes: base64, escapes, names.
 constexpr Bytes json_expansion = 6;
@@ -37,6 +38,14 @@ AgentConfig with_header(const AgentConfig& config, const std::vector<std::string
     for (SourceConfig& source : copy.sources)
         if (source.csv_fields.empty()) source.csv_fields = csv_header;
     return copy;
+}
+
+// What a terminal would act on becomes a dot.
+std::string printable(std::string_view text) {
+    std::string out(text);
+    for (char& c : out)
+        if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = '.';
+    return out;
 }
 
 class Progress {
@@ -67,9 +76,8 @@ void tell_what_was_lost(const Codec& codec, const std::string& name_of_source) {
                      codec.counters()[reason], std::string(name(reason)).c_str());
         for (std::size_t s = 0; s < codec.samples(); ++s)
             if (codec.sample(s).reason == reason) {
-                const std::string_view text = as_text(codec.sample(s).payload());
-                std::fprintf(stderr, ", such as: %.*s", static_cast<int>(std::min<std::size_t>(text.size(), 120)),
-                             text.data());
+                const std::string text = printable(as_text(codec.sample(s).payload()));
+                std::fprintf(stderr, ", such as: %.120s", text.c_str());
                 break;
             }
         std::fputc('\n', stderr);
@@ -82,8 +90,6 @@ void tell_what_was_lost(const Analysis& analysis, const ReplayReader& reader) {
         tell_what_was_lost(analysis.codec(source), name_of_source);
         tell_what_was_lost(*analysis.topicless_codec(source), name_of_source);
     }
-    if (analysis.unrouted() > 0)
-        std::fprintf(stderr, "replay: %" PRIu64 " messages on topics that no source has\n", analysis.unrouted());
     if (reader.oversized_lines() > 0)
         std::fprintf(stderr, "replay: %" PRIu64 " lines longer than max_message\n", reader.oversized_lines());
     for (std::size_t w = 0; w < analysis.assembly().engine().windows(); ++w) {
@@ -115,27 +121,43 @@ public:
         analysis_.finish();
         printer_.flush();
         tell_what_was_lost(analysis_, reader);
+        tell_what_had_no_place();
         return reader.status().ok() ? printer_.status() : reader.status();
     }
 
 private:
     void take(ReplayLine& line, std::optional<std::size_t> source) {
-        if (line.arrival_given) {
-            tick_until(line.message.arrival);
-        } else {
-            line.message.arrival = arrival_unknown;
-        }
+        if (line.arrival_given) tick_until(line.message.arrival);
         line.message.arrival_trusted = true;
-        if (source)
-            analysis_.message_of(*source, line.message);
-        else
-            route(line.message);
+        if (source) return take_of(line, *source);
+        // Whatever the connection: a file knows none.
+        bool routed = false;
+        for (std::size_t i = 0; i < assembly_.codecs().size(); ++i)
+            for (const TopicTemplate& topic : assembly_.codecs()[i].topics)
+                if (topic.matches(line.message.topic)) {
+                    routed = true;
+                    take_of(line, i);
+                    break;
+                }
+        if (!routed) ++unrouted_;
     }
 
-    // Whatever the connection: a file knows none.
-    void route(const Message& message) {
-        std::size_t links = assembly_.config().mqtt.size();
-        for (std::size_t link = 0; link < std::max<std::size_t>(links, 1); ++link) analysis_.message(link, message);
+    void take_of(ReplayLine& line, std::size_t source) {
+        if (!line.arrival_given) {
+            const bool timeless = assembly_.codecs()[source].time.path.empty();
+            timeless_lines_ += timeless ? 1 : 0;
+            line.message.arrival = timeless ? Timestamp() : arrival_unknown;
+        }
+        analysis_.message_of(source, line.message);
+    }
+
+    void tell_what_had_no_place() const {
+        if (unrouted_ > 0)
+            std::fprintf(stderr, "replay: %" PRIu64 " lines whose topic no source has: --source NAME or --topic TOPIC says where they belong\n",
+                         unrouted_);
+        if (timeless_lines_ > 0)
+            std::fprintf(stderr, "replay: %" PRIu64 " lines say no time: they are all taken for 1970-01-01T00:00:00Z. Name a time.field, or give "
+                                 "ARRIVAL<TAB>TOPIC<TAB> before the payload\n", timeless_lines_);
     }
 
     void tick_until(Timestamp arrival) {
@@ -155,6 +177,8 @@ private:
     Arena arena_;
     Analysis analysis_;
     bool ticking_ = false;
+    std::uint64_t unrouted_ = 0;
+    std::uint64_t timeless_lines_ = 0;
     Timestamp last_tick_;
 };
 

@@ -27,9 +27,9 @@ namespace {
 
 constexpr Duration engine_wait_max = Duration::millis(500);
 constexpr Duration store_wait_max = Duration::seconds(1);
-constexpr auto group_commit_pause = std::chrono::milliseconds(100);
 constexpr auto ring_full_pause = std::chrono::milliseconds(1);
 constexpr Duration last_delivery_limit = Duration::seconds(2);
+constexpr Duration drain_limit = Duration::seconds(2);
 constexpr Duration last_alerts_limit = Duration::seconds(1);
 
 // Names a thread in the kernel's tables, so that `top -H` tells them apart.
@@ -48,7 +48,7 @@ public:
         : journal_(journal), link_(link), name_(link_name.empty() ? "mqtt" : "mqtt." + link_name), clock_(clock),
           message_max_(message_max) {}
 
-    bool ready() override { return !journal_.above_high_mark(); }
+    bool ready() override { return !closed_ && !journal_.above_high_mark(); }
 
     bool on_message(const MqttMessage& message) override {
         if (message.retained) {  // a state told to a new subscriber: the event itself was counted when it came
@@ -78,8 +78,8 @@ public:
                 ++oversized_;
                 return true;
             }
-            // The high mark leaves room for what was read ahead; without the gate, wait for the engine.
-            if (abandoned_) return false;
+            // The high mark leaves room for what was read ahead; without the gate, wait for the engine, which
+            // runs until the connections have stopped.
             std::this_thread::sleep_for(ring_full_pause);
         }
     }
@@ -98,7 +98,8 @@ public:
                          static_cast<long long>(silent.us() / 1000000));
     }
 
-    void abandon() { abandoned_ = true; }
+    // Nothing more is read; what was read ahead still comes.
+    void close() { closed_ = true; }
     std::uint64_t oversized() const { return oversized_; }
     std::uint64_t retained() const { return retained_; }
 
@@ -113,7 +114,7 @@ private:
     std::atomic<std::uint32_t> connection_{0};
     std::atomic<std::uint64_t> oversized_{0};
     std::atomic<std::uint64_t> retained_{0};
-    std::atomic<bool> abandoned_{false};
+    std::atomic<bool> closed_{false};
 };
 
 // The filters that were ever subscribed to and may live on in the broker's session, one a line a connection.
@@ -261,7 +262,8 @@ bool Service::open_state() {
         WEIR_LOG_ERROR("outbox", "the database could not be used (%s): it is now %s, and a new one has been begun",
                        report.reason.c_str(), report.set_aside_path.c_str());
 
-    Recovery recovery(assembly_, options_, files_, entropy_, clock_, *outbox_, config_.uplink.has_value());
+    Recovery recovery(assembly_, options_, files_, entropy_, clock_, *outbox_,
+                      {config_.uplink.has_value(), report.fresh});
     std::string reason;
     if (!recovery.prepare(recovered_, reason).ok()) return fail(reason);
 
@@ -275,6 +277,7 @@ bool Service::open_state() {
     options.flush = config_.agent.flush;
     options.release_after_flush_only = options_.journal.durable;
     options.deliver = config_.uplink.has_value();
+    options.staging_bytes = options_.outbox.staging_bytes;
     Pipeline::Parts parts;
     parts.journal = recovered_.journal.get();
     parts.checkpoints = recovered_.checkpoints.get();
@@ -303,6 +306,7 @@ void Service::make_connections() {
 }
 
 void Service::start_threads() {
+    pipeline_->store_runs();
     engine_thread_ = named_thread("weir-engine", [this] { engine_loop(); });
     store_thread_ = named_thread("weir-store", [this] { store_loop(); });
     if (uplink_) uplink_thread_ = named_thread("weir-uplink", [this] { uplink_->run(); });
@@ -340,7 +344,7 @@ void Service::engine_loop() {
 
 void Service::store_once() {
     const std::optional<FlashCheckpoint> flash = pipeline_->flash_due();
-    const Status committed = outbox_->commit(flash ? &*flash : nullptr);
+    const Status committed = outbox_->commit(flash ? &*flash : nullptr, pipeline_.get());
     if (flash) pipeline_->flash_done(committed.ok());
     if (!committed.ok())
         WEIR_LOG_ERROR("outbox", "cannot write to flash (%s): results wait in memory, windows and alerts go on",
@@ -352,7 +356,6 @@ void Service::store_loop() {
     while (!store_stopping_) {
         outbox_->wait(store_wait_max);
         if (store_stopping_) break;
-        std::this_thread::sleep_for(group_commit_pause);  // what a closing window emits goes into one commit
         store_once();
         if (options_.journal.durable && std::chrono::steady_clock::now() >= next_sync) {
             if (!recovered_.journal->sync().ok()) WEIR_LOG_ERROR("journal", "cannot be synced to its disk");
@@ -414,16 +417,22 @@ void Service::stop() {
         ::_exit(1);
     }).detach();
 
+    // The last events may raise an alert, which wants the connection.
+    for (const auto& receiver : receivers_) receiver->close();
+    const std::uint64_t newest = recovered_.journal->newest_sequence();
+    const MonotonicTime drained_by = clock_.monotonic() + drain_limit;
+    while (pipeline_->done_position() < newest && clock_.monotonic() < drained_by)
+        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    publisher_->stop(last_alerts_limit);
     for (std::size_t i = 0; i < mqtt_.size(); ++i)
         mqtt_[i]->stop(MqttPublication{"weir/" + config_.agent.id + "/status", R"({"state":"offline"})", 1, true});
     if (!mqtt_.empty()) {
-        const bool all_were_up = std::all_of(mqtt_.begin(), mqtt_.end(), [](const auto& m) { return m->counters().connections > 0; });
-        if (all_were_up) remembered_->store(mqtt_options_, false);
+        const bool settled = std::all_of(mqtt_.begin(), mqtt_.end(), [](const auto& m) { return m->filters_settled(); });
+        if (settled) remembered_->store(mqtt_options_, false);
     }
     engine_stopping_ = true;
     recovered_.journal->wake();
     engine_thread_.join();
-    publisher_->stop(last_alerts_limit);
     store_stopping_ = true;
     outbox_->wake();
     store_thread_.join();

@@ -342,6 +342,9 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
           number(journal.appended), number(journal.duplicates),
           100.0 * static_cast<double>(journal.used) / static_cast<double>(parts.journal->params().ring_bytes),
           parts.journal->above_high_mark() ? ", the broker is held back" : "");
+    if (parts.oversized_messages > 0) print("  %llu messages above max_message, dropped\n", number(parts.oversized_messages));
+    if (parts.retained_skipped > 0)
+        print("  %llu retained messages not counted: each repeats an earlier event\n", number(parts.retained_skipped));
     if (unrouted_ > 0) print("  %llu messages on topics that no source has\n", number(unrouted_));
     for (const SourceSnapshot& source : sources_) {
         print("source    %s: %llu messages, %llu events, watermark %s, %zu of %zu partitions active\n",
@@ -379,8 +382,10 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
     if (parts.uplink != nullptr) {
         const OutboxCounters outbox = parts.outbox->counters();
         const UplinkStatus uplink = parts.uplink->status();
+        // Acknowledged rows go with the next commit; where every numbered one is, none waits.
+        const bool all_delivered = uplink.acknowledged_ship == parts.outbox->identity().last_ship && outbox.staged_bytes == 0;
         print("outbox    %llu results wait, %.1f of %.1f MiB, %llu dropped, %llu refused, %.1f MiB written to flash\n",
-              number(outbox.rows), static_cast<double>(outbox.used_bytes) / 1048576,
+              number(all_delivered ? 0 : outbox.rows), static_cast<double>(outbox.used_bytes) / 1048576,
               static_cast<double>(parts.config->uplink->outbox) / 1048576,
               number(outbox.dropped_full_results + outbox.dropped_full_alerts + outbox.dropped_staging_results +
                      outbox.dropped_staging_alerts),

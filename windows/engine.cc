@@ -108,24 +108,20 @@ Bytes engine_save_size_max(const CompiledPlan& plan) {
     return total;
 }
 
-Bytes engine_record_size_max(const CompiledPlan& plan) {
+Bytes window_record_size_max(const CompiledPlan& plan, std::size_t index) {
     constexpr Bytes head = 64;
     constexpr Bytes field_head = 5;
-    Bytes most = 0;
-    for (std::size_t i = 0; i < plan.windows.size(); ++i) {
-        const CompiledWindow& window = plan.windows[i];
-        Bytes total = head + plan.spec.windows[i].name.size();
-        for (const std::string& name : window.key_names) total += field_head + name.size() + 4 + key_text_max;
-        for (const CompiledValue& value : window.values) {
-            // A text is a literal, or of first() and last().
-            total += field_head + value.name.size() + 32 + (value.kind == ValueKind::text ? expression_text_max : 0);
-            if (!value.call) continue;
-            const CallSpec& call = window.calls[*value.call];
-            total += AggregateStates::sketch_size_max(window.states[call.state]) + call.items * (32 + 4 + key_text_max);
-        }
-        most = std::max(most, total + field_head + 64);
+    const CompiledWindow& window = plan.windows[index];
+    Bytes total = head + plan.spec.windows[index].name.size();
+    for (const std::string& name : window.key_names) total += field_head + name.size() + 4 + key_text_max;
+    for (const CompiledValue& value : window.values) {
+        // A text is a literal, or of first() and last().
+        total += field_head + value.name.size() + 32 + (value.kind == ValueKind::text ? expression_text_max : 0);
+        if (!value.call) continue;
+        const CallSpec& call = window.calls[*value.call];
+        total += AggregateStates::sketch_size_max(window.states[call.state]) + call.items * (32 + 4 + key_text_max);
     }
-    return most;
+    return total + field_head + 64;
 }
 
 EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink)

@@ -1,5 +1,7 @@
 #include "windows/plan.h"
 
+#include <algorithm>
+
 #include "windows/engine_memory.h"
 #include "windows/plan_compiler.h"
 
@@ -25,7 +27,12 @@ Bytes EnginePlan::need() const {
 }
 
 Bytes EnginePlan::save_size_max() const { return engine_save_size_max(*compiled_); }
-Bytes EnginePlan::record_size_max() const { return engine_record_size_max(*compiled_); }
+Bytes EnginePlan::record_size_max() const {
+    Bytes most = 0;
+    for (std::size_t i = 0; i < windows(); ++i) most = std::max(most, record_size_max(i));
+    return most;
+}
+Bytes EnginePlan::record_size_max(std::size_t window) const { return window_record_size_max(*compiled_, window); }
 
 std::size_t EnginePlan::sources() const { return compiled_->sources.size(); }
 std::size_t EnginePlan::windows() const { return compiled_->windows.size(); }

@@ -83,6 +83,7 @@ public:
     Bytes save_size_max() const;
     // No record that the engine emits encodes to more.
     Bytes record_size_max() const;
+    Bytes record_size_max(std::size_t window) const;  // the same, of one window
 
     std::size_t sources() const;
     std::size_t windows() const;

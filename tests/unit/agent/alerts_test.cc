@@ -101,3 +101,20 @@ TEST(Alerts, hostile_state_is_an_error) {
     ByteReader in(out.written());
     CHECK_FALSE(alerts.load(in).ok());
 }
+
+TEST(Alerts, another_configuration_takes_over_what_stands_if_it_has_the_same_definition) {
+    observe(alerts, "s1", 10);
+    observe(alerts, "s2", 10);
+    std::vector<Alerts::Standing> standing = alerts.standing();
+    LONGS_EQUAL(2, standing.size());
+    standing.push_back({standing[0].definition + 1, 5});
+
+    ArenaBlock other_block{Alerts::need(*assembled.assembly)};
+    Arena other_arena{other_block.memory()};
+    Transitions other_seen;
+    Alerts other(other_arena, *assembled.assembly, other_seen);
+    LONGS_EQUAL(2, other.adopt(standing));
+    observe(other, "s1", 10);
+    observe(other, "s2", 40);
+    STRCMP_EQUAL("s2- ", other_seen.text.c_str());
+}

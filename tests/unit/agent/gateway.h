@@ -33,13 +33,14 @@ public:
         Result<std::unique_ptr<Outbox>> opened = Outbox::open(options.outbox, arena, assembled.files, entropy, report);
         WEIR_ASSERT(opened.ok());
         outbox = std::move(*opened);
-        Recovery recovery(*assembled.assembly, options, assembled.files, entropy, clock, *outbox, true);
+        Recovery recovery(*assembled.assembly, options, assembled.files, entropy, clock, *outbox, {true, report.fresh});
         std::string reason;
         WEIR_ASSERT(recovery.prepare(recovered, reason).ok());
         publisher = std::make_unique<AlertPublisher>(
             arena, "a1", [](const std::string&, std::string_view, std::string_view, int, bool) { return true; });
         Pipeline::Options pipeline_options;
         pipeline_options.deliver = true;
+        pipeline_options.staging_bytes = options.outbox.staging_bytes;
         pipeline_options.release_after_flush_only = options.journal.durable;
         pipeline = std::make_unique<Pipeline>(
             arena, *assembled.assembly, Analysis::Options{}, pipeline_options,
@@ -79,10 +80,8 @@ public:
         for (int empty = 0; empty < 3;) {
             ShipRow rows[64];
             const std::size_t count = outbox->next(outbox->identity().incarnation, mark, rows, space);
-            if (count == 0) {
-                ++empty;
-                store();
-            }
+            empty = count == 0 ? empty + 1 : 0;
+            if (count == 0) store();
             for (std::size_t i = 0; i < count; ++i) {
                 auto storage = std::make_unique<RecordStorage>();
                 const Result<Record> record = decode_record(rows[i].record, *storage);

@@ -105,7 +105,7 @@ TEST(Recovery, after_a_power_cut_nothing_is_emitted_twice_and_the_gap_is_marked)
     CHECK(before > 0);
     cut_power();
     Gateway second(config, Gateway::first_ms + 205000);
-    second.send(150, 400);  // 150 to 199 come again, as a power cut of a test would have it
+    second.send(150, 1000);  // 150 to 199 come again, as a power cut of a test would have it
     append(results, finish(second));
     (void)counts(results);  // no identity twice
     STRCMP_CONTAINS("\"partial\":true", results[before].c_str());
@@ -159,4 +159,105 @@ TEST(Recovery, a_damaged_checkpoint_is_not_believed) {
     Gateway second(config);
     second.send(100, 200);
     CHECK(!finish(second).empty());
+}
+
+TEST(Recovery, another_size_of_journal_or_inflight_loses_nothing) {
+    for (const char* keys : {"journal = { size = \"2MiB\" }\n", "checkpoint = \"7s\"\n"}) {
+        TemporaryFolder other;
+        mark = 0;
+        std::vector<std::string> results;
+        {
+            Gateway first(Gateway::config_in(other.path()));
+            first.send(0, 60);
+            CHECK(first.pipeline->checkpoint().ok());
+            first.send(60, 100);
+            append(results, first.ship(mark));
+        }
+        std::uint64_t epoch = 0;
+        {
+            Gateway second(Gateway::config_in(other.path(), keys));
+            epoch = second.pipeline->epoch();
+            second.send(100, 150);
+        }
+        Gateway third(Gateway::config_in(other.path(), keys));  // and a kill right after
+        third.send(150, 200);
+        append(results, finish(third));
+        LONGS_EQUAL(1, epoch);
+        LONGS_EQUAL(200, sum(counts(results)));
+        for (const std::string& result : results) CHECK(result.find("partial") == std::string::npos);
+    }
+}
+
+TEST(Recovery, a_journal_that_cannot_be_read_costs_its_entries_but_not_the_state) {
+    {
+        Gateway first(config);
+        first.send(0, 100);
+        CHECK(first.pipeline->checkpoint().ok());
+        first.send(100, 110);
+    }
+    (void)!system(("rm '" + folder.path() + "/run/journal'").c_str());
+    Gateway second(config);
+    LONGS_EQUAL(2, second.pipeline->epoch());
+    second.send(110, 200);
+    const std::vector<std::string> results = finish(second);
+    LONGS_EQUAL(190, sum(counts(results)));
+    STRCMP_CONTAINS("\"partial\":true", results.back().c_str());
+}
+
+TEST(Recovery, a_database_that_was_lost_does_not_cost_the_open_windows) {
+    {
+        Gateway first(config);
+        first.send(0, 100);
+    }
+    (void)!system(("rm -f '" + folder.path() + "'/state/weir.db*").c_str());
+    mark = 0;
+    Gateway second(config);
+    second.send(100, 200);
+    LONGS_EQUAL(200, sum(counts(finish(second))));
+}
+
+TEST(Recovery, a_power_cut_before_the_first_flush_is_marked_too) {
+    {
+        Gateway first(config);
+        first.send(0, 30);
+    }
+    cut_power();
+    Gateway second(config, Gateway::first_ms + 35000);
+    second.send(35, 1000);
+    const std::vector<std::string> results = finish(second);
+    STRCMP_CONTAINS("\"partial\":true", results[0].c_str());
+    STRCMP_EQUAL("", results.back().find("partial") == std::string::npos ? "" : "the gap ends");
+}
+
+TEST(Recovery, more_results_than_the_staging_ring_holds_are_all_kept) {
+    // Four hundred groups of sketches close at once, and once more in a replay.
+    config.replace(config.find("max_groups = 8"), 14, "max_groups = 400");
+    config.replace(config.find("mean = \"mean(speed)\""), 20, "mean = \"mean(speed)\", p = \"quantile(speed, 0.5)\", u = \"distinct(vid)\"");
+    const auto fill = [](Gateway& gateway) {
+        for (int site = 0; site < 400; ++site) {
+            for (int i = 0; i < 60; ++i) {
+                const std::string topic = "city/t" + std::to_string(site) + "/loop/1";
+                std::string payload = event(Gateway::first_ms + i * 500, i);
+                payload.replace(payload.find("v1"), 2, "v" + std::to_string(i));
+                JournalEntry entry;
+                entry.arrival = Timestamp::millis(Gateway::first_ms + 30000);
+                entry.clock_trusted = true;
+                entry.topic = topic;
+                entry.payload = as_byte_span(payload);
+                CHECK(gateway.journal().append(entry).ok());
+            }
+            gateway.pipeline->catch_up();
+        }
+    };
+    {
+        Gateway first(config);
+        fill(first);
+        CHECK(first.pipeline->checkpoint().ok());
+        first.pipeline->analysis().finish();
+        LONGS_EQUAL(0, first.pipeline->counters().staging_dropped);
+        CHECK(first.pipeline->counters().results >= 400);
+    }
+    Gateway second(config);
+    LONGS_EQUAL(400, finish(second).size());
+    LONGS_EQUAL(0, second.pipeline->counters().staging_dropped);
 }

@@ -28,8 +28,12 @@ def children_of_demos():
 
 
 class Demo(KafkaSuite):
+    def environment(self):
+        # What a killed demonstration leaves on disk goes with the test's folder.
+        return {"WEIR_BIN": str(places.BIN), "TMPDIR": str(self.folder)}
+
     def demo(self, *arguments, seconds=180):
-        return run(DEMO, *arguments, env={"WEIR_BIN": str(places.BIN)}, seconds=seconds)
+        return run(DEMO, *arguments, env=self.environment(), seconds=seconds)
 
     def check_equal(self, code, out, err):
         self.assertEqual(code, 0, out + err)
@@ -61,7 +65,7 @@ class Demo(KafkaSuite):
                 [DEMO, "--seconds", "600"],
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={**os.environ, "WEIR_BIN": str(places.BIN)},
+                env={**os.environ, **self.environment()},
             )
             wait_until(
                 lambda: any("simulate" in line for line in children_of_demos()), 60, "it runs"

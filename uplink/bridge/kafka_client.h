@@ -31,8 +31,10 @@ using KafkaOwned = std::unique_ptr<T, KafkaDestroy>;
 using KafkaSettings = std::map<std::string, std::string>;
 
 // A client with our defaults, then the user's options, then settings. null: failure says why.
+// report hears what became of each message, on the thread that polls, flushes, commits or aborts.
+using DeliveryReport = void (*)(rd_kafka_t* client, const rd_kafka_message_t* message, void* opaque);
 KafkaOwned<rd_kafka_t> make_client(rd_kafka_type_t type, const KafkaConfig& config, const KafkaSettings& settings,
-                                   std::string& failure);
+                                   std::string& failure, DeliveryReport report = nullptr, void* opaque = nullptr);
 
 int milliseconds(Duration duration);
 

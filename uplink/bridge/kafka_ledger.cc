@@ -146,6 +146,12 @@ void KafkaLedger::add_event(LedgerEvent event) {
     eventfd_write(wake_, 1);
 }
 
+std::uint64_t KafkaLedger::skipped_records() const {
+    std::uint64_t total = 0;
+    for (const auto& writer : writers_) total += writer->skipped_records();
+    return total;
+}
+
 bool KafkaLedger::drain(Duration limit) {
     for (const auto& writer : writers_) writer->drain();
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit.ms());

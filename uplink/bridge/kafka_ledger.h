@@ -46,6 +46,8 @@ public:
     int descriptor() const override { return wake_; }
     std::vector<LedgerEvent> take_events() override;
     bool drain(Duration limit) override;
+    // Records that Kafka would not take in any form.
+    std::uint64_t skipped_records() const;
 
 private:
     KafkaLedger(const BridgeConfig& config, std::uint32_t partitions);

@@ -13,6 +13,13 @@ constexpr Duration retry_pause = Duration::millis(500);
 // How long a new owner may take from fencing us to writing his name.
 constexpr int fencing_checks = 10;
 constexpr const char* transaction_timeout_ms = "30000";
+constexpr int alone_limit_ms = 20000;
+
+// Whether Kafka says no to the record itself: then no retry helps.
+bool refuses(rd_kafka_resp_err_t error) {
+    return error == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || error == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE ||
+           error == RD_KAFKA_RESP_ERR_INVALID_RECORD || error == RD_KAFKA_RESP_ERR_INVALID_TIMESTAMP;
+}
 
 }  // namespace
 
@@ -76,7 +83,7 @@ bool PartitionWriter::open_producer(std::string& failure) {
                                 {"compression.type", "lz4"}};
     for (const auto& [key, value] : mild)
         if (config_.options.count(key) == 0) settings[key] = value;
-    producer_ = make_client(RD_KAFKA_PRODUCER, config_, settings, failure);
+    producer_ = make_client(RD_KAFKA_PRODUCER, config_, settings, failure, delivered, this);
     if (!producer_) {
         end_with(LedgerEvent::Kind::failed, "[kafka] options: " + failure);
         return false;
@@ -127,7 +134,7 @@ void PartitionWriter::serve() {
         plan(batch);
         Outcome outcome = commit(batch);
         while (outcome == Outcome::aborted && !ended_) {
-            pause(retry_pause);
+            if (!give_way(batch)) pause(retry_pause);
             outcome = commit(batch);
         }
         if (outcome != Outcome::committed) {
@@ -217,14 +224,51 @@ void PartitionWriter::plan_delivery(Batch& batch, const LedgerRequest& request) 
     for (const OutRecord& record : request.records) {
         if (record.ship <= mark->ship) continue;  // sent again, though committed: its Ack was lost
         mark->ship = record.ship;
-        batch.records.push_back(&record);
+        batch.records.emplace_back(record, request.agent);
     }
     batch.events.push_back({LedgerEvent::Kind::committed, request.session, mark->ship, partition_, {}});
 }
 
-PartitionWriter::Outcome PartitionWriter::commit(const Batch& batch) {
+PartitionWriter::Outcome PartitionWriter::commit(Batch& batch) {
     if (batch.records.empty() && batch.marks.empty()) return Outcome::committed;
-    return attempt([&](std::string& failure) { return produce(batch, failure); });
+    current_ = &batch;
+    const Outcome outcome = attempt([&](std::string& failure) { return produce(batch, failure); });
+    current_ = nullptr;
+    return outcome;
+}
+
+// Whether the next attempt will differ from the last, because records were refused.
+bool PartitionWriter::give_way(Batch& batch) {
+    bool any = false;
+    for (Outgoing& out : batch.records) {
+        if (!out.refused) continue;
+        any = true;
+        out.refused = false;
+        if (out.alone)
+            give_way(out);
+        else
+            out.alone = true;  // all of a message set are refused for one of them
+    }
+    return any;
+}
+
+void PartitionWriter::give_way(Outgoing& out) {
+    ++out.form;
+    const auto ship = static_cast<unsigned long long>(out.record->ship);
+    const auto agent = static_cast<int>(out.agent.size());
+    if (!out.skipped())
+        return WEIR_LOG_WARNING("bridge", "ALERT agent %.*s: Kafka refuses record %llu (%s): written without its %s", agent,
+                                out.agent.data(), ship, out.refusal.c_str(), out.record->reduced[out.form - 1].omitted);
+    WEIR_LOG_ERROR("bridge", "ALERT agent %.*s: Kafka refuses record %llu (%s): skipped, it is lost; %llu so far", agent,
+                   out.agent.data(), ship, out.refusal.c_str(), static_cast<unsigned long long>(++skipped_));
+}
+
+void PartitionWriter::delivered(rd_kafka_t*, const rd_kafka_message_t* message, void* writer) {
+    Batch* const batch = static_cast<PartitionWriter*>(writer)->current_;
+    if (batch == nullptr || message->_private == nullptr || !refuses(message->err)) return;
+    auto* const out = static_cast<Outgoing*>(message->_private);
+    out->refused = true;
+    out->refusal = rd_kafka_err2str(message->err);
 }
 
 PartitionWriter::Outcome PartitionWriter::attempt(const std::function<bool(std::string&)>& produce_all) {
@@ -257,32 +301,47 @@ PartitionWriter::Outcome PartitionWriter::abort() {
     return rd_kafka_error_code(error.get()) == RD_KAFKA_RESP_ERR__FENCED ? Outcome::fenced : Outcome::unknown;
 }
 
-bool PartitionWriter::produce(const Batch& batch, std::string& failure) {
-    for (const OutRecord* record : batch.records)
-        if (!produce_record(*record, failure)) return false;
+bool PartitionWriter::produce(Batch& batch, std::string& failure) {
+    for (Outgoing& out : batch.records) {
+        if (out.skipped()) continue;
+        if (out.alone) rd_kafka_flush(producer_.get(), alone_limit_ms);
+        if (!produce_record(out, failure)) return false;
+        if (!out.alone) continue;
+        rd_kafka_flush(producer_.get(), alone_limit_ms);
+        failure = out.refusal;
+        if (out.refused) return false;
+    }
     for (const auto& [agent, mark] : batch.marks)
         if (!produce_mark(agent, format_mark(mark), failure)) return false;
     return true;
 }
 
 // librdkafka copies key, value and headers (MSG_F_COPY), so an attempt can be repeated.
-bool PartitionWriter::produce_record(const OutRecord& record, std::string& failure) {
-    rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size());
-    for (const auto& [name, value] : record.headers)
-        rd_kafka_header_add(headers, name, -1, value.data(), static_cast<ssize_t>(value.size()));
+bool PartitionWriter::produce_record(Outgoing& out, std::string& failure) {
+    const OutRecord& record = *out.record;
+    const OutRecord::Reduced* const less = out.form == 0 ? nullptr : &record.reduced[out.form - 1];
+    const std::string& value = less == nullptr ? record.value : less->value;
+    rd_kafka_headers_t* headers = rd_kafka_headers_new(record.headers.size() + 1);
+    for (const auto& [name, text] : record.headers)
+        rd_kafka_header_add(headers, name, -1, text.data(), static_cast<ssize_t>(text.size()));
+    if (less != nullptr) rd_kafka_header_add(headers, "omitted", -1, less->omitted, -1);
     const std::string& topic = record.alert ? config_.alerts : config_.topic;
     for (;;) {
         const rd_kafka_resp_err_t error = rd_kafka_producev(
             producer_.get(), RD_KAFKA_V_TOPIC(topic.c_str()), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
             RD_KAFKA_V_KEY(record.key.data(), record.key.size()),
-            RD_KAFKA_V_VALUE(const_cast<char*>(record.value.data()), record.value.size()),
-            RD_KAFKA_V_TIMESTAMP(record.timestamp_ms), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+            RD_KAFKA_V_VALUE(const_cast<char*>(value.data()), value.size()),
+            RD_KAFKA_V_TIMESTAMP(record.timestamp_ms), RD_KAFKA_V_OPAQUE(&out), RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR) return true;
         if (error == RD_KAFKA_RESP_ERR__QUEUE_FULL) {
             rd_kafka_poll(producer_.get(), 50);
             continue;
         }
         rd_kafka_headers_destroy(headers);
+        if (refuses(error)) {  // by librdkafka already, for this record and no other
+            out.alone = out.refused = true;
+            out.refusal = rd_kafka_err2str(error);
+        }
         failure = topic + ": " + rd_kafka_err2str(error);
         return false;
     }

@@ -11,6 +11,9 @@
 //  4. Events leave after the commit. An aborted transaction is tried again, all of it; one whose end is
 //     not known means a new producer, from 1.: then the marks say what was committed, and agents greet
 //     anew and send the rest.
+//  5. A record that Kafka refuses for what it is (its size, its form) is written alone, so that it is known
+//     which of a message set was meant; then in its reduced forms; then it is skipped, with an ALERT line,
+//     and the mark moves on: it must not hold up all agents of the partition.
 //
 // Memory: the queue, which full() bounds at queue_bytes_max and one more delivery a session, librdkafka's
 // queue of one transaction (batch_bytes_max) and the marks. Cost: a transaction every linger at most.
@@ -62,6 +65,7 @@ public:
     bool full() const { return queued_bytes_.load() >= queue_bytes_max; }
     void drain();                       // write what is queued, then end
     bool done() const { return done_.load(); }
+    std::uint64_t skipped_records() const { return skipped_.load(); }
 
 private:
     enum class Outcome {
@@ -70,10 +74,21 @@ private:
         unknown,  // a new producer must find out
         fenced,   // Kafka knows a newer owner of our transactional.id
     };
+    // A record and what Kafka has said of it in the attempts so far.
+    struct Outgoing {
+        const OutRecord* record;
+        std::string_view agent;
+        bool alone = false;    // in a message set of its own
+        bool refused = false;  // in the last attempt
+        std::string refusal;
+        std::size_t form = 0;  // 0: whole; n: reduced[n - 1]; beyond: skipped
+        Outgoing(const OutRecord& what, std::string_view whose) : record(&what), agent(whose) {}
+        bool skipped() const { return form > record->reduced.size(); }
+    };
     // What a batch will write and say, computed once; attempts repeat only the writing.
     struct Batch {
         std::vector<LedgerRequest> requests;
-        std::vector<const OutRecord*> records;
+        std::vector<Outgoing> records;
         std::map<std::string, Mark, std::less<>> marks;
         std::map<std::string, SessionId, std::less<>> live;
         std::vector<LedgerEvent> events;
@@ -91,12 +106,15 @@ private:
     void plan_greeting(Batch& batch, const LedgerRequest& request);
     void plan_delivery(Batch& batch, const LedgerRequest& request);
     Mark* staged_mark(Batch& batch, std::string_view agent);
-    Outcome commit(const Batch& batch);
+    Outcome commit(Batch& batch);
+    bool give_way(Batch& batch);
+    void give_way(Outgoing& out);
     Outcome attempt(const std::function<bool(std::string&)>& produce);
     Outcome judge(rd_kafka_error_t* error, const char* doing);
     Outcome abort();
-    bool produce(const Batch& batch, std::string& failure);
-    bool produce_record(const OutRecord& record, std::string& failure);
+    bool produce(Batch& batch, std::string& failure);
+    bool produce_record(Outgoing& out, std::string& failure);
+    static void delivered(rd_kafka_t* client, const rd_kafka_message_t* message, void* writer);
     bool produce_mark(std::string_view key, std::string_view value, std::string& failure);
     void apply(Batch& batch);
     void forget_sessions();
@@ -113,6 +131,7 @@ private:
     KafkaOwned<rd_kafka_t> producer_;
     std::map<std::string, Mark, std::less<>> marks_;
     std::map<std::string, SessionId, std::less<>> live_;  // sessions greeted since the marks were read
+    Batch* current_ = nullptr;  // while an attempt to write it goes on
     bool ended_ = false;
     bool fenced_ = false;
 
@@ -122,6 +141,7 @@ private:
     std::atomic<Bytes> queued_bytes_{0};
     std::atomic<bool> stopping_{false};
     std::atomic<bool> done_{false};
+    std::atomic<std::uint64_t> skipped_{0};
     std::thread thread_;
 };
 

@@ -29,6 +29,7 @@ std::vector<Field> without_sketches(std::span<const Field> fields) {
 Bytes OutRecord::bytes() const {
     Bytes total = sizeof *this + key.size() + value.size();
     for (const auto& header : headers) total += sizeof header + header.second.size();
+    for (const Reduced& less : reduced) total += sizeof less + less.value.size();
     return total;
 }
 
@@ -61,7 +62,23 @@ OutRecord RecordForm::render(std::string_view agent, const Incarnation& incarnat
                    {"ship", std::to_string(shipped.ship)},
                    {"content-type", form_ == ValueForm::json ? "application/json" : "application/x-protobuf"}};
     if (!omitted.empty()) out.headers.emplace_back("omitted", omitted);
+    if (out.value.size() > reduced_above && (omitted.empty() || omitted == "sketches"))
+        render_reduced(agent, shipped, out);
     return out;
+}
+
+void RecordForm::render_reduced(std::string_view agent, const ShippedRecord& shipped, OutRecord& out) {
+    ShippedRecord less = shipped;
+    const std::vector<Field> bare = without_sketches(shipped.record.values);
+    Bytes size = out.value.size();
+    for (const char* omitted : {"sketches", "values"}) {
+        less.record.values = omitted == std::string_view("values") ? std::span<const Field>() : std::span<const Field>(bare);
+        const std::string_view text =
+            form_ == ValueForm::json ? render_json(agent, less.record, false) : render_protobuf(less);
+        if (text.empty() || text.size() >= size) continue;
+        size = text.size();
+        out.reduced.push_back({std::string(text), omitted});
+    }
 }
 
 std::string_view RecordForm::render_value(std::string_view agent, const ShippedRecord& shipped, std::string& omitted) {

@@ -9,7 +9,8 @@
 //              ship, content-type, and omitted if something had to be left out: all text
 // Memory: OutRecord owns its bytes; the renderer holds one buffer of value_bytes_max. Cost: O(bytes).
 // Threads: one owner. Errors: a value that would pass value_bytes_max is written without its sketches
-// (omitted = "sketches"), else without its values (omitted = "values"): a record is never lost.
+// (omitted = "sketches"), else without its values (omitted = "values"): a record is never lost. Both forms
+// go along with values over reduced_above, for brokers that take less.
 #pragma once
 
 #include <memory>
@@ -28,13 +29,23 @@ namespace weir {
 inline constexpr Bytes value_bytes_max = 900000;
 inline constexpr Bytes key_bytes_max = 64000;
 
+// Records with smaller values are not prepared in reduced forms: no broker refuses them for their size.
+inline constexpr Bytes reduced_above = 4096;
+
 struct OutRecord {
+    // What to write if Kafka refuses the value: each smaller than the one before.
+    struct Reduced {
+        std::string value;
+        const char* omitted;
+    };
+
     std::uint64_t ship = 0;
     bool alert = false;
     std::int64_t timestamp_ms = 0;
     std::string key;
     std::string value;
     std::vector<std::pair<const char*, std::string>> headers;
+    std::vector<Reduced> reduced;
 
     Bytes bytes() const;  // what it holds in memory, about
 };
@@ -47,6 +58,7 @@ public:
 
 private:
     std::string_view render_value(std::string_view agent, const ShippedRecord& shipped, std::string& omitted);
+    void render_reduced(std::string_view agent, const ShippedRecord& shipped, OutRecord& out);
     std::string_view render_json(std::string_view agent, const Record& record, bool sketches);
     std::string_view render_protobuf(const ShippedRecord& shipped);
 

@@ -193,6 +193,66 @@ TEST(bridge_kafka_ledger, aborted_transaction_is_tried_again_as_a_whole) {
     for (std::uint64_t ship = 1; ship <= 3; ++ship) CHECK(ships_in("weir.results")[ship] >= 1);
 }
 
+TEST(bridge_kafka_ledger, record_that_is_too_large_goes_without_its_sketches_or_is_skipped_and_blocks_nobody) {
+    config.kafka.options["message.max.bytes"] = "12000";
+    open();
+    greet(1, 1, 0);
+    std::vector<OutRecord> some = records(1, 5);
+    RecordForm form(ValueForm::json);
+    const std::vector<std::byte> sketch(20000);
+    const std::string text(20000, 'x');
+    Value unique;
+    unique.kind = ValueKind::estimate;
+    unique.sketch = {SketchKind::hll, ItemType::text, sketch};
+    const std::array with_sketch = {Field{"u", unique}};
+    const std::array with_text = {Field{"t", Value::of_text(text)}};
+    ShippedRecord shipped;
+    shipped.record.window = "w";
+    shipped.ship = 2;
+    shipped.record.values = with_sketch;
+    some[1] = form.render("a1", incarnation(1), shipped);
+    shipped.ship = 3;
+    shipped.record.values = with_text;
+    some[2] = form.render("a1", incarnation(1), shipped);
+    shipped.ship = 4;
+    shipped.record.key = with_text;
+    some[3] = form.render("a1", incarnation(1), shipped);
+    ledger->deliver(1, "a1", some);
+    expect(LedgerEvent::Kind::committed, 1, 5);
+    const auto ships = ships_in("weir.results");
+    for (const std::uint64_t ship : {1, 2, 3, 5}) CHECK(ships.count(ship) == 1);
+    CHECK(ships.count(4) == 0);
+    CHECK_EQUAL(1, ledger->skipped_records());
+    ledger->deliver(1, "a1", records(6, 6));
+    expect(LedgerEvent::Kind::committed, 1, 6);
+}
+
+TEST(bridge_kafka_ledger, record_that_brokers_always_refuse_is_skipped_and_those_after_it_are_not) {
+    greet(1, 1, 0);
+    constexpr std::int16_t produce = 0;
+    for (int i = 0; i < 500; ++i)
+        rd_kafka_mock_push_request_errors(mock->cluster(), produce, 1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    ledger->deliver(1, "a1", records(1, 1));
+    for (int i = 0; i < 3000 && ledger->skipped_records() == 0; ++i) usleep(10000);
+    rd_kafka_mock_clear_request_errors(mock->cluster(), produce);
+    expect(LedgerEvent::Kind::committed, 1, 1);
+    CHECK_EQUAL(1, ledger->skipped_records());
+    ledger->deliver(1, "a1", records(2, 3));
+    expect(LedgerEvent::Kind::committed, 1, 3);
+    CHECK_EQUAL(1, ledger->skipped_records());
+}
+
+// The mock gives the error to whichever request comes first, the mark's included: either way nothing is lost.
+TEST(bridge_kafka_ledger, one_refusal_of_a_message_set_skips_nothing) {
+    greet(1, 1, 0);
+    constexpr std::int16_t produce = 0;
+    rd_kafka_mock_push_request_errors(mock->cluster(), produce, 1, RD_KAFKA_RESP_ERR_INVALID_RECORD);
+    ledger->deliver(1, "a1", records(1, 3));
+    expect(LedgerEvent::Kind::committed, 1, 3);
+    CHECK_EQUAL(0, ledger->skipped_records());
+    for (std::uint64_t ship = 1; ship <= 3; ++ship) CHECK(ships_in("weir.results")[ship] >= 1);
+}
+
 TEST(bridge_kafka_ledger, drain_writes_what_is_queued) {
     greet(1, 1, 0);
     ledger->deliver(1, "a1", records(1, 50));

@@ -124,6 +124,26 @@ TEST(bridge_record_form, what_kafka_would_not_take_loses_its_sketches_and_says_s
     CHECK_FALSE(least.value.empty());
 }
 
+TEST(bridge_record_form, large_values_bring_their_reduced_forms_along_and_small_ones_none) {
+    const std::vector<std::byte> sketch(10000);
+    Value unique;
+    unique.kind = ValueKind::estimate;
+    unique.sketch = {SketchKind::hll, ItemType::text, sketch};
+    const std::array with = {Field{"u", unique}};
+    for (const ValueForm value : {ValueForm::json, ValueForm::protobuf}) {
+        RecordForm form(value);
+        CHECK(form.render("a", {}, sample()).reduced.empty());
+        ShippedRecord shipped = sample();
+        shipped.record.values = with;
+        const OutRecord out = form.render("a", {}, shipped);
+        STRCMP_EQUAL("(none)", header(out, "omitted").c_str());
+        LONGS_EQUAL(2, out.reduced.size());
+        STRCMP_EQUAL("sketches", out.reduced[0].omitted);
+        STRCMP_EQUAL("values", out.reduced[1].omitted);
+        CHECK(out.reduced[0].value.size() < 1000 && out.reduced[1].value.size() < out.reduced[0].value.size());
+    }
+}
+
 TEST(bridge_record_form, window_before_1970_has_a_timestamp_that_kafka_takes) {
     RecordForm form(ValueForm::json);
     ShippedRecord shipped = sample();

@@ -81,12 +81,23 @@ double tau(double x) {
     return sum / 3;
 }
 
+// to becomes the larger of both, 16 registers at a time: -O2 does not find this alone. count is a power
+// of two from 16 up.
+void raise_registers(std::uint8_t* to, const std::uint8_t* from, std::uint32_t count) {
+    using Lanes = std::uint8_t __attribute__((vector_size(16)));
+    for (std::uint32_t i = 0; i < count; i += sizeof(Lanes)) {
+        const auto mine = load_le<Lanes>(to + i);
+        const auto theirs = load_le<Lanes>(from + i);
+        store_le<Lanes>(to + i, mine > theirs ? mine : theirs);
+    }
+}
+
 // Registers folded onto the first to_k, keeping the larger ones. to may be from.
 void fold_registers(const std::uint8_t* from, std::uint32_t from_k, std::uint8_t* to,
                     std::uint32_t to_k) {
     if (to != from) std::copy_n(from, to_k, to);
     for (std::uint32_t begin = to_k; begin < from_k; begin += to_k)
-        for (std::uint32_t i = 0; i < to_k; ++i) to[i] = std::max(to[i], from[begin + i]);
+        raise_registers(to, from + begin, to_k);
 }
 
 }  // namespace
@@ -268,8 +279,7 @@ void HllSketch::merge(const HllSketch& other) {
     if (mode_ != Mode::registers) return merge_into_copy(other);
     if (other.lg_k_ < lg_k_) fold(other.lg_k_);
     for (std::uint32_t begin = 0; begin < other.k(); begin += k())
-        for (std::uint32_t i = 0; i < k(); ++i)
-            registers()[i] = std::max(registers()[i], other.registers()[begin + i]);
+        raise_registers(registers(), other.registers() + begin, k());
     merged_ = true;
     hip_ = 0;
     restore_sums();

@@ -23,6 +23,10 @@ namespace {
 constexpr Duration probe_limit = Duration::seconds(3);
 // A connection that held this long was a good one: the pauses before the next begin small again.
 constexpr Duration stable_after = Duration::seconds(30);
+// What stop() waits for: together at most 2 s.
+constexpr auto acknowledgement_limit = std::chrono::milliseconds(1000);
+constexpr auto disconnect_limit = std::chrono::milliseconds(500);
+constexpr Duration hang_up_limit = Duration::millis(500);
 constexpr auto answer_poll = std::chrono::milliseconds(50);
 constexpr auto idle_poll = std::chrono::milliseconds(500);
 Status check_publication(const std::optional<MqttPublication>& publication, const char* what, Problem& problem) {
@@ -45,7 +49,9 @@ public:
 
     Status start(Problem& problem);
     void stop(const std::optional<MqttPublication>& farewell);
-    Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain);
+    Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain, unsigned inflight_max);
+    Status publish(const MqttPublication& p, unsigned inflight_max) { return publish(p.topic, as_byte_span(p.payload), p.qos, p.retain, inflight_max); }
+    unsigned max_inflight() const { return options_.max_inflight; }
     MqttCounters counters() const;
     bool filters_settled() const { return settled_; }
 
@@ -73,7 +79,8 @@ private:
     };
 
     // Paho's threads.
-    bool open() override { return !up_.load(std::memory_order_acquire) || handler_.ready(); }
+    // Messages come only after CONNACK, which always passes.
+    bool open() override { return awaiting_connack_.load(std::memory_order_acquire) || handler_.ready(); }
     void deliver(const mqtt::message& message) noexcept;
     void connected(bool session_present);
     void lost();
@@ -92,7 +99,7 @@ private:
     void collect_answers();
     void answered(const Request& done);
     void watch_silence();
-    void drop_connection();
+    void drop_connection(std::chrono::milliseconds grace, std::chrono::milliseconds limit);
     Duration next_wait() const;
 
     std::int64_t now_us() const { return clock_.monotonic().since_start.us(); }
@@ -129,6 +136,7 @@ private:
     std::string last_problem_;
 
     std::atomic<bool> up_{false};
+    std::atomic<bool> awaiting_connack_{false};
     std::atomic<bool> settled_{false};
     std::atomic<unsigned> inflight_{0};
     std::atomic<std::int64_t> last_message_us_{0};
@@ -159,6 +167,7 @@ void MqttSource::Client::deliver(const mqtt::message& message) noexcept {
 
 void MqttSource::Client::connected(bool session_present) {
     handler_.on_connected(session_present);
+    awaiting_connack_.store(false, std::memory_order_release);
     up_.store(true, std::memory_order_release);
     ++connections_;
     const std::lock_guard lock(mutex_);
@@ -207,8 +216,13 @@ void MqttSource::Client::stop(const std::optional<MqttPublication>& farewell) {
         wake_.notify_all();
     }
     control_.join();
-    if (farewell && up_) (void)publish(farewell->topic, as_byte_span(farewell->payload), farewell->qos, farewell->retain);
-    drop_connection();
+    if (farewell) (void)publish(*farewell, options_.max_inflight + 1);
+    // While the gate is shut no PUBACK is read; the broker's hanging up, below, then says that it has read everything.
+    const auto limit = std::chrono::steady_clock::now() + acknowledgement_limit;
+    while (up_ && inflight_ > 0 && open() && std::chrono::steady_clock::now() < limit) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const int connection = socket_gate::keep(*this);
+    drop_connection(std::chrono::milliseconds(0), disconnect_limit);
+    socket_gate::finish(connection, hang_up_limit);
     socket_gate::remove(*this);
     std::unique_ptr<mqtt::async_client> paho;
     {
@@ -217,11 +231,11 @@ void MqttSource::Client::stop(const std::optional<MqttPublication>& farewell) {
     }
 }
 
-Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int qos, bool retain) {
+Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int qos, bool retain, unsigned inflight_max) {
     // Only stop() holds it alone: to wait for that would be to wait for nothing.
     const std::shared_lock lock(paho_mutex_, std::try_to_lock);
     const bool closed = !lock || !paho_ || !up_;
-    if (closed || inflight_ >= options_.max_inflight) {
+    if (closed || inflight_ >= inflight_max) {
         ++publish_refusals_;
         return closed ? Error::closed : Error::full;
     }
@@ -302,7 +316,7 @@ void MqttSource::Client::handle(Event event) {
                 unsubscribed_.insert(options_.remembered.begin(), options_.remembered.end());
             }
             ask_for_filters();
-            if (const auto& birth = options_.birth) (void)publish(birth->topic, as_byte_span(birth->payload), birth->qos, birth->retain);
+            if (const auto& birth = options_.birth) (void)publish(*birth, options_.max_inflight);
             return;
         }
         case Event::failed: connect_failed(paho_outcome(*connect_token_)); return;
@@ -315,6 +329,7 @@ void MqttSource::Client::handle(Event event) {
 
 void MqttSource::Client::try_connecting() {
     state_ = State::connecting;
+    awaiting_connack_.store(true, std::memory_order_release);
     try {
         connect_token_ = paho_->connect(paho_connect_options(options_, url_, false), nullptr, connecting_);
     } catch (const mqtt::exception& e) {
@@ -422,16 +437,17 @@ void MqttSource::Client::watch_silence() {
         return;
     }
     WEIR_LOG_WARNING("mqtt", "still no message from %s: connecting again", options_.url.c_str());
-    drop_connection();
+    drop_connection(std::chrono::milliseconds(1000), std::chrono::milliseconds(3000));
     handler_.on_disconnected("no message for too long");
     plan_next_attempt();
     all_answered_ = false;
 }
 
-void MqttSource::Client::drop_connection() {
+// Grace is what Paho gives to publications under way.
+void MqttSource::Client::drop_connection(std::chrono::milliseconds grace, std::chrono::milliseconds limit) {
     const bool was_up = up_.exchange(false);
     try {
-        if (was_up || paho_->is_connected()) paho_->disconnect(1000)->wait_for(std::chrono::seconds(3));
+        if (was_up || paho_->is_connected()) paho_->disconnect(static_cast<int>(grace.count()))->wait_for(limit);
     } catch (const std::exception&) {
         // Already gone.
     }
@@ -480,7 +496,7 @@ MqttSource::~MqttSource() = default;
 Status MqttSource::start(Problem& problem) { return client_->start(problem); }
 void MqttSource::stop(std::optional<MqttPublication> farewell) { client_->stop(farewell); }
 Status MqttSource::publish(std::string_view topic, ByteSpan payload, int qos, bool retain) {
-    return client_->publish(topic, payload, qos, retain);
+    return client_->publish(topic, payload, qos, retain, client_->max_inflight());
 }
 MqttCounters MqttSource::counters() const { return client_->counters(); }
 bool MqttSource::filters_settled() const { return client_->filters_settled(); }

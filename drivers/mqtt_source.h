@@ -133,10 +133,15 @@ public:
 
     // Returns at once; connecting goes on in the background, for ever.
     Status start(Problem& problem);
-    // Disconnects and leaves the session at the broker. The will is not published; a farewell can be, before.
+    // Disconnects and leaves the session at the broker. The will is not published; a farewell can be, before, even
+    // with max_inflight under way. Waits at most 2 s for all that (and, while it finds out why a connection failed, 3 s).
+    // With ready() true it waits for the acknowledgements of what was published. With ready() false none can be read: it
+    // waits until the broker, having read everything, hangs up; and no message is delivered but the one, at most, that
+    // Paho had begun. What was not delivered is not acknowledged and comes with the next connection.
     void stop(std::optional<MqttPublication> farewell = {});
 
-    // Does not block. Error::full: max_inflight are under way; closed: not connected.
+    // Does not block, and sends whether or not ready() is true. Error::full: max_inflight are under way, which none
+    // leaves while ready() is false, since PUBACKs are not read either; closed: not connected.
     Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain);
 
     MqttCounters counters() const;

@@ -14,7 +14,7 @@ mqtt::connect_options paho_connect_options(const MqttOptions& options, const Mqt
     connect.set_automatic_reconnect(false);
     connect.set_keep_alive_interval(static_cast<int>(options.keepalive.us() / 1000000));
     connect.set_connect_timeout(static_cast<int>(options.connect_limit.us() / 1000000));
-    connect.set_max_inflight(static_cast<int>(options.max_inflight));
+    connect.set_max_inflight(static_cast<int>(options.max_inflight) + 1);  // and the farewell
     if (!options.username.empty()) connect.set_user_name(options.username);
     if (!options.password.empty()) connect.set_password(options.password);
     if (const auto& will = options.will)

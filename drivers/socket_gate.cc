@@ -4,6 +4,7 @@
 #include "drivers/socket_gate.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdlib>
 #include <cstring>
 #include <mutex>
@@ -257,6 +259,29 @@ void remove(Gate& gate) {
         const std::lock_guard socket_lock(socket.mutex);
         if (socket.gate == &gate) socket.gate = nullptr;
     }
+}
+
+int keep(const Gate& gate) {
+    for (Socket& socket : sockets) {
+        const std::lock_guard lock(socket.mutex);
+        const int fd = socket.fd.load(std::memory_order_relaxed);
+        if (fd >= 0 && socket.gate == &gate) return ::fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    }
+    return -1;
+}
+
+void finish(int kept, Duration limit) {
+    if (kept < 0) return;
+    ::shutdown(kept, SHUT_WR);
+    const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(limit.us());
+    std::array<char, 4096> dropped;
+    for (;;) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(end - std::chrono::steady_clock::now()).count();
+        pollfd readable{kept, POLLIN, 0};
+        if (left <= 0 || real_poll()(&readable, 1, static_cast<int>(left)) <= 0) break;
+        if (real_recv()(kept, dropped.data(), dropped.size(), MSG_DONTWAIT) <= 0) break;
+    }
+    real_close()(kept);
 }
 
 bool linked() { return true; }

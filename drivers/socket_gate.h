@@ -21,6 +21,8 @@
 #include <cstdint>
 #include <string>
 
+#include "agent/base/time.h"
+
 namespace weir::socket_gate {
 
 inline constexpr std::size_t read_ahead_bytes = 64 * 1024;
@@ -44,6 +46,13 @@ struct Endpoint {
 void add(Gate& gate, const Endpoint& endpoint);
 // Waits until no call of the gate is under way, then forgets it; its sockets become ordinary ones.
 void remove(Gate& gate);
+
+// A connection that is closed with bytes unread is reset, and what its peer had not read by then is lost. keep() gives
+// the gate's connection a second descriptor (-1: none), so that Paho's close() does not close it. finish() then says
+// that nothing more will be sent, and drops what comes until the peer hangs up, which it does once it has read all, or
+// `limit` is over.
+int keep(const Gate& gate);
+void finish(int kept, Duration limit);
 
 bool linked();
 

@@ -6,6 +6,8 @@ namespace weir::socket_gate {
 
 void add(Gate&, const Endpoint&) {}
 void remove(Gate&) {}
+int keep(const Gate&) { return -1; }
+void finish(int, Duration) {}
 bool linked() { return false; }
 std::size_t guarded_bytes() { return 0; }
 

@@ -316,7 +316,8 @@ void Service::start_threads() {
     if (control.ok())
         control_ = std::move(*control);
     else
-        WEIR_LOG_WARNING("control", "%s cannot be made: `weir status` will not work", control_path(config_).c_str());
+        WEIR_LOG_WARNING("control", "%s cannot be made (%s): `weir status` will not work; a socket's path has 107 bytes at most",
+                         control_path(config_).c_str(), std::string(name(control.error())).c_str());
 }
 
 void Service::limit_memory() {

@@ -177,6 +177,9 @@ void put_outbox(JsonWriter& json, const Outbox& outbox) {
         {"dropped_full_alerts", c.dropped_full_alerts},
         {"refused_full", c.refused_full},
         {"corrupt_rows", c.corrupt_rows},
+        {"oversize_rows", c.oversize_rows},
+        {"rejected_rows", c.rejected_rows},
+        {"staging_results_bytes", c.staging_results_bytes},
         {"medium_errors", c.medium_errors},
         {"set_aside", c.set_aside},
         {"flash_bytes", c.flash_bytes},
@@ -304,6 +307,7 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     put(json, "alerts_published", parts.publisher->published());
     put(json, "alerts_dropped", parts.publisher->dropped());
     put(json, "staging_dropped", pipeline_.staging_dropped);
+    put(json, "staging_waits", pipeline_.staging_waits);
     put(json, "checkpoints", pipeline_.checkpoints);
     put(json, "checkpoint_failures", pipeline_.checkpoint_failures);
     put(json, "ticks", pipeline_.ticks);

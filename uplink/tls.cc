@@ -288,7 +288,8 @@ Status TlsStream::fail(int code) {
     const std::uint32_t flags = mbedtls_ssl_get_verify_result(&state_->ssl);
     if (code == MBEDTLS_ERR_SSL_NO_CLIENT_CERTIFICATE) {
         reason_ = "client certificate: was not shown";
-    } else if (code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED && flags != 0 && flags != UINT32_MAX) {
+    } else if ((code == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED || code == MBEDTLS_ERR_SSL_BAD_HS_CERTIFICATE) && flags != 0 &&
+               flags != UINT32_MAX) {  // a certificate for another use fails as BAD_HS_CERTIFICATE, with its flag set
         reason_ = std::string(peer) + " certificate: " + verification_text(flags, state_->host);
     } else if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
         const unsigned alert = state_->ssl.in_msg != nullptr ? state_->ssl.in_msg[1] : 0;

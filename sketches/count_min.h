@@ -1,14 +1,15 @@
-// Count-Min: about how much weight each item had, for any item that is asked for; DataSketches'
-// format, or a faster one for local use. Memory: need(params) = 32 + 8 * hashes * (buckets + 1)
-// bytes, given by the owner. No pointers inside: the need() bytes at `this` may be copied elsewhere
-// and used there (same architecture). Cost: update and estimate O(hashes); compatible: a
-// MurmurHash3 of the item a row; local: one for all rows. merge, serialize, load O(hashes *
-// buckets). Accuracy: estimate() is never below the truth, and above truth + e / buckets *
-// total_weight() with probability at most e^-hashes (4 x 2048: 0.133 % of the total, 98.2 %).
+// Count-Min: about how much weight each item had, for any item that is asked for; in DataSketches'
+// format, or a faster one for local use.
+// Memory: need(params) = 32 + 8 * hashes * (buckets + 1) bytes, given by the owner. No pointers
+// inside: the need() bytes at `this` may be copied elsewhere and used there (same architecture).
+// Cost: update and estimate O(hashes); compatible: a MurmurHash3 of the item for each row; local:
+// one for all rows. merge, serialize, load O(hashes * buckets).
+// Accuracy: estimate() is never below the truth, and above truth + e / buckets * total_weight()
+// with probability at most e^-hashes (4 x 2048: 0.133 % of the total, 98.2 %).
 // Threads: one owner, no locks. Errors: from bytes of others, too small output, what cannot be
-// merged, and from a local one that is asked for bytes. Source: Cormode, Muthukrishnan, An Improved
-// Data Stream Summary, J. Algorithms 2005; local rows: Kirsch, Mitzenmacher, Less Hashing, Same
-// Performance, 2006.
+// merged, and from a local one that is asked for bytes.
+// Source: Cormode, Muthukrishnan, An Improved Data Stream Summary, J. Algorithms 2005; local rows:
+// Kirsch, Mitzenmacher, Less Hashing, Same Performance, 2006.
 #pragma once
 
 #include <concepts>

@@ -1,15 +1,17 @@
 // t-digest, the merging form: quantiles and ranks of numbers, sharpest at both ends, in
-// DataSketches' t-digest format (doubles). Memory: need(params) = 64 + 32 * c + 8 * buffer bytes, c
-// = 2 k + 10 (2 k + 30 below k 30), given by the owner; k 100 with the reference's buffer of 4 c
-// values: 13,504. No pointers inside: the need() bytes at `this` may be copied elsewhere and used
-// there (same architecture). Cost: update O(1), once a buffer O(buffer log buffer); whoever asks
-// merges the buffer first, then quantile and rank O(c). Accuracy: no worst case is guaranteed. For
-// a rank q the error is about a centroid's share, q (1 - q) 4 (ln(n / 2k) + 6) / 2k at most: k 100,
-// n 10^6: 7.3 % of rank at the middle in the worst place, 0.29 % at q 0.01; between centroids
-// values are interpolated, so smooth data do far better. min, max and n are exact, and so are all
-// values until they are merged. Threads: one owner, no locks. Errors: only from bytes of others,
-// too small output, and merges beyond 2^53 values. Source: Dunning, Ertl, Computing Extremely
-// Accurate Quantiles Using t-Digests, arXiv 1902.04023.
+// DataSketches' t-digest format (doubles).
+// Memory: need(params) = 64 + 32 * c + 8 * buffer bytes, c = 2 k + 10 (2 k + 30 below k 30), given
+// by the owner; k 100 with the reference's buffer of 4 c values: 13,504. No pointers inside: the
+// need() bytes at `this` may be copied elsewhere and used there (same architecture).
+// Cost: update O(1), once a buffer O(buffer log buffer); whoever asks merges the buffer first, then
+// quantile and rank O(c).
+// Accuracy: no worst case is guaranteed. At rank q the error is about a centroid's share at most,
+// q (1 - q) 4 (ln(n / 2k) + 6) / 2k: k 100, n 10^6: 7.3 % of rank in the middle, 0.29 % at q 0.01.
+// Between centroids values are interpolated, so smooth data do far better. min, max and n are
+// exact, and so are all values until they are merged.
+// Threads: one owner, no locks. Errors: only from bytes of others, too small output, and merges
+// beyond 2^53 values.
+// Source: Dunning, Ertl, Computing Extremely Accurate Quantiles Using t-Digests, arXiv 1902.04023.
 #pragma once
 
 #include <cstdint>

@@ -150,16 +150,22 @@ template <typename Weight>
 void CountMin<Weight>::update_column(std::span<const Hash128> hashes) {
     WEIR_ASSERT(mode_ == CountMinMode::local);
     total_ += static_cast<Weight>(hashes.size());
-    Weight* const first = counters();
-    const std::uint32_t rows = hashes_;
-    const std::uint32_t buckets = buckets_;
-    for (const Hash128& hash : hashes) {
-        auto point = static_cast<std::uint32_t>(hash.h1);
-        const std::uint32_t stride = static_cast<std::uint32_t>(hash.h2) | 1;
-        Weight* row = first;
-        for (std::uint32_t i = 0; i < rows; ++i, row += buckets, point += stride)
-            row[std::uint64_t{point} * buckets >> 32] += 1;
+    const auto add = [first = counters(), buckets = buckets_](Hash128 hash, std::uint32_t row) {
+        const std::uint32_t point = static_cast<std::uint32_t>(hash.h1) +
+                                    row * (static_cast<std::uint32_t>(hash.h2) | 1);
+        first[std::size_t{row} * buckets + (std::uint64_t{point} * buckets >> 32)] += 1;
+    };
+    if (hashes_ == 4) {  // the usual number, without a loop over rows
+        for (const Hash128 hash : hashes) {
+            add(hash, 0);
+            add(hash, 1);
+            add(hash, 2);
+            add(hash, 3);
+        }
+        return;
     }
+    for (const Hash128 hash : hashes)
+        for (std::uint32_t row = 0; row < hashes_; ++row) add(hash, row);
 }
 
 // Row after row, so that a seed and a row stay at hand.

@@ -4,11 +4,14 @@ namespace weir {
 
 namespace {
 
-// Up to 8 bytes as a little-endian word.
+// 1 to 8 bytes as a little-endian word, by loads that overlap instead of a copy of unknown length.
 std::uint64_t load_tail(const std::byte* from, Bytes count) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, from, count);
-    return word;
+    if (count >= 4) {
+        const std::uint64_t high = load_le<std::uint32_t>(from + count - 4);
+        return load_le<std::uint32_t>(from) | high << (8 * (count - 4));
+    }
+    const auto byte_at = [&](Bytes i) { return std::to_integer<std::uint64_t>(from[i]) << (8 * i); };
+    return byte_at(0) | byte_at(count / 2) | byte_at(count - 1);
 }
 
 }  // namespace

@@ -151,8 +151,8 @@ void CountMin<Weight>::update_column(std::span<const Hash128> hashes) {
     WEIR_ASSERT(mode_ == CountMinMode::local);
     total_ += static_cast<Weight>(hashes.size());
     const auto add = [first = counters(), buckets = buckets_](Hash128 hash, std::uint32_t row) {
-        const std::uint32_t point = static_cast<std::uint32_t>(hash.h1) +
-                                    row * (static_cast<std::uint32_t>(hash.h2) | 1);
+        const std::uint32_t point =
+            static_cast<std::uint32_t>(hash.h1) + row * (static_cast<std::uint32_t>(hash.h2) | 1);
         first[std::size_t{row} * buckets + (std::uint64_t{point} * buckets >> 32)] += 1;
     };
     if (hashes_ == 4) {  // the usual number, without a loop over rows

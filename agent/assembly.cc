@@ -130,10 +130,12 @@ void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {
         std::uint64_t definition = hash_of(alert.name, engine_->definition(*window));
         for (const ConfigString* text : {&alert.when, &alert.clear}) {
             if (text->empty()) continue;
+            const std::string key = text == &alert.when ? "when" : "clear";
             Problem problem;
             const std::optional<Condition> condition =
                 Condition::compile(text->text, engine_->fields(*window), problem);
             if (!condition) {
+                problem.what = key + " in [[alert]] \"" + alert.name + "\": " + problem.what;
                 problems.push_back(problem_in(*text, problem));
                 continue;
             }

@@ -45,7 +45,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.
 struct Command {
     const char* name;
     const char* help;
-    std::size_t operands;
+    std::vector<const char*> operands;  // as the help calls them
     std::set<std::string> flags;    // --flag
     std::set<std::string> options;  // --option VALUE
     int (*run)(const struct Invocation&);
@@ -422,13 +422,13 @@ int run_why(const Invocation& invocation) { return ask(invocation, "why " + invo
 
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
-        {"run", run_help, 1, {"print"}, {}, run_run},
-        {"check", check_help, 1, {"connect", "explain"}, {}, run_check},
-        {"plan", plan_help, 1, {"json"}, {}, run_plan},
-        {"replay", replay_help, 2, {"sketches"}, {"source", "topic"}, run_replay_command},
-        {"init", init_help, 2, {}, {"seconds", "username", "password-file", "ca"}, run_init},
-        {"status", status_help, 1, {"json"}, {}, run_status},
-        {"why", why_help, 2, {}, {}, run_why},
+        {"run", run_help, {"CONFIG"}, {"print"}, {}, run_run},
+        {"check", check_help, {"CONFIG"}, {"connect", "explain"}, {}, run_check},
+        {"plan", plan_help, {"CONFIG"}, {"json"}, {}, run_plan},
+        {"replay", replay_help, {"CONFIG", "FILE"}, {"sketches"}, {"source", "topic"}, run_replay_command},
+        {"init", init_help, {"URL", "FILTER"}, {}, {"seconds", "username", "password-file", "ca"}, run_init},
+        {"status", status_help, {"CONFIG"}, {"json"}, {}, run_status},
+        {"why", why_help, {"CONFIG", "WINDOW"}, {}, {}, run_why},
     };
     return all;
 }
@@ -471,10 +471,14 @@ int invoke(const Command& command, const std::vector<std::string>& arguments) {
             return usage(std::string(command.name) + ": unknown option '" + argument + "'", command.help);
         }
     }
-    if (invocation.operands.size() != command.operands)
-        return usage(std::string(command.name) + ": " + std::to_string(command.operands) + " operands expected, " +
-                         std::to_string(invocation.operands.size()) + " given",
+    if (invocation.operands.size() != command.operands.size()) {
+        std::string expected;
+        for (const char* operand : command.operands) expected += std::string(" ") + operand;
+        std::string given;
+        for (const std::string& operand : invocation.operands) given += " " + operand;
+        return usage(std::string(command.name) + ": expected" + expected + ", given" + (given.empty() ? " nothing" : given),
                      command.help);
+    }
     return command.run(invocation);
 }
 

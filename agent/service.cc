@@ -334,6 +334,8 @@ void Service::limit_memory() {
 void Service::engine_loop() {
     while (!engine_stopping_) {
         pipeline_->step(engine_wait_max);
+        if (printer_ && !printer_->status().ok())
+            WEIR_LOG_ERROR("print", "standard output takes no more results (%s)", std::string(name(printer_->status().error())).c_str());
         if (pipeline_->counters().ticks != last_board_tick_) {
             last_board_tick_ = pipeline_->counters().ticks;
             board_.take(*pipeline_);

@@ -233,7 +233,7 @@ void StatusBoard::take(Pipeline& pipeline) {
         source.decode = codec.counters();
         source.status = analysis.engine().source_status(i);
         source.holder_size = std::min(source.status.holder.size(), source.holder_text.size());
-        std::memcpy(source.holder_text.data(), source.status.holder.data(), source.holder_size);
+        std::copy_n(source.status.holder.begin(), source.holder_size, source.holder_text.begin());
         source.status.holder = {};
         source.samples_used = codec.samples();
         for (std::size_t s = 0; s < source.samples_used; ++s) source.samples[s] = codec.sample(s);

@@ -40,9 +40,12 @@ private:
         const rlimit none{0, 0};
         ::setrlimit(RLIMIT_DATA, &none);
         ::setrlimit(RLIMIT_AS, &none);
-        for (std::size_t size = 1 << 20; size >= 16; size /= 2)
-            while (std::malloc(size) != nullptr && size > 4096) {
-            }
+        // Through a volatile, or an optimiser sees that nobody uses the memory and takes none.
+        void* volatile taken = nullptr;
+        for (std::size_t size = 1 << 20; size > 4096; size /= 2) {
+            do taken = std::malloc(size);
+            while (taken != nullptr);
+        }
     }
 
     int limit_;

@@ -17,6 +17,7 @@ constexpr double merged_error = 1.0389617614136892;    // sqrt(3 ln 2 - 1)
 constexpr double coupon_error = 0.409 / 8192;          // 26-bit slots: 2^13 is the square root
 constexpr double alpha_infinite = 0.7213475204444817;  // 1 / (2 ln 2)
 constexpr std::uint32_t coupons_on_stack_max = 1536;   // what a set of lg_k 14 can hold
+constexpr std::uint32_t ints_on_stack_max = 2048;      // of a set that grows
 
 // The count of distinct items for which so many different coupons are expected (2^26 slots).
 struct CurvePoint {
@@ -106,30 +107,78 @@ Bytes HllSketch::need(const Params& params) {
     return sizeof(HllSketch) + std::max<Bytes>(32, Bytes{1} << params.lg_k);
 }
 
+// What the form for so many coupons takes. A set that has grown from one too large for the stack had
+// that beside it.
+Bytes HllSketch::block_bytes(std::uint32_t coupons, std::uint8_t lg_k) {
+    if (coupons < list_ints) return sizeof(HllSketch) + sizeof(std::uint32_t) * list_ints;
+    if (lg_k < lg_k_set_min || coupons > (std::uint32_t{1} << lg_k) / 32 * 3) return need({lg_k});
+    Bytes ints = Bytes{1} << lg_set_min;
+    while (Bytes{4} * coupons > 3 * ints) ints *= 2;
+    const Bytes beside = ints / 2 > ints_on_stack_max ? ints / 2 : 0;
+    return sizeof(HllSketch) + sizeof(std::uint32_t) * (ints + beside);
+}
+
 HllSketch* HllSketch::create(MutableByteSpan memory, const Params& params) {
     WEIR_ASSERT(valid(params));
-    WEIR_ASSERT(memory.size() >= need(params));
+    WEIR_ASSERT(memory.size() >= need_min(params));
     WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % alignof(HllSketch) == 0);
-    auto* sketch = new (memory.data()) HllSketch(params.lg_k);
-    std::memset(sketch->registers(), 0, need(params) - sizeof(HllSketch));
+    const Bytes room = std::min(memory.size(), need(params));
+    auto* sketch = new (memory.data()) HllSketch(params.lg_k, room);
+    std::memset(sketch->registers(), 0, room - sizeof(HllSketch));
     return sketch;
 }
 
-void HllSketch::reset() {
-    create({reinterpret_cast<std::byte*>(this), memory_bytes()}, {lg_k_max_});
+void HllSketch::reset() { create({reinterpret_cast<std::byte*>(this), room_}, {lg_k_max_}); }
+
+Bytes HllSketch::wanted() const {
+    if (mode_ == Mode::registers) return room_;
+    const std::uint32_t next = mode_ == Mode::list ? list_ints : table_ints() / 4 * 3 + 1;
+    return std::max<Bytes>(room_, block_bytes(next, lg_k_));
+}
+
+Bytes HllSketch::wanted(const HllSketch& other) const {
+    if (mode_ == Mode::registers) return room_;
+    if (other.mode_ == Mode::registers)
+        return std::max<Bytes>(room_, need({std::min(lg_k_, other.lg_k_)}));
+    std::uint32_t both = coupons_;
+    for (std::uint32_t i = 0; i < other.table_ints(); ++i)
+        both += other.table()[i] != 0 && !holds(other.table()[i]);
+    return std::max<Bytes>(room_, block_bytes(both, lg_k_));
+}
+
+HllSketch* HllSketch::move_to(MutableByteSpan memory) const {
+    WEIR_ASSERT(memory.size() >= room_);
+    WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % alignof(HllSketch) == 0);
+    const Bytes room = std::min(memory.size(), need({lg_k_max_}));
+    std::memcpy(memory.data(), this, room_);
+    std::memset(memory.data() + room_, 0, room - room_);
+    HllSketch* moved = at(memory.data());
+    moved->room_ = static_cast<std::uint32_t>(room);
+    return moved;
+}
+
+// The most registers that fit: every room has at least 32 bytes for them.
+std::uint8_t HllSketch::lg_k_that_fits() const {
+    const auto lg_room = std::bit_width(room_ - sizeof(HllSketch)) - 1;
+    return std::min(lg_k_, static_cast<std::uint8_t>(lg_room));
+}
+
+void HllSketch::settle() {
+    if (room_ == need({lg_k_max_})) return;
+    settled_ = true;
+    if (mode_ != Mode::registers) fold(lg_k_that_fits());
 }
 
 void HllSketch::update_column(std::span<const Hash128> hashes) {
     for (const Hash128& hash : hashes) update(hash);
 }
-void HllSketch::update_column(std::span<const std::int64_t> values) {
-    for (std::int64_t value : values) update(hash_integer(value));
-}
-void HllSketch::update_column(std::span<const double> values) {
-    for (double value : values) update(hash_real(value));
-}
-void HllSketch::update_column(std::span<const std::string_view> texts) {
-    for (std::string_view text : texts) update(text);
+
+std::size_t HllSketch::offer_column(std::span<const Hash128> hashes) {
+    std::size_t taken = 0;
+    for (; taken < hashes.size() && mode_ != Mode::registers; ++taken)
+        if (!offer(hashes[taken])) return taken;
+    update_column(hashes.subspan(taken));
+    return hashes.size();
 }
 
 // Words of the buffer in use as a list or set; in a set zeros are free places.
@@ -137,38 +186,54 @@ std::uint32_t HllSketch::table_ints() const {
     return mode_ == Mode::list ? coupons_ : std::uint32_t{1} << lg_table_;
 }
 
-// Whether it was new, as far as the form can tell.
-bool HllSketch::update_coupon(std::uint32_t coupon) {
+// False: it is new, and the form that it makes necessary does not fit.
+bool HllSketch::offer_coupon(std::uint32_t coupon) {
     if (mode_ == Mode::registers) {
         const std::uint32_t slot = coupon & (k() - 1);
         const auto value = static_cast<std::uint8_t>(coupon >> 26);
-        if (value <= registers()[slot]) return false;
-        raise(slot, value);
+        if (value > registers()[slot]) raise(slot, value);
         return true;
     }
-    if (mode_ == Mode::list) {
-        const std::uint32_t* end = table() + coupons_;
-        if (std::find<const std::uint32_t*>(table(), end, coupon) != end) return false;
-        table()[coupons_++] = coupon;
-        if (coupons_ == list_ints) lg_k_ < lg_k_set_min ? to_registers() : list_to_set();
-        return true;
-    }
-    if (!insert_in_table(coupon)) return false;
+    std::uint32_t& place = table()[place_of(coupon)];
+    if (place == coupon) return true;
+    const bool list = mode_ == Mode::list;
+    const bool full = list ? coupons_ + 1 == list_ints : 4 * (coupons_ + 1) > 3 * table_ints();
+    if (full && wanted() > room_) return false;
+    place = coupon;
     ++coupons_;
-    if (4 * coupons_ > 3 * table_ints()) lg_table_ >= lg_k_ - 3 ? to_registers() : grow_set();
+    if (!full) return true;
+    if (lg_k_ < lg_k_set_min || (!list && lg_table_ >= lg_k_ - 3))
+        to_registers();
+    else if (list)
+        list_to_set();
+    else
+        grow_set();
     return true;
 }
 
-// REQUIRES: mode_ is set, and a place is free.
-bool HllSketch::insert_in_table(std::uint32_t coupon) {
+void HllSketch::update_coupon(std::uint32_t coupon) {
+    if (offer_coupon(coupon)) return;
+    settle();
+    const bool taken = offer_coupon(coupon);
+    WEIR_ASSERT(taken);
+}
+
+// Where the coupon is in the list or set, or belongs: there is a 0 then, in the list as everywhere
+// behind its end.
+std::uint32_t HllSketch::place_of(std::uint32_t coupon) const {
+    if (mode_ == Mode::list) {
+        std::uint32_t at = 0;
+        while (at < coupons_ && table()[at] != coupon) ++at;
+        return at;
+    }
     const std::uint32_t mask = (std::uint32_t{1} << lg_table_) - 1;
     const std::uint32_t stride = (coupon & slot_mask) >> lg_table_ | 1;
     std::uint32_t at = coupon & mask;
-    for (; table()[at] != 0; at = (at + stride) & mask)
-        if (table()[at] == coupon) return false;
-    table()[at] = coupon;
-    return true;
+    while (table()[at] != 0 && table()[at] != coupon) at = (at + stride) & mask;
+    return at;
 }
+
+bool HllSketch::holds(std::uint32_t coupon) const { return table()[place_of(coupon)] == coupon; }
 
 void HllSketch::list_to_set() {
     std::array<std::uint32_t, list_ints> coupons;
@@ -176,19 +241,20 @@ void HllSketch::list_to_set() {
     mode_ = Mode::set;
     lg_table_ = lg_set_min;
     std::fill_n(table(), table_ints(), 0);
-    for (std::uint32_t coupon : coupons) insert_in_table(coupon);
+    for (std::uint32_t coupon : coupons) table()[place_of(coupon)] = coupon;
 }
 
 // The doubled table, of at most 2^(lg_k - 3) ints, and a copy of the old one take at most 3/4 of
-// the buffer.
+// what the registers will take.
 void HllSketch::grow_set() {
+    std::array<std::uint32_t, ints_on_stack_max> stack;
     const std::uint32_t ints = table_ints();
-    std::uint32_t* old = table() + 2 * ints;
+    std::uint32_t* const old = ints <= stack.size() ? stack.data() : table() + 2 * ints;
     std::copy_n(table(), ints, old);
     ++lg_table_;
     std::fill_n(table(), 2 * ints, 0);
     for (std::uint32_t i = 0; i < ints; ++i)
-        if (old[i] != 0) insert_in_table(old[i]);
+        if (old[i] != 0) table()[place_of(old[i])] = old[i];
 }
 
 // In place: every word of the buffer is either four registers or, with the top bit set (registers
@@ -253,7 +319,10 @@ void HllSketch::fold(std::uint8_t lg_k) {
     WEIR_ASSERT(lg_k >= 4 && lg_k <= lg_k_);
     if (lg_k == lg_k_) return;
     const bool set_fits = lg_k >= lg_k_set_min && lg_table_ <= lg_k - 3;
-    if (mode_ == Mode::set && !set_fits) to_registers();
+    if (mode_ == Mode::set && !set_fits) {
+        lg_k_ = lg_k_that_fits();
+        to_registers();
+    }
     const std::uint32_t k_before = k();
     lg_k_ = lg_k;
     if (mode_ != Mode::registers) return;
@@ -262,6 +331,7 @@ void HllSketch::fold(std::uint8_t lg_k) {
 }
 
 void HllSketch::merge(const HllSketch& other) {
+    if (room_ < need({lg_k_max_}) && wanted(other) > room_) settle();
     if (other.mode_ != Mode::registers) {
         const std::uint32_t ints = other.table_ints();
         if (empty() &&
@@ -308,8 +378,8 @@ void HllSketch::merge_into_copy(const HllSketch& other) {
     }
     // Too many for the stack: they become registers where they are, and these are the updates. Only
     // the order differs from the above, and with it the last digits of HIP.
-    to_registers();
     if (other.lg_k_ < lg_k_) fold(other.lg_k_);
+    if (mode_ != Mode::registers) to_registers();
     const auto theirs = [&](std::uint32_t slot) {
         std::uint8_t value = 0;
         for (; slot < other.k(); slot += k()) value = std::max(value, other.registers()[slot]);

@@ -230,24 +230,28 @@ Status HllSketch::load_checked(ByteSpan bytes) {
     const Result<Header> header = read_header(in);
     if (!header) return header.error();
     if (header->lg_k > lg_k_max_) return Error::out_of_range;
+    if (header->mode == Mode::registers && need({header->lg_k}) > room_) return Error::full;
     lg_k_ = header->lg_k;
-    const bool good =
-        header->mode == Mode::registers ? load_registers(in, *header) : load_coupons(in, *header);
+    const Status status = header->mode != Mode::registers    ? load_coupons(in, *header)
+                          : load_registers(in, *header) ? Status::success()
+                                                        : Status(Error::invalid);
     if (!in.ok()) return Error::truncated;
     // The updatable form of a list has room for all 8.
     const bool whole = in.remaining() == 0 || (header->mode == Mode::list && !header->compact);
-    return good && whole ? Status::success() : Status(Error::invalid);
+    return status.ok() && !whole ? Status(Error::invalid) : status;
 }
 
-bool HllSketch::load_coupons(ByteReader& in, const Header& header) {
+Status HllSketch::load_coupons(ByteReader& in, const Header& header) {
     std::uint32_t count = header.count_or_least;
     if (header.mode == Mode::list) {
-        if (count >= list_ints) return false;
+        if (count >= list_ints) return Error::invalid;
     } else {
         count = in.read<std::uint32_t>();
-        if (header.lg_k < lg_k_set_min || count < list_ints || count > k() / 32 * 3) return false;
+        if (header.lg_k < lg_k_set_min || count < list_ints || count > k() / 32 * 3)
+            return Error::invalid;
         if (!header.compact && (header.lg_table < lg_set_min || header.lg_table > header.lg_k - 3))
-            return false;
+            return Error::invalid;
+        if (block_bytes(count, lg_k_) > room_) return Error::full;
         mode_ = Mode::set;
         lg_table_ = lg_set_min;
         while (4 * count > 3 * table_ints()) ++lg_table_;
@@ -258,10 +262,10 @@ bool HllSketch::load_coupons(ByteReader& in, const Header& header) {
     for (std::uint32_t i = 0; i < ints && in.ok(); ++i) {
         const auto coupon = in.read<std::uint32_t>();
         if (coupon == 0 && with_gaps) continue;
-        if (coupon >> 26 == 0 || coupons_ == count) return false;
-        if (!update_coupon(coupon)) return false;
+        if (coupon >> 26 == 0 || coupons_ == count || holds(coupon)) return Error::invalid;
+        update_coupon(coupon);
     }
-    return coupons_ == count;
+    return coupons_ == count ? Status::success() : Status(Error::invalid);
 }
 
 bool HllSketch::load_registers(ByteReader& in, const Header& header) {

@@ -1,5 +1,7 @@
 #include "sketches/murmur3.h"
 
+#include "agent/base/assert.h"
+
 namespace weir {
 
 namespace {
@@ -34,6 +36,28 @@ Hash128 murmur3(ByteSpan bytes, std::uint64_t seed) {
     }
     if (left > 0) h1 ^= mix_k1(load_tail(at, left));
     return finish(h1, h2, bytes.size());
+}
+
+void hash_column(std::span<const std::int64_t> values, std::span<Hash128> hashes,
+                 std::uint64_t seed) {
+    WEIR_ASSERT(hashes.size() >= values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) hashes[i] = hash_integer(values[i], seed);
+}
+
+void hash_column(std::span<const double> values, std::span<Hash128> hashes, std::uint64_t seed) {
+    WEIR_ASSERT(hashes.size() >= values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) hashes[i] = hash_real(values[i], seed);
+}
+
+std::size_t hash_column(std::span<const std::string_view> texts, std::span<Hash128> hashes,
+                        std::uint64_t seed) {
+    WEIR_ASSERT(hashes.size() >= texts.size());
+    std::size_t empty = 0;
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+        hashes[i] = hash_text(texts[i], seed);
+        empty += texts[i].empty();
+    }
+    return empty;
 }
 
 }  // namespace weir

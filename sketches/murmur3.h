@@ -5,9 +5,14 @@
 // Source: Austin Appleby, MurmurHash3 (public domain); forms: DataSketches, as in README.md.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
+#include <concepts>
 #include <cstdint>
+#include <span>
 #include <string_view>
+#include <type_traits>
 
 #include "agent/base/bytes.h"
 
@@ -80,6 +85,63 @@ constexpr Hash128 hash_real(double value, std::uint64_t seed = hash_seed_default
 // UTF-8 bytes. The reference's sketches ignore an empty string; whoever hashes ahead must skip it.
 inline Hash128 hash_text(std::string_view text, std::uint64_t seed = hash_seed_default) {
     return murmur3(as_byte_span(text), seed);
+}
+
+// One name for what an item hashes as, for all that sketches take. A narrow integer extends its sign,
+// even an unsigned one, as in the reference.
+template <std::integral T>
+constexpr Hash128 hash_item(T value, std::uint64_t seed = hash_seed_default) {
+    if constexpr (std::same_as<T, bool>)
+        return hash_integer(value, seed);
+    else
+        return hash_integer(static_cast<std::make_signed_t<T>>(value), seed);
+}
+constexpr Hash128 hash_item(double value, std::uint64_t seed = hash_seed_default) { return hash_real(value, seed); }
+inline Hash128 hash_item(std::string_view text, std::uint64_t seed = hash_seed_default) {
+    return hash_text(text, seed);
+}
+
+// Whether HLL, Theta and Count-Min ignore the item.
+template <typename Item>
+constexpr bool is_ignored(const Item& item) {
+    if constexpr (std::is_convertible_v<const Item&, std::string_view>)
+        return std::string_view(item).empty();
+    else
+        return false;
+}
+
+// Hashes of a column, once for all the sketches that take Hash128. Gives the number of empty texts:
+// they are hashed too, for frequent items, but must not reach HLL, Theta and Count-Min.
+// REQUIRES: hashes has as many places as there are items, or more.
+void hash_column(std::span<const std::int64_t> values, std::span<Hash128> hashes,
+                 std::uint64_t seed = hash_seed_default);
+void hash_column(std::span<const double> values, std::span<Hash128> hashes,
+                 std::uint64_t seed = hash_seed_default);
+std::size_t hash_column(std::span<const std::string_view> texts, std::span<Hash128> hashes,
+                        std::uint64_t seed = hash_seed_default);
+
+// Hands a column over in blocks of hashes. take(span of hashes) says how many it took from the front;
+// fewer than all end it. Gives the number of items taken; an ignored item is taken.
+template <typename Item, typename Take>
+std::size_t in_hashed_blocks(std::span<const Item> items, std::uint64_t seed, Take take) {
+    std::array<Hash128, 64> block;
+    std::size_t taken = 0;
+    while (taken < items.size()) {
+        const auto some = items.subspan(taken, std::min(block.size(), items.size() - taken));
+        if constexpr (std::same_as<Item, std::string_view>) {
+            if (hash_column(some, block, seed) != 0) {
+                for (std::size_t i = 0; i < some.size(); ++i, ++taken)
+                    if (!some[i].empty() && take(std::span<const Hash128>(&block[i], 1)) == 0) return taken;
+                continue;
+            }
+        } else {
+            hash_column(some, block, seed);
+        }
+        const std::size_t count = take(std::span<const Hash128>(block.data(), some.size()));
+        taken += count;
+        if (count < some.size()) break;
+    }
+    return taken;
 }
 
 }  // namespace weir

@@ -106,6 +106,46 @@ TEST(HllModel, random_operations_agree_with_the_twin) {
     }
 }
 
+// Operations of a small sketch and of one that had all memory from the start: the same bytes, whenever
+// blocks grew, and from a checkpoint.
+TEST(HllModel, growth_at_any_time_changes_nothing) {
+    for (std::uint64_t seed = 0; seed < 400; ++seed) {
+        Random random(seed);
+        const HllSketch::Params params{static_cast<std::uint8_t>(4 + random.below(seed % 16 == 0 ? 14 : 9))};
+        const HllSketch::Params others{static_cast<std::uint8_t>(4 + random.below(12))};
+        Growing<HllSketch> small(params);
+        Owned<HllSketch> whole(params);
+        for (int step = 0; step < 30; ++step) {
+            const std::uint64_t action = random.below(12);
+            if (action == 0) {
+                Growing<HllSketch> other(random.below(2) ? params : others);
+                for (std::uint64_t n = random.below(1 << random.below(12)); n > 0; --n) other.update(random.below(9000));
+                small.merge(*other);
+                whole->merge(*other);
+            } else if (action == 1) {
+                small.grow(std::min(small->room() + random.below(600), HllSketch::need(params)));
+            } else if (action == 2) {
+                Growing<HllSketch> copy(params, small->room());
+                std::memcpy(copy.memory().data(), small.memory().data(), small->room());
+                std::swap(copy, small);
+            } else if (action == 3 && random.below(4) == 0) {
+                const auto lg_k = static_cast<std::uint8_t>(4 + random.below(small->lg_k() - 3U));
+                if (HllSketch::need({lg_k}) > small->room()) small.grow(HllSketch::need({lg_k}));
+                small->fold(lg_k);
+                whole->fold(lg_k);
+            } else {
+                for (std::uint64_t n = random.below(1 << random.below(12)); n > 0; --n) {
+                    const std::uint64_t item = random.below(9000);
+                    small.update(item);
+                    whole->update(item);
+                }
+            }
+            CHECK(!small->settled());
+            CHECK(bytes_of(*small) == bytes_of(*whole));
+        }
+    }
+}
+
 // 2,000 trials a size. The share within s sigma is at least that of the normal distribution less three
 // standard deviations of the share itself, for HIP and after merges.
 TEST(HllModel, bounds_hold_as_often_as_stated) {

@@ -26,7 +26,7 @@ TEST(Hll, memory_is_the_registers_and_a_header) {
     CHECK_EQUAL(48 + 4096, HllSketch::need({12}));
     CHECK_EQUAL(48 + 32, HllSketch::need({4}));
     Owned<HllSketch> sketch({9});
-    CHECK_EQUAL(HllSketch::need({9}), sketch->memory_bytes());
+    CHECK_EQUAL(HllSketch::need({9}), sketch->room());
 }
 
 TEST(Hll, empty_sketch_estimates_zero_in_eight_bytes) {
@@ -294,4 +294,140 @@ TEST(Hll, a_text_literal_is_text) {
     sketch->update(std::string_view("ada"));
     sketch->update("grace");
     CHECK_EQUAL(2, sketch->coupons());
+}
+
+TEST(Hll, asks_for_each_next_form_and_no_sooner) {
+    Growing<HllSketch> sketch({12});
+    std::vector<Bytes> rooms = {sketch->room()};
+    std::vector<std::uint32_t> coupons;
+    for (std::int64_t i = 0; sketch->is_exact(); ++i) {
+        if (sketch->offer(i)) continue;
+        coupons.push_back(sketch->coupons());
+        rooms.push_back(sketch->wanted());
+        sketch.grow(sketch->wanted());
+        CHECK(sketch->offer(i));
+    }
+    CHECK((rooms == std::vector<Bytes>{80, 176, 304, 560, 1072, 2096, 4144}));
+    CHECK((coupons == std::vector<std::uint32_t>{7, 24, 48, 96, 192, 384}));
+    CHECK_EQUAL(HllSketch::need({12}), sketch->room());
+    CHECK_EQUAL(sketch->room(), sketch->wanted());
+    CHECK(!sketch->settled());
+}
+
+TEST(Hll, a_refused_item_changes_nothing_and_a_known_one_is_taken) {
+    Growing<HllSketch> sketch({12}, 176);
+    for (std::int64_t i = 0; i < 24; ++i) CHECK(sketch->offer(i));
+    const std::vector<std::byte> before(sketch.memory().begin(), sketch.memory().end());
+    CHECK(!sketch->offer(24));
+    CHECK(sketch->offer(7));
+    CHECK(std::equal(before.begin(), before.end(), sketch.memory().begin()));
+}
+
+TEST(Hll, a_column_is_taken_up_to_the_item_that_needs_room) {
+    std::vector<std::int64_t> items;
+    std::vector<Hash128> hashes;
+    std::vector<std::string> names;
+    for (std::int64_t i = 0; i < 1000; ++i) {
+        items.push_back(i % 400);
+        hashes.push_back(hash_item(items.back()));
+        names.push_back(i % 10 == 0 ? "" : "n" + std::to_string(i % 400));
+    }
+    const std::vector<std::string_view> texts(names.begin(), names.end());
+    const auto grown_by = [](const auto& column) {
+        Growing<HllSketch> sketch({11});
+        for (std::size_t taken = 0; taken < column.size();) {
+            taken += sketch->offer_column(std::span(column).subspan(taken));
+            if (taken < column.size()) {
+                CHECK(!sketch->offer(column[taken]));
+                sketch.grow(sketch->wanted());
+            }
+        }
+        return bytes_of(*sketch);
+    };
+    Owned<HllSketch> whole({11});
+    for (std::int64_t item : items) whole->update(item);
+    CHECK(grown_by(items) == bytes_of(*whole));
+    CHECK(grown_by(hashes) == bytes_of(*whole));
+    whole->reset();
+    for (std::string_view text : texts) whole->update(text);
+    CHECK(grown_by(texts) == bytes_of(*whole));
+}
+
+TEST(Hll, without_more_room_the_registers_that_fit_count_on) {
+    for (const Bytes room : {80, 176, 304, 560, 1072, 2096, 3000}) {
+        Growing<HllSketch> sketch({12}, room);
+        add(*sketch, 0, 50000);
+        CHECK(sketch->settled());
+        CHECK(HllSketch::need({sketch->lg_k()}) <= room);
+        CHECK(HllSketch::need({static_cast<std::uint8_t>(sketch->lg_k() + 1)}) > room);
+        CHECK_EQUAL(room, sketch->wanted());
+        DOUBLES_EQUAL(50000, sketch->estimate(), 50000 * 3 * sketch->relative_error());
+        CHECK(sketch->lower_bound(3) < 50000 && sketch->upper_bound(3) > 50000);
+        sketch.grow(HllSketch::need({12}));
+        CHECK(sketch->settled());
+        const std::uint8_t lg_k = sketch->lg_k();
+        add(*sketch, 50000, 100);
+        CHECK_EQUAL(lg_k, sketch->lg_k());
+        sketch->reset();
+        CHECK_EQUAL(12, sketch->lg_k());
+        CHECK(!sketch->settled());
+    }
+}
+
+TEST(Hll, settled_has_the_registers_of_a_small_sketch) {
+    Growing<HllSketch> sketch({14}, 48 + 1024);
+    Owned<HllSketch> small({10});
+    add(*sketch, 0, 20000);
+    add(*small, 0, 20000);
+    const auto bytes = bytes_of(*sketch);
+    const auto expected = bytes_of(*small);
+    CHECK(std::equal(bytes.begin() + 16, bytes.end(), expected.begin() + 16, expected.end()));
+}
+
+TEST(Hll, settling_a_whole_sketch_does_nothing) {
+    Owned<HllSketch> sketch({10});
+    add(*sketch, 0, 50);
+    sketch->settle();
+    CHECK(!sketch->settled());
+    CHECK(sketch->is_exact());
+}
+
+TEST(Hll, merge_wants_what_it_needs_and_settles_without_it) {
+    Owned<HllSketch> large({12});
+    Owned<HllSketch> few({12});
+    add(*large, 0, 50000);
+    add(*few, 0, 30);
+    Growing<HllSketch> sketch({12}, 304);
+    add(*sketch, 10, 40);
+    CHECK_EQUAL(560, sketch->wanted(*few));
+    add(*few, 30, 20);
+    CHECK_EQUAL(560, sketch->wanted(*few));
+    CHECK_EQUAL(HllSketch::need({12}), sketch->wanted(*large));
+    sketch->merge(*large);
+    CHECK(sketch->settled());
+    CHECK_EQUAL(8, sketch->lg_k());
+    DOUBLES_EQUAL(50000, sketch->estimate(), 50000 * 3 * sketch->relative_error());
+
+    Growing<HllSketch> same({12}, 304);
+    add(*same, 0, 40);
+    few->reset();
+    add(*few, 0, 48);
+    CHECK_EQUAL(304, same->wanted(*few));
+    same->merge(*few);
+    CHECK_EQUAL(48, same->coupons());
+}
+
+TEST(Hll, bytes_that_do_not_fit_the_room_are_refused) {
+    Owned<HllSketch> other({12});
+    add(*other, 0, 40);
+    Growing<HllSketch> sketch({12}, 176);
+    CHECK(sketch->load(bytes_of(*other)).error() == Error::full);
+    CHECK(sketch->empty());
+    sketch.grow(304);
+    CHECK(sketch->load(bytes_of(*other)).ok());
+    CHECK_EQUAL(40, sketch->coupons());
+    add(*other, 40, 1000);
+    CHECK(sketch->load(bytes_of(*other)).error() == Error::full);
+    sketch.grow(HllSketch::need({12}));
+    CHECK(sketch->load(bytes_of(*other)).ok());
 }

@@ -1,6 +1,7 @@
 // What the sketches' tests share: memory for a sketch, its bytes, random numbers, the vectors' inputs.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <fstream>
 #include <iterator>
@@ -24,6 +25,38 @@ public:
 
 private:
     std::vector<std::byte> memory_;  // operator new aligns to 16
+    Sketch* sketch_;
+};
+
+// A sketch that starts small, and whose owner always has a larger block.
+template <typename Sketch>
+class Growing {
+public:
+    explicit Growing(const typename Sketch::Params& params) : Growing(params, Sketch::need_min(params)) {}
+    Growing(const typename Sketch::Params& params, Bytes room) : memory_(room) {
+        sketch_ = Sketch::create(memory_, params);
+    }
+    Sketch* operator->() { return sketch_; }
+    Sketch& operator*() { return *sketch_; }
+    MutableByteSpan memory() { return memory_; }
+
+    void grow(Bytes room) {
+        std::vector<std::byte> larger(room, std::byte{0xA5});
+        sketch_ = sketch_->move_to(larger);
+        std::fill(memory_.begin(), memory_.end(), std::byte{0x5A});
+        memory_.swap(larger);
+    }
+    template <typename Item>
+    void update(const Item& item) {
+        while (!sketch_->offer(item)) grow(sketch_->wanted());
+    }
+    void merge(const Sketch& other) {
+        if (sketch_->wanted(other) > sketch_->room()) grow(sketch_->wanted(other));
+        sketch_->merge(other);
+    }
+
+private:
+    std::vector<std::byte> memory_;
     Sketch* sketch_;
 };
 

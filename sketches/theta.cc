@@ -1,6 +1,7 @@
 #include "sketches/theta.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <utility>
 
@@ -9,6 +10,8 @@ namespace weir {
 namespace {
 
 constexpr std::uint64_t waiting = std::uint64_t{1} << 63;  // hashes have 63 bits
+constexpr Bytes place_bytes = sizeof(std::uint64_t);
+constexpr Bytes places_min = 16;
 
 // Where to look for a hash: the first place, and the odd distance to the next.
 struct Probe {
@@ -23,52 +26,99 @@ struct Probe {
 }  // namespace
 
 Bytes ThetaSketch::need(const Params& params) {
-    return sizeof(ThetaSketch) + (Bytes{16} << params.lg_k);
+    return sizeof(ThetaSketch) + (2 * place_bytes << params.lg_k);
+}
+
+Bytes ThetaSketch::need_min(const Params&) { return sizeof(ThetaSketch) + place_bytes * places_min; }
+
+std::uint8_t ThetaSketch::lg_places_that_fit() const {
+    const auto lg = std::bit_width((room_ - sizeof(ThetaSketch)) / place_bytes) - 1;
+    return static_cast<std::uint8_t>(std::min<int>(lg_k_ + 1, static_cast<int>(lg)));
 }
 
 ThetaSketch* ThetaSketch::create(MutableByteSpan memory, const Params& params) {
     WEIR_ASSERT(valid(params));
-    WEIR_ASSERT(memory.size() >= need(params));
+    WEIR_ASSERT(memory.size() >= need_min(params));
     WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % alignof(ThetaSketch) == 0);
-    auto* sketch = new (memory.data()) ThetaSketch(params.lg_k);
-    std::memset(sketch->table(), 0, need(params) - sizeof(ThetaSketch));
+    const Bytes room = std::min(memory.size(), need(params));
+    auto* sketch = new (memory.data()) ThetaSketch(params.lg_k, room);
+    std::memset(sketch->table(), 0, room - sizeof(ThetaSketch));
     return sketch;
 }
 
-void ThetaSketch::reset() { create({reinterpret_cast<std::byte*>(this), memory_bytes()}, {lg_k_}); }
+void ThetaSketch::reset() { create({reinterpret_cast<std::byte*>(this), room_}, {lg_k_max_}); }
+
+Bytes ThetaSketch::wanted() const {
+    return is_whole() ? room_ : sizeof(ThetaSketch) + (2 * place_bytes << lg_places_);
+}
+
+Bytes ThetaSketch::wanted(const ThetaSketch& other) const {
+    if (is_whole()) return room_;
+    const std::uint64_t theta = std::min(theta_, other.theta_);
+    Bytes both = 0;
+    for (std::uint32_t i = 0; i < places(); ++i) both += table()[i] != 0 && table()[i] < theta;
+    for (std::uint32_t i = 0; i < other.places(); ++i)
+        if (const std::uint64_t hash = other.table()[i]; hash != 0 && hash < theta)
+            both += !contains(hash);
+    Bytes places = places_min;
+    while (places / 16 * 15 < both && places < Bytes{2} * k()) places *= 2;
+    return std::max<Bytes>(room_, sizeof(ThetaSketch) + place_bytes * places);
+}
+
+ThetaSketch* ThetaSketch::move_to(MutableByteSpan memory) const {
+    WEIR_ASSERT(memory.size() >= room_);
+    WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % alignof(ThetaSketch) == 0);
+    const Bytes room = std::min(memory.size(), need({lg_k_max_}));
+    std::memcpy(memory.data(), this, sizeof(ThetaSketch));
+    std::memset(memory.data() + sizeof(ThetaSketch), 0, room - sizeof(ThetaSketch));
+    ThetaSketch* moved = at(memory.data());
+    moved->room_ = static_cast<std::uint32_t>(room);
+    moved->lg_places_ = moved->lg_places_that_fit();
+    for (std::uint32_t i = 0; i < places(); ++i)
+        if (table()[i] != 0) moved->table()[moved->place_of(table()[i])] = table()[i];
+    return moved;
+}
+
+void ThetaSketch::settle() {
+    if (room_ == need({lg_k_max_})) return;
+    settled_ = true;
+    lg_k_ = static_cast<std::uint8_t>(lg_places_ - 1);
+}
 
 void ThetaSketch::update_column(std::span<const Hash128> hashes) {
     for (const Hash128& hash : hashes) update(hash);
 }
-void ThetaSketch::update_column(std::span<const std::int64_t> values) {
-    for (std::int64_t value : values) update(hash_integer(value));
-}
-void ThetaSketch::update_column(std::span<const double> values) {
-    for (double value : values) update(hash_real(value));
-}
-void ThetaSketch::update_column(std::span<const std::string_view> texts) {
-    for (std::string_view text : texts) update(text);
+
+std::size_t ThetaSketch::offer_column(std::span<const Hash128> hashes) {
+    for (std::size_t i = 0; i < hashes.size(); ++i)
+        if (!offer(hashes[i])) return i;
+    return hashes.size();
 }
 
-// Whether it was new. REQUIRES: hash < theta_.
-bool ThetaSketch::insert(std::uint64_t hash) {
-    if (hash == 0) return false;  // a free place
+// Where the hash is or belongs: there is a 0 then.
+std::uint32_t ThetaSketch::place_of(std::uint64_t hash) const {
     const std::uint32_t mask = places() - 1;
-    const auto lg_places = static_cast<std::uint8_t>(lg_k_ + 1);
-    Probe probe(hash, lg_places);
-    for (; table()[probe.at] != 0; probe.at = (probe.at + probe.stride) & mask)
-        if (table()[probe.at] == hash) return false;
-    table()[probe.at] = hash;
+    Probe probe(hash, lg_places_);
+    while (table()[probe.at] != 0 && table()[probe.at] != hash)
+        probe.at = (probe.at + probe.stride) & mask;
+    return probe.at;
+}
+
+// False: it is new, and the table has to grow first. REQUIRES: hash < theta_.
+bool ThetaSketch::insert(std::uint64_t hash) {
+    std::uint64_t& place = table()[place_of(hash)];
+    if (place == hash) return true;  // also of 0, which the format cannot hold
+    if (count_ == count_max() && !is_whole()) return false;
+    place = hash;
     if (++count_ > count_max()) trim();
     return true;
 }
 
-bool ThetaSketch::contains(std::uint64_t hash) const {
-    const std::uint32_t mask = places() - 1;
-    Probe probe(hash, static_cast<std::uint8_t>(lg_k_ + 1));
-    for (; table()[probe.at] != 0; probe.at = (probe.at + probe.stride) & mask)
-        if (table()[probe.at] == hash) return true;
-    return false;
+void ThetaSketch::update_half(std::uint64_t hash) {
+    if (insert(hash)) return;
+    settle();
+    const bool taken = insert(hash);
+    WEIR_ASSERT(taken);
 }
 
 // Hashes to the front of the table; lookups fail until place().
@@ -88,7 +138,7 @@ void ThetaSketch::place() {
         std::uint64_t hand = std::exchange(table()[i], 0);
         while (hand != 0) {
             const std::uint64_t hash = hand & ~waiting;
-            Probe probe(hash, static_cast<std::uint8_t>(lg_k_ + 1));
+            Probe probe(hash, lg_places_);
             while (table()[probe.at] != 0 && !(table()[probe.at] & waiting))
                 probe.at = (probe.at + probe.stride) & mask;
             hand = std::exchange(table()[probe.at], hash);
@@ -122,7 +172,8 @@ void ThetaSketch::merge(const ThetaSketch& other) {
     WEIR_ASSERT(&other != this);
     lower(other.theta_);
     for (std::uint32_t i = 0; i < other.places(); ++i)
-        if (const std::uint64_t hash = other.table()[i]; hash != 0 && hash < theta_) insert(hash);
+        if (const std::uint64_t hash = other.table()[i]; hash != 0 && hash < theta_)
+            update_half(hash);
 }
 
 void ThetaSketch::intersect(const ThetaSketch& other) {

@@ -214,7 +214,9 @@ bool ThetaSketch::load_plain(ByteReader& in, const Header& header) {
     for (std::uint32_t i = 0; i < header.count; ++i) {
         const auto hash = in.read<std::uint64_t>();
         if (hash == 0 || hash >= header.theta) return false;
-        if (hash < theta_ && !insert(hash)) return false;  // twice
+        if (hash >= theta_) continue;
+        if (contains(hash)) return false;
+        update_half(hash);
     }
     return true;
 }
@@ -237,7 +239,7 @@ bool ThetaSketch::load_deltas(ByteReader& in, const Header& header) {
         }
         if (delta == 0 || delta >= header.theta - hash) return false;
         hash += delta;
-        if (hash < theta_) insert(hash);
+        if (hash < theta_) update_half(hash);
     }
     return true;
 }

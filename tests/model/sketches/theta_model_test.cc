@@ -103,6 +103,45 @@ TEST(ThetaModel, random_operations_agree_with_the_twin) {
     }
 }
 
+// Operations of a small sketch and of one that had all memory from the start: the same bytes, whenever
+// blocks grew, and from a checkpoint.
+TEST(ThetaModel, growth_at_any_time_changes_nothing) {
+    for (std::uint64_t seed = 0; seed < 300; ++seed) {
+        Random random(seed);
+        const ThetaSketch::Params params{static_cast<std::uint8_t>(5 + random.below(7))};
+        Growing<ThetaSketch> small(params);
+        Owned<ThetaSketch> whole(params);
+        for (int step = 0; step < 20; ++step) {
+            const std::uint64_t action = random.below(12);
+            if (action < 2) {
+                Growing<ThetaSketch> other(ThetaSketch::Params{static_cast<std::uint8_t>(5 + random.below(7))});
+                for (std::uint64_t n = random.below(1 << random.below(12)); n > 0; --n) other.update(random.below(9000));
+                if (action == 0) {
+                    small.merge(*other);
+                    whole->merge(*other);
+                } else {
+                    small->intersect(*other);
+                    whole->intersect(*other);
+                }
+            } else if (action == 2) {
+                small.grow(std::min(small->room() + random.below(3000), ThetaSketch::need(params)));
+            } else if (action == 3) {
+                Growing<ThetaSketch> copy(params, small->room());
+                std::memcpy(copy.memory().data(), small.memory().data(), small->room());
+                std::swap(copy, small);
+            } else {
+                for (std::uint64_t n = random.below(1 << random.below(12)); n > 0; --n) {
+                    const std::uint64_t item = random.below(9000);
+                    small.update(item);
+                    whole->update(item);
+                }
+            }
+            CHECK(!small->settled());
+            CHECK(bytes_of(*small) == bytes_of(*whole));
+        }
+    }
+}
+
 // 1,500 seeds a row: one sketch of n items; a union of two halves; an intersection that has a tenth.
 TEST(ThetaModel, bounds_hold_as_often_as_stated) {
     constexpr int trials = 1500;

@@ -18,7 +18,7 @@ TEST_GROUP(Theta) {
 TEST(Theta, memory_is_as_the_contract_says) {
     CHECK_EQUAL(32 + 65536, ThetaSketch::need({12}));
     Owned<ThetaSketch> sketch({9});
-    CHECK_EQUAL(ThetaSketch::need({9}), sketch->memory_bytes());
+    CHECK_EQUAL(ThetaSketch::need({9}), sketch->room());
 }
 
 TEST(Theta, is_exact_until_the_table_is_full) {
@@ -221,4 +221,115 @@ TEST(Theta, too_small_output_is_refused_and_reset_empties) {
     sketch->reset();
     CHECK(sketch->empty());
     CHECK_EQUAL(8, sketch->serialized_size());
+}
+
+TEST(Theta, asks_for_twice_the_places_when_fifteen_sixteenths_are_used) {
+    Growing<ThetaSketch> sketch({7});
+    CHECK_EQUAL(32 + 8 * 16, sketch->room());
+    std::vector<Bytes> rooms;
+    std::vector<std::uint32_t> counts;
+    for (int i = 0; i < 5000; ++i) {
+        if (sketch->offer(i)) continue;
+        rooms.push_back(sketch->wanted());
+        counts.push_back(sketch->retained());
+        sketch.grow(sketch->wanted());
+        CHECK(sketch->offer(i));
+    }
+    CHECK((rooms == std::vector<Bytes>{32 + 8 * 32, 32 + 8 * 64, 32 + 8 * 128, 32 + 8 * 256}));
+    CHECK((counts == std::vector<std::uint32_t>{15, 30, 60, 120}));
+    CHECK_EQUAL(ThetaSketch::need({7}), sketch->room());
+    CHECK_EQUAL(sketch->room(), sketch->wanted());
+    CHECK(!sketch->settled());
+    Owned<ThetaSketch> whole({7});
+    add(*whole, 0, 5000);
+    CHECK(bytes_of(*sketch) == bytes_of(*whole));
+}
+
+TEST(Theta, a_refused_item_changes_nothing_and_a_known_one_is_taken) {
+    Growing<ThetaSketch> sketch({12});
+    for (int i = 0; i < 15; ++i) CHECK(sketch->offer(i));
+    const std::vector<std::byte> before(sketch.memory().begin(), sketch.memory().end());
+    CHECK(!sketch->offer(15));
+    CHECK(sketch->offer(3));
+    CHECK(std::equal(before.begin(), before.end(), sketch.memory().begin()));
+}
+
+TEST(Theta, a_column_is_taken_up_to_the_item_that_needs_room) {
+    std::vector<double> items;
+    for (int i = 0; i < 1000; ++i) items.push_back(i % 700);
+    Growing<ThetaSketch> sketch({12});
+    std::vector<std::size_t> taken;
+    for (std::size_t at = 0; at < items.size();) {
+        at += sketch->offer_column(std::span<const double>(items).subspan(at));
+        taken.push_back(at);
+        if (at < items.size()) sketch.grow(sketch->wanted());
+    }
+    CHECK((taken == std::vector<std::size_t>{15, 30, 60, 120, 240, 480, 1000}));
+    CHECK_EQUAL(700, sketch->retained());
+}
+
+TEST(Theta, without_more_room_the_threshold_falls) {
+    for (const Bytes room : {160, 300, 32 + 8 * 64, 32 + 8 * 1024}) {
+        Growing<ThetaSketch> sketch({12}, room);
+        add(*sketch, 0, 40000);
+        CHECK(sketch->settled());
+        CHECK(!sketch->is_exact());
+        CHECK_EQUAL(room, sketch->wanted());
+        CHECK(sketch->lower_bound(3) < 40000 && sketch->upper_bound(3) > 40000);
+        const std::uint8_t lg_k = sketch->lg_k();
+        CHECK(sketch->retained() >= 1U << lg_k);
+        CHECK(ThetaSketch::need({lg_k}) <= room);
+        CHECK(ThetaSketch::need({static_cast<std::uint8_t>(lg_k + 1)}) > room);
+        if (lg_k >= 5) {
+            Owned<ThetaSketch> small({lg_k});
+            add(*small, 0, 40000);
+            CHECK(bytes_of(*sketch) == bytes_of(*small));
+        }
+        sketch.grow(ThetaSketch::need({12}));
+        add(*sketch, 40000, 40000);
+        CHECK(sketch->settled());
+        CHECK_EQUAL(lg_k, sketch->lg_k());
+        CHECK(sketch->retained() <= (2U << lg_k) / 16 * 15);
+        sketch->reset();
+        CHECK_EQUAL(12, sketch->lg_k());
+        add(*sketch, 0, 1000);
+        CHECK_EQUAL(1000, sketch->retained());
+    }
+}
+
+TEST(Theta, settling_a_whole_sketch_does_nothing) {
+    Owned<ThetaSketch> sketch({5});
+    sketch->settle();
+    CHECK(!sketch->settled());
+}
+
+TEST(Theta, merge_wants_what_it_needs_and_settles_without_it) {
+    Growing<ThetaSketch> sketch({9}, 32 + 8 * 32);
+    Owned<ThetaSketch> other({9});
+    add(*sketch, 0, 20);
+    add(*other, 10, 20);
+    CHECK_EQUAL(sketch->room(), sketch->wanted(*other));
+    add(*other, 30, 1);
+    CHECK_EQUAL(32 + 8 * 64, sketch->wanted(*other));
+    add(*other, 100, 400);
+    CHECK_EQUAL(32 + 8 * 512, sketch->wanted(*other));
+    add(*other, 500, 90000);
+    CHECK_EQUAL(ThetaSketch::need({9}), sketch->wanted(*other));
+    sketch->merge(*other);
+    CHECK(sketch->settled());
+    CHECK_EQUAL(4, sketch->lg_k());
+    CHECK(sketch->lower_bound(3) < 90500 && sketch->upper_bound(3) > 90500);
+}
+
+TEST(Theta, bytes_are_loaded_with_the_precision_that_fits) {
+    Owned<ThetaSketch> other({9});
+    add(*other, 0, 400);
+    Growing<ThetaSketch> sketch({9}, 32 + 8 * 32);
+    CHECK(sketch->load(bytes_of(*other)).ok());
+    CHECK(sketch->settled());
+    CHECK(!sketch->is_exact());
+    CHECK(sketch->lower_bound(3) < 400 && sketch->upper_bound(3) > 400);
+    sketch.grow(ThetaSketch::need({9}));
+    CHECK(sketch->load(bytes_of(*other)).ok());
+    CHECK(bytes_of(*sketch) == bytes_of(*other));
 }

@@ -32,16 +32,18 @@ struct Order {
 template <typename T>
 struct KllSketch<T>::Layout {
     explicit Layout(const Params& params)
-        : levels_max(levels_for(params.k, params.n_max)),
-          items(total_capacity(params.k, levels_max)),
+        : n_levels(levels_for(params.k, params.n_max)),
+          levels_max(std::max(n_levels, settled_levels(params.k))),
+          items(std::max(total_capacity(params.k, n_levels), settled_items(kll_detail::m))),
           items_at(static_cast<std::uint32_t>(
-              align_up(sizeof(KllSketch) + (2 * levels_max + 1) * sizeof(std::uint32_t), 8))),
-          bytes(align_up(items_at + items * sizeof(T), 8)) {}
+              align_up(sizeof(KllSketch) + (levels_max + 1) * sizeof(std::uint32_t), 8))) {}
 
+    Bytes bytes(std::uint32_t count) const { return align_up(items_at + count * sizeof(T), 8); }
+
+    std::uint32_t n_levels;
     std::uint32_t levels_max;
     std::uint32_t items;
     std::uint32_t items_at;
-    Bytes bytes;
 };
 
 template <typename T>
@@ -51,43 +53,79 @@ bool KllSketch<T>::valid(const Params& params) {
 
 template <typename T>
 Bytes KllSketch<T>::need(const Params& params) {
-    return Layout(params).bytes;
+    const Layout layout(params);
+    return layout.bytes(layout.items);
+}
+
+template <typename T>
+Bytes KllSketch<T>::need_min(const Params& params) {
+    return Layout(params).bytes(settled_items(kll_detail::m));
 }
 
 template <typename T>
 KllSketch<T>::KllSketch(const Params& params, const Layout& layout)
-    : n_capacity_((std::uint64_t{params.k} << (layout.levels_max - 1)) - 1),
-      coins_(params.seed),
+    : coins_(params.seed),
       levels_max_(layout.levels_max),
       end_(layout.items),
       items_at_(layout.items_at),
+      items_max_(layout.items),
       k_(params.k),
-      min_k_(params.k) {
-    for (std::uint32_t depth = 0; depth < levels_max_; ++depth)
-        capacities()[depth] = level_capacity(k_, depth);
-    reset();
-}
+      min_k_(params.k),
+      k_max_(params.k),
+      n_levels_(static_cast<std::uint8_t>(layout.n_levels)) {}
 
 template <typename T>
 KllSketch<T>* KllSketch<T>::create(MutableByteSpan memory, const Params& params) {
     WEIR_ASSERT(valid(params));
-    WEIR_ASSERT(memory.size() >= need(params));
+    WEIR_ASSERT(memory.size() >= need_min(params));
     WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % 8 == 0);
-    std::memset(memory.data(), 0, need(params));
-    return new (memory.data()) KllSketch(params, Layout(params));
+    std::memset(memory.data(), 0, std::min(memory.size(), need(params)));
+    auto* sketch = new (memory.data()) KllSketch(params, Layout(params));
+    sketch->end_ = sketch->items_in(memory.size());
+    sketch->reset();
+    return sketch;
 }
 
 template <typename T>
-Bytes KllSketch<T>::memory_bytes() const {
-    return align_up(items_at_ + end_ * sizeof(T), 8);
+std::uint32_t KllSketch<T>::items_in(Bytes size) const {
+    const Bytes items = (size / 8 * 8 - items_at_) / sizeof(T);
+    return static_cast<std::uint32_t>(std::min<Bytes>(items, items_max_));
+}
+
+template <typename T>
+Bytes KllSketch<T>::block_of(std::uint32_t items) const {
+    return align_up(items_at_ + std::min(items, items_max_) * sizeof(T), 8);
+}
+
+template <typename T>
+Bytes KllSketch<T>::room() const {
+    return block_of(end_);
+}
+
+template <typename T>
+KllSketch<T>* KllSketch<T>::move_to(MutableByteSpan memory) const {
+    WEIR_ASSERT(memory.size() >= room());
+    WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % 8 == 0);
+    std::memset(memory.data(), 0, std::min(memory.size(), block_of(items_max_)));
+    std::memcpy(memory.data(), this, items_at_);
+    KllSketch& moved = *at(memory.data());
+    moved.end_ = moved.items_in(memory.size());
+    const std::uint32_t by = moved.end_ - end_;
+    for (std::uint32_t level = 0; level <= levels_; ++level) moved.starts()[level] += by;
+    std::memcpy(moved.items() + moved.starts()[0], items() + starts()[0], held() * sizeof(T));
+    moved.set_levels(levels_);
+    return &moved;
 }
 
 template <typename T>
 void KllSketch<T>::reset() {
-    n_ = refused_ = 0;
-    min_ = max_ = 0;
-    min_k_ = k_;
-    starts()[0] = end_;
+    n_ = pending_ = 0;
+    min_ = max_ = candidate_ = 0;
+    k_ = min_k_ = k_max_;
+    lowest_ = 0;
+    settled_ = false;
+    levels_ = 1;
+    starts()[0] = starts()[1] = end_;
     set_levels(1);
 }
 
@@ -98,43 +136,141 @@ void KllSketch<T>::reset(std::uint64_t seed) {
 }
 
 template <typename T>
+std::size_t KllSketch<T>::offer_column(std::span<const T> values) {
+    std::size_t taken = 0;
+    while (taken < values.size() && offer(values[taken])) ++taken;
+    return taken;
+}
+
+template <typename T>
 void KllSketch<T>::update_column(std::span<const T> values) {
-    for (T value : values) update(value);
+    const std::size_t taken = offer_column(values);
+    if (taken == values.size()) return;
+    settle();
+    offer_column(values.subspan(taken));
 }
 
 // SplitMix64 (Steele, Lea, Flood 2014).
 template <typename T>
-bool KllSketch<T>::coin() {
+std::uint64_t KllSketch<T>::random() {
     std::uint64_t z = coins_ += 0x9E3779B97F4A7C15ULL;
     z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9ULL;
     z = (z ^ z >> 27) * 0x94D049BB133111EBULL;
-    return (z ^ z >> 31) >> 63;
+    return z ^ z >> 31;
+}
+
+template <typename T>
+std::uint32_t KllSketch<T>::capacity(std::uint32_t depth) const {
+    return level_capacity(k_, depth, settled_ ? m_settled : kll_detail::m);
+}
+
+template <typename T>
+std::uint32_t KllSketch<T>::capacity_of(std::uint32_t levels) const {
+    return total_capacity(k_, levels, settled_ ? m_settled : kll_detail::m);
+}
+
+// Whether so many levels may be filled to their capacity, and be handled at all.
+template <typename T>
+bool KllSketch<T>::is_room_for(std::uint32_t levels) const {
+    return levels <= levels_max_ && capacity_of(levels) <= end_;
 }
 
 // New levels are empty and on top.
 template <typename T>
 void KllSketch<T>::set_levels(std::uint32_t levels) {
     WEIR_ASSERT(levels <= levels_max_);
-    std::uint32_t capacity = 0;
-    for (std::uint32_t depth = 0; depth < levels; ++depth) capacity += capacities()[depth];
     for (std::uint32_t level = levels_; level <= levels; ++level) starts()[level] = end_;
-    starts()[levels] = end_;
     levels_ = levels;
-    begin_ = end_ - capacity;
+    // The only level there is may have less room than capacity: it is not compacted, it waits for more.
+    begin_ = end_ - std::min(end_, capacity_of(levels));
+    full_at_ = lowest_ > 0 ? end_ : begin_;
 }
 
-// Makes room for at least 4 items. False, with nothing changed, when that would need a level too
-// many.
+// Adds levels until there are so many, those below the lowest included.
+template <typename T>
+void KllSketch<T>::reach(std::uint32_t top) {
+    while (lowest_ + levels_ < top) {
+        if (!is_room_for(levels_ + 1)) raise();
+        set_levels(levels_ + 1);
+    }
+}
+
+// Makes room for an item or more. False, with nothing changed, when that needs another level, and
+// so more room.
 template <typename T>
 bool KllSketch<T>::compress() {
     std::uint32_t level = 0;
-    while (level_size(level) < capacities()[levels_ - 1 - level]) ++level;
-    if (level == levels_ - 1) {
-        if (levels_ == levels_max_) return false;
+    while (level < levels_ && level_size(level) < capacity(levels_ - 1 - level)) ++level;
+    if (level >= levels_ - 1) {
+        if (!is_room_for(levels_ + 1)) {
+            if (!settled_) return false;
+            raise();
+        }
         set_levels(levels_ + 1);
+        level = levels_ - 2;
     }
     compact(level);
     return true;
+}
+
+template <typename T>
+void KllSketch<T>::compress_to_capacity() {
+    while (starts()[0] < begin_)
+        if (!compress()) settle();
+}
+
+// Items that so many levels of n values take, at most.
+template <typename T>
+std::uint32_t KllSketch<T>::items_for(std::uint64_t n, std::uint32_t levels) const {
+    if (levels == 1) return static_cast<std::uint32_t>(n);
+    return levels > levels_max_ ? items_max_ + 1 : capacity_of(levels);
+}
+
+template <typename T>
+Bytes KllSketch<T>::wanted() const {
+    if (settled_ || end_ == items_max_) return room();
+    if (end_ < k_) return block_of(std::min<std::uint32_t>(2 * end_, k_));
+    std::uint32_t levels = 2;
+    while (capacity_of(levels) <= end_ && levels < levels_max_) ++levels;
+    return capacity_of(levels) <= end_ ? room() : block_of(capacity_of(levels));
+}
+
+template <typename T>
+Bytes KllSketch<T>::wanted(const KllSketch& other) const {
+    if (settled_) return room();
+    return std::max(room(), block_of(items_with(other)));
+}
+
+// Items that the merged sketch takes, at most: the top level of one that no merge made holds k.
+template <typename T>
+std::uint32_t KllSketch<T>::items_with(const KllSketch& other) const {
+    const std::uint64_t n = n_ + other.n_;
+    return items_for(n, std::max({levels_for(k_, n), top(), other.top()}));
+}
+
+template <typename T>
+void KllSketch<T>::settle() {
+    if (settled_) return;
+    settled_ = true;
+    std::uint16_t low = kll_detail::m;
+    for (std::uint16_t high = k_; low < high;) {
+        const auto middle = static_cast<std::uint16_t>(high - (high - low) / 2);
+        const bool fits = settled_items(middle) <= end_;
+        (fits ? low : high) = static_cast<std::uint16_t>(fits ? middle : middle - 1);
+    }
+    k_ = low;
+    min_k_ = std::min(min_k_, k_);
+    set_levels(levels_);
+    compress_to_capacity();
+}
+
+template <typename T>
+void KllSketch<T>::shrink(std::uint16_t k) {
+    WEIR_ASSERT(k >= kll_detail::m && k <= k_);
+    k_ = k;
+    min_k_ = std::min(min_k_, k);
+    set_levels(levels_);
+    compress_to_capacity();
 }
 
 // Every second item of the level goes up, the others are dropped, and the levels below move towards
@@ -148,8 +284,8 @@ void KllSketch<T>::compact(std::uint32_t level) {
     const std::uint32_t half = level_size(level) / 2;
     const T stays = *first;
     T* const pairs = first + odd;
-    if (level == 0) std::sort(pairs, above);
-    const std::uint32_t from = coin();
+    if (!is_sorted(level)) std::sort(pairs, above);
+    const auto from = static_cast<std::uint32_t>(random() >> 63);
     for (std::uint32_t i = 0; i < half; ++i) pairs[i] = pairs[2 * i + from];
     merge_sorted(pairs, half, above, static_cast<std::uint32_t>(above_end - above), pairs + half);
     if (odd) pairs[half - 1] = stays;
@@ -159,37 +295,88 @@ void KllSketch<T>::compact(std::uint32_t level) {
     starts()[level + 1] -= half;
 }
 
+// The lowest level goes up into the next, and an item that is left over to the candidate. REQUIRES:
+// settled. The caller adds a level.
+template <typename T>
+void KllSketch<T>::raise() {
+    WEIR_ASSERT(settled_ && levels_ >= 2);
+    if (level_size(0) >= 2) compact(0);
+    const bool left_over = level_size(0) == 1;
+    if (left_over) ++starts()[0];
+    const T item = left_over ? items()[starts()[0] - 1] : T{0};
+    std::copy(starts() + 1, starts() + levels_ + 1, starts());
+    --levels_;
+    ++lowest_;
+    if (left_over) sample(item, std::uint64_t{1} << (lowest_ - 1));
+}
+
+// The candidate is one of the values that came since the lowest level got an item, drawn by weight;
+// when they weigh as much as such an item it becomes one.
+template <typename T>
+void KllSketch<T>::sample(T value, std::uint64_t weight) {
+    if (pending_ + weight >= std::uint64_t{1} << lowest_ && starts()[0] <= begin_) compress();
+    const std::uint64_t full = std::uint64_t{1} << lowest_;
+    if (pending_ + weight < full) {
+        pending_ += weight;
+        if (random() % pending_ < weight) candidate_ = value;
+        return;
+    }
+    const std::uint64_t part = full - pending_;
+    const T drawn = random() % full < part ? value : candidate_;
+    merge_run(0, std::as_bytes(std::span<const T>(&drawn, 1)));
+    pending_ = weight - part;
+    candidate_ = value;
+}
+
+// REQUIRES: no space is left before the first item, or values are sampled.
+template <typename T>
+bool KllSketch<T>::offer_to_full(T value) {
+    if (lowest_ == 0 && !compress()) return false;
+    count(value);
+    if (lowest_ == 0)
+        items()[--starts()[0]] = value;
+    else
+        sample(value, 1);
+    return true;
+}
+
 template <typename T>
 Status KllSketch<T>::merge(const KllSketch& other) {
     WEIR_ASSERT(&other != this);
     if (other.n_ == 0) return Status::success();
-    if (other.n_ > n_capacity_ || n_ > n_capacity_ - other.n_ || other.levels_ > levels_max_)
-        return Error::full;
+    if (other.n_ > n_capacity() || n_ > n_capacity() - other.n_) return Error::full;
+    if (items_with(other) > end_) settle();
     if (!other.is_exact()) min_k_ = std::min(min_k_, other.min_k_);
     min_ = n_ == 0 ? other.min_ : std::min(min_, other.min_);
     max_ = n_ == 0 ? other.max_ : std::max(max_, other.max_);
     coins_ += std::rotl(other.coins_, 32);
-    if (other.levels_ > levels_) set_levels(other.levels_);
+    reach(other.top());
     for (std::uint32_t level = other.levels_; level-- > 0;)
-        absorb(level, std::as_bytes(std::span<const T>(other.items() + other.starts()[level],
-                                                       other.level_size(level))));
+        absorb(other.lowest_ + level,
+               std::as_bytes(std::span<const T>(other.items() + other.starts()[level],
+                                                other.level_size(level))));
+    for (std::uint32_t level = other.lowest_; level-- > 0;)
+        if (other.pending_ >> level & 1)
+            absorb(level, std::as_bytes(std::span<const T>(&other.candidate_, 1)));
     n_ += other.n_;
     return Status::success();
 }
 
-// Adds items of the weight of a level, from the last to the first; sorted ones unless the level is
-// 0.
+// Adds items of weight 2^level, from the last to the first; sorted ones unless the level is 0.
 template <typename T>
 void KllSketch<T>::absorb(std::uint32_t level, ByteSpan from) {
     while (!from.empty()) {
-        const std::uint32_t room = starts()[0] - begin_;
-        if (room == 0) {
-            const bool made_room = compress();
-            WEIR_ASSERT(made_room);
+        if (level >= lowest_ && starts()[0] <= begin_) {
+            if (!compress()) settle();
             continue;
         }
-        const Bytes run = std::min<Bytes>(from.size(), room * sizeof(T));
-        merge_run(level, from.last(run));
+        Bytes run = sizeof(T);
+        if (level < lowest_) {
+            sample(load_le<T>(&from[from.size() - run]), std::uint64_t{1} << level);
+        } else {
+            run = std::min<Bytes>(from.size(), (starts()[0] - begin_) * sizeof(T));
+            merge_run(level - lowest_, from.last(run));
+        }
         from = from.first(from.size() - run);
     }
 }
@@ -202,7 +389,7 @@ void KllSketch<T>::merge_run(std::uint32_t level, ByteSpan from) {
     T* const first = items() + starts()[level];
     std::move(lowest, first, lowest - count);
     for (std::uint32_t i = 0; i <= level; ++i) starts()[i] -= count;
-    if (level == 0)
+    if (!is_sorted(level))
         std::memcpy(first - count, from.data(), from.size());
     else
         merge_sorted(from.data(), count, first, starts()[level + 1] - starts()[level] - count,
@@ -211,7 +398,7 @@ void KllSketch<T>::merge_run(std::uint32_t level, ByteSpan from) {
 
 template <typename T>
 std::uint32_t KllSketch<T>::retained() const {
-    return end_ - starts()[0];
+    return held() + (pending_ > 0);
 }
 
 template <typename T>
@@ -236,7 +423,7 @@ std::uint64_t KllSketch<T>::weight_up_to(T value) const {
         const T* const end = item + starts()[level + 1];
         weight += static_cast<std::uint64_t>(std::upper_bound(first, end, value) - first) << level;
     }
-    return weight;
+    return (weight << lowest_) + (candidate_ <= value ? pending_ : 0);
 }
 
 template <typename T>
@@ -257,10 +444,14 @@ T KllSketch<T>::select(std::uint64_t weight) const {
     };
     std::array<Range, levels_limit> ranges;
     for (std::uint32_t level = 0; level < levels_; ++level) ranges[level] = {0, level_size(level)};
-    std::uint32_t candidates = retained();
+    std::uint32_t left = retained();
     auto low = Ordered::key(min_);
     auto high = Ordered::key(max_);
-    while (low < high && candidates > 1) {
+    const auto is_candidate_left = [&] {
+        const auto key = Ordered::key(candidate_);
+        return pending_ > 0 && key >= low && key <= high;
+    };
+    while (low < high && left > 1) {
         const auto middle = low + (high - low) / 2;
         const T value = Ordered::value(middle);
         std::array<std::uint32_t, levels_limit> up_to;
@@ -274,12 +465,13 @@ T KllSketch<T>::select(std::uint64_t weight) const {
                 first);
             up_to_weight += std::uint64_t{up_to[level]} << level;
         }
+        up_to_weight = (up_to_weight << lowest_) + (candidate_ <= value ? pending_ : 0);
         const bool reached = up_to_weight >= weight;
         (reached ? high : low) = reached ? middle : middle + 1;
-        candidates = 0;
+        left = is_candidate_left();
         for (std::uint32_t level = 0; level < levels_; ++level) {
             (reached ? ranges[level].end : ranges[level].begin) = up_to[level];
-            candidates += ranges[level].end - ranges[level].begin;
+            left += ranges[level].end - ranges[level].begin;
         }
     }
     for (std::uint32_t level = 1; level < levels_; ++level)
@@ -287,7 +479,7 @@ T KllSketch<T>::select(std::uint64_t weight) const {
             return items()[starts()[level] + ranges[level].begin];
     for (std::uint32_t i = starts()[0]; i < starts()[1]; ++i)
         if (const auto key = Ordered::key(items()[i]); key >= low && key <= high) return items()[i];
-    return max_;
+    return is_candidate_left() ? candidate_ : max_;
 }
 
 template <typename T>

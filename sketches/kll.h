@@ -1,14 +1,21 @@
 // KLL: quantiles and ranks of numbers, in DataSketches' KLL format (doubles or floats).
-// Memory: need(params): 72 bytes, 8 a level and sizeof(T) an item, for as many levels as n_max values
-// fill: k 200 and n_max 2^32 take 5.9 KiB of doubles, 3.1 KiB of floats. Given by the owner. No
-// pointers inside: the need() bytes at `this` may be copied elsewhere and used there (same architecture).
+// Memory: need(params): 88 bytes (floats: 80), 4 a level and sizeof(T) an item, for as many levels as
+// n_max values fill: k 200 and n_max 2^32 take 5.8 KiB of doubles, 3.0 KiB of floats. Given by the
+// owner; need_min(params), 368 and 280 bytes there, will do to start in: see Growth. No pointers
+// inside: the room() bytes at `this` may be copied elsewhere and used there (same architecture).
 // Cost: update O(1) amortised, at worst O(items held); merge, serialize, load, rank O(items held);
 // quantile at most 64 ranks, about 15 on data without many equal values.
 // Accuracy: a rank, and the rank of a quantile, is within rank_error() of the truth; min, max and n
 // are exact, and so is everything until more than k values have come.
+// Growth: in a block smaller than need(), offer() says when the items it holds no longer fit; the
+// owner gives a larger one (move_to) or none (settle). A sketch that grew is the same, coin for coin,
+// as one that had need() bytes from the start. settle() lowers k to the largest whose levels, down to
+// a capacity of 2, fit the room; below them one value is drawn at random for each 2^h that come. The
+// same happens beyond n_max values. The error is that of effective_k().
 // Coins come from a seed: give sketches that will be merged different ones, or their errors add up
 // in the same direction when their values repeat.
-// Threads: one owner, no locks. Errors: only from bytes of others, too small output, and beyond n_max.
+// Threads: one owner, no locks. Errors: only from bytes of others, too small output, and merges beyond
+// n_max.
 // Source: Karnin, Lang, Liberty, Optimal Quantile Approximation in Streams, FOCS 2016; the error is
 // the reference's empirical fit.
 #pragma once
@@ -36,8 +43,10 @@ public:
     };
     static bool valid(const Params& params);
     static Bytes need(const Params& params);
-    // An empty sketch at the start of memory.
-    // REQUIRES: valid(params), memory of need(params) bytes or more, aligned to 8.
+    // The smallest block to start in.
+    static Bytes need_min(const Params& params);
+    // An empty sketch at the start of memory, of which it uses room() bytes.
+    // REQUIRES: valid(params), memory of need_min(params) bytes or more, aligned to 8.
     static KllSketch* create(MutableByteSpan memory, const Params& params);
     // The sketch whose bytes were copied to memory. REQUIRES: they were; memory is aligned to 8.
     static KllSketch* at(void* memory) { return static_cast<KllSketch*>(memory); }
@@ -46,20 +55,37 @@ public:
     KllSketch(const KllSketch&) = delete;
     KllSketch& operator=(const KllSketch&) = delete;
 
-    // NaN is ignored. Beyond n_max, once no level is left, values are refused and counted.
+    // NaN is ignored. Settles when the value does not fit.
     void update(T value);
     void update_column(std::span<const T> values);
-    std::uint64_t refused() const { return refused_; }
 
-    // Afterwards as if this had also seen what other saw. Error::full, and nothing changed, when
-    // that is beyond n_max. REQUIRES: &other != this.
+    // As update(), but false, and nothing changed, when more room is needed.
+    bool offer(T value);
+    // How many were taken, from the front; fewer than all when more room is needed.
+    std::size_t offer_column(std::span<const T> values);
+    Bytes room() const;    // bytes in use of the block it was given
+    Bytes wanted() const;  // the block to go on in after a refused offer; room(): settle() is all that is left
+    Bytes wanted(const KllSketch& other) const;  // the block in which merge(other) need not settle, as above
+    // The same sketch in another block, of memory.size() bytes; the bytes at `this` are used no more.
+    // REQUIRES: memory.size() >= room(), aligned to 8, not overlapping.
+    KllSketch* move_to(MutableByteSpan memory) const;
+    // No more room will come: the error grows instead, until reset(). Then every offer is taken.
+    void settle();
+    bool settled() const { return settled_; }
+
+    // Afterwards as if this had also seen what other saw; settles when that does not fit. Error::full,
+    // and nothing changed, when it is beyond n_max. REQUIRES: &other != this.
     Status merge(const KllSketch& other);
-    void reset();  // empty; the coins go on from where they were
+    // To a smaller k, for good: what is held is compacted. Settles if even that does not fit the room.
+    // REQUIRES: 8 <= k <= this->k().
+    void shrink(std::uint16_t k);
+    // As created in room() bytes, but for the coins, which go on from where they were.
+    void reset();
     void reset(std::uint64_t seed);
 
     std::uint64_t n() const { return n_; }
     bool empty() const { return n_ == 0; }
-    bool is_exact() const { return levels_ == 1; }
+    bool is_exact() const { return levels_ == 1 && lowest_ == 0; }
     // REQUIRES: !empty(), as quantile() and rank() do.
     T min() const;
     T max() const;
@@ -76,11 +102,12 @@ public:
     T quantile_upper_bound(double rank, RankConfidence confidence = RankConfidence::percent_99) const;
 
     std::uint16_t k() const { return k_; }
-    std::uint32_t retained() const;  // items held
-    Bytes memory_bytes() const;
+    std::uint16_t effective_k() const { return min_k_; }  // the smallest it had, or was merged with
+    std::uint32_t retained() const;                       // items held
+    Bytes memory_bytes() const { return room(); }
 
     Bytes serialized_size() const;
-    // The most that serialized_size() can be.
+    // The most that serialized_size() can be with up to n_max values.
     static Bytes serialized_size_max(const Params& params);
     // Error::full, with nothing of use written, when out is too small.
     Status serialize(ByteWriter& out) const;
@@ -94,21 +121,39 @@ private:
 
     KllSketch(const Params& params, const Layout& layout);
 
-    // After this: where each level starts [levels_max + 1]; capacities by depth [levels_max]; items. Items
-    // fill their array to its end, level 0 first, and begin_ moves down as levels are added.
+    // After this: where each level starts [levels_max_ + 1]; items. Items fill their array to its
+    // end, the lowest level first, and begin_ moves down as levels are added. Levels are counted from
+    // the lowest that is held, whose items weigh 2^lowest_; what is lighter waits in the candidate.
     std::uint32_t* starts() { return reinterpret_cast<std::uint32_t*>(this + 1); }
     const std::uint32_t* starts() const { return reinterpret_cast<const std::uint32_t*>(this + 1); }
-    std::uint32_t* capacities() { return starts() + levels_max_ + 1; }
     T* items() { return reinterpret_cast<T*>(reinterpret_cast<std::byte*>(this) + items_at_); }
     const T* items() const {
         return reinterpret_cast<const T*>(reinterpret_cast<const std::byte*>(this) + items_at_);
     }
     std::uint32_t level_size(std::uint32_t level) const { return starts()[level + 1] - starts()[level]; }
 
-    bool coin();
+    std::uint32_t capacity(std::uint32_t depth) const;
+    std::uint32_t capacity_of(std::uint32_t levels) const;
+    Bytes block_of(std::uint32_t items) const;
+    bool is_room_for(std::uint32_t levels) const;
+    std::uint32_t items_in(Bytes size) const;
+    std::uint32_t items_for(std::uint64_t n, std::uint32_t levels) const;
+    std::uint32_t items_with(const KllSketch& other) const;
+    std::uint32_t held() const { return end_ - starts()[0]; }
+    bool is_sorted(std::uint32_t level) const { return level + lowest_ > 0; }
+    std::uint32_t top() const { return lowest_ + levels_; }
+    // Up to this n_levels_ are certain to do.
+    std::uint64_t n_capacity() const { return (std::uint64_t{k_max_} << (n_levels_ - 1)) - 1; }
+    std::uint64_t random();
     void set_levels(std::uint32_t levels);
+    void reach(std::uint32_t top);
     bool compress();
+    void compress_to_capacity();
     void compact(std::uint32_t level);
+    void raise();
+    void sample(T value, std::uint64_t weight);
+    bool offer_to_full(T value);
+    void count(T value);
     void absorb(std::uint32_t level, ByteSpan from);
     void merge_run(std::uint32_t level, ByteSpan from);
     std::uint64_t weight_up_to(T value) const;
@@ -117,32 +162,48 @@ private:
     Status load_checked(ByteSpan bytes);
 
     std::uint64_t n_ = 0;
-    std::uint64_t n_capacity_;     // up to this a level is certain to be left
     std::uint64_t coins_;
-    std::uint64_t refused_ = 0;
+    std::uint64_t pending_ = 0;    // weight that the candidate stands for, below 2^lowest_
     T min_ = 0;
     T max_ = 0;
+    T candidate_ = 0;              // drawn from the values that came since the lowest level got one
     std::uint32_t levels_ = 1;
-    std::uint32_t levels_max_;
+    std::uint32_t levels_max_;     // that there are starts for
     std::uint32_t begin_ = 0;      // items before this one are beyond the capacity for levels_
+    std::uint32_t full_at_ = 0;    // an item may be put before the first one while that is after this
     std::uint32_t end_;            // one past the last item
     std::uint32_t items_at_;       // bytes from this
+    std::uint32_t items_max_;      // that end_ is with need() bytes
     std::uint16_t k_;
     std::uint16_t min_k_;          // the smallest k ever merged; the error follows from it
+    std::uint16_t k_max_;          // of Params
+    std::uint8_t n_levels_;        // enough for n_max values
+    std::uint8_t lowest_ = 0;
+    bool settled_ = false;
 };
 
 template <typename T>
-inline void KllSketch<T>::update(T value) {
-    if (value != value) return;
-    if (starts()[0] == begin_ && !compress()) {
-        ++refused_;
-        return;
-    }
+inline void KllSketch<T>::count(T value) {
     if (n_ == 0) min_ = max_ = value;
     if (value < min_) min_ = value;
     if (value > max_) max_ = value;
-    items()[--starts()[0]] = value;
     ++n_;
+}
+
+template <typename T>
+inline bool KllSketch<T>::offer(T value) {
+    if (value != value) return true;
+    if (starts()[0] <= full_at_) return offer_to_full(value);
+    count(value);
+    items()[--starts()[0]] = value;
+    return true;
+}
+
+template <typename T>
+inline void KllSketch<T>::update(T value) {
+    if (offer(value)) return;
+    settle();
+    offer(value);
 }
 
 extern template class KllSketch<double>;

@@ -2,6 +2,7 @@
 #include "sketches/kll.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "sketches/kll_detail.h"
 
@@ -31,7 +32,8 @@ struct KllSketch<T>::Header {
 template <typename T>
 Bytes KllSketch<T>::serialized_size() const {
     if (n_ <= 1) return n_ == 0 ? header_bytes : header_bytes + sizeof(T);
-    return preamble_bytes + levels_ * sizeof(std::uint32_t) + (retained() + 2) * sizeof(T);
+    const auto light = static_cast<std::uint32_t>(std::popcount(pending_));  // written once a bit
+    return preamble_bytes + top() * sizeof(std::uint32_t) + (held() + light + 2) * sizeof(T);
 }
 
 template <typename T>
@@ -56,17 +58,27 @@ Status KllSketch<T>::serialize(ByteWriter& out) const {
     to.write(m);
     to.write<std::uint8_t>(0);
     if (n_ == 0) return Status::success();
-    const ByteSpan held = std::as_bytes(std::span<const T>(items() + starts()[0], retained()));
     if (n_ > 1) {
         to.write(n_);
         to.write(min_k_);
-        to.write(static_cast<std::uint8_t>(levels_));
+        to.write(static_cast<std::uint8_t>(top()));
         to.write<std::uint8_t>(0);
-        for (std::uint32_t level = 0; level < levels_; ++level) to.write(starts()[level] - begin_);
+        std::uint32_t start = total_capacity(k_, top()) - held();
+        start -= static_cast<std::uint32_t>(std::popcount(pending_));
+        for (std::uint32_t level = 0; level < lowest_; ++level) {
+            to.write(start);
+            start += static_cast<std::uint32_t>(pending_ >> level & 1);
+        }
+        for (std::uint32_t level = 0; level < levels_; ++level) {
+            to.write(start);
+            start += level_size(level);
+        }
         to.write(min_);
         to.write(max_);
     }
-    to.bytes(held);
+    for (std::uint32_t level = 0; level < lowest_; ++level)
+        if (pending_ >> level & 1) to.write(candidate_);
+    to.bytes(std::as_bytes(std::span<const T>(items() + starts()[0], held())));
     return Status::success();
 }
 
@@ -128,7 +140,7 @@ Status KllSketch<T>::load_checked(ByteSpan bytes) {
     if (!read) return read.error();
     const Header& header = *read;
     if (header.n == 0) return in.remaining() == 0 ? Status::success() : Status(Error::invalid);
-    if (header.n > n_capacity_ || header.levels > levels_max_) return Error::out_of_range;
+    if (header.n > n_capacity() || header.levels > n_levels_) return Error::out_of_range;
     const bool single = in.position() == header_bytes;
     const std::uint32_t capacity = total_capacity(header.k, header.levels);
     const auto start = [&](std::uint32_t level) {  // of a level, as an item from the first one
@@ -175,7 +187,8 @@ Status KllSketch<T>::load_checked(ByteSpan bytes) {
     if (weight != header.n) return Error::invalid;
 
     if (header.levels > 1) min_k_ = std::min(k_, header.min_k);
-    set_levels(header.levels);
+    if (items_for(header.n, header.levels) > end_) settle();
+    reach(header.levels);
     for (std::uint32_t level = header.levels; level-- > 0;) absorb(level, level_bytes(level));
     n_ = header.n;
     return Status::success();

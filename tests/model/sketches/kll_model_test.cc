@@ -98,6 +98,116 @@ TEST(KllModel, random_operations_agree_with_the_twin) {
     }
 }
 
+// One sketch grows, by random blocks, when it must and when it need not; the other has all from the start.
+TEST(KllModel, grown_sketches_have_the_bytes_of_full_ones) {
+    for (std::uint64_t seed = 0; seed < 60; ++seed) {
+        Random random(seed);
+        const KllSketch<float>::Params params{
+            .k = static_cast<std::uint16_t>(8 + random.below(300)), .n_max = 1 << 16, .seed = seed};
+        Owned<KllSketch<float>> full(params);
+        Growing<KllSketch<float>> growing(params, KllSketch<float>::need_min(params) + random.below(100));
+        for (std::uint64_t left = random.below(60000); left > 0; --left) {
+            const auto value = static_cast<float>(random.unit());
+            full->update(value);
+            if (random.below(500) == 0) growing.grow(growing->room() + random.below(64));
+            growing.update(value);
+            if (random.below(1000) == 0) CHECK(bytes_of(*growing) == bytes_of(*full));
+        }
+        CHECK(bytes_of(*growing) == bytes_of(*full));
+        CHECK(!growing->settled());
+    }
+}
+
+// As random_operations, in blocks that are too small: nothing is lost, and errors are as told.
+TEST(KllModel, settled_sketches_agree_with_the_twin_within_their_error) {
+    for (std::uint64_t seed = 0; seed < 100; ++seed) {
+        Random random(seed);
+        constexpr std::size_t count = 3;
+        const KllSketch<double>::Params params{.n_max = 1 << 20, .seed = seed};
+        std::vector<std::vector<std::byte>> blocks;
+        std::vector<KllSketch<double>*> sketches;
+        std::vector<std::vector<double>> twins(count);
+        for (std::size_t i = 0; i < count; ++i) {
+            blocks.emplace_back(KllSketch<double>::need_min(params) + random.below(2000));
+            sketches.push_back(KllSketch<double>::create(blocks.back(), params));
+        }
+        for (int step = 0; step < 40; ++step) {
+            const std::size_t at = random.below(count);
+            const std::size_t other = random.below(count);
+            auto& sketch = *sketches[at];
+            auto& twin = twins[at];
+            const std::uint64_t action = random.below(10);
+            if (action == 0 && at != other && twin.size() + twins[other].size() < 100000) {
+                CHECK(sketch.merge(*sketches[other]).ok());
+                twin.insert(twin.end(), twins[other].begin(), twins[other].end());
+            } else if (action == 1) {
+                std::vector<std::byte> larger(sketch.room() + random.below(200));
+                sketches[at] = sketch.move_to(larger);
+                blocks[at].swap(larger);
+            } else if (action == 2) {
+                const auto bytes = bytes_of(sketch);
+                CHECK(sketch.load(bytes).ok());
+            } else if (action == 3 && sketch.k() > 8) {
+                if (random.below(4) == 0)
+                    sketch.shrink(static_cast<std::uint16_t>(sketch.k() - random.below(sketch.k() - 7U)));
+            } else {
+                for (std::uint64_t n = random.below(1 << random.below(13)); n > 0; --n) {
+                    const double value = random.below(3) == 0 ? static_cast<double>(random.below(9)) : random.unit() * 8;
+                    sketch.update(value);
+                    twin.push_back(value);
+                }
+            }
+            const auto& now = *sketches[at];
+            CHECK_EQUAL(twin.size(), now.n());
+            if (twin.size() < 2) continue;
+            std::sort(twin.begin(), twin.end());
+            DOUBLES_EQUAL(twin.front(), now.min(), 0);
+            DOUBLES_EQUAL(twin.back(), now.max(), 0);
+            const Retained found = retained(bytes_of(now), twin);
+            CHECK_EQUAL(twin.size(), found.weight);
+            CHECK(found.sorted && found.known);
+            for (double rank : {0.05, 0.5, 0.95}) {
+                const double value = now.quantile(rank);
+                CHECK(now.rank(value) >= rank);
+                DOUBLES_EQUAL(true_rank(twin, value), now.rank(value), 2.5 * now.rank_error() + 1e-12);
+            }
+        }
+    }
+}
+
+// 600 seeds a row; ranks as the truth has them, asked one at a time.
+TEST(KllModel, settled_rank_errors_hold_as_often_as_stated) {
+    constexpr int trials = 600;
+    constexpr int n = 10000;
+    std::printf("\n KLL settled: block, k, worst share within 95 %%, within 99 %% over ranks 0.1 to 0.9\n");
+    for (const Bytes block : {368, 480, 1000, 2000, 4000}) {
+        std::vector<std::byte> memory(block);
+        KllSketch<double>* sketch = KllSketch<double>::create(memory, {});
+        Random random(block);
+        int within_95[9] = {};
+        int within_99[9] = {};
+        for (int trial = 0; trial < trials; ++trial) {
+            sketch->reset(random.next());
+            int below[9] = {};
+            for (int i = 0; i < n; ++i) {
+                const double value = random.unit();
+                sketch->update(value);
+                for (int r = 1; r <= 9; ++r) below[r - 1] += value <= r / 10.0;
+            }
+            for (int r = 1; r <= 9; ++r) {
+                const double error = std::abs(sketch->rank(r / 10.0) - 1.0 * below[r - 1] / n);
+                within_95[r - 1] += error <= sketch->rank_error(RankConfidence::percent_95);
+                within_99[r - 1] += error <= sketch->rank_error(RankConfidence::percent_99);
+            }
+        }
+        const double worst_95 = 1.0 * *std::min_element(within_95, within_95 + 9) / trials;
+        const double worst_99 = 1.0 * *std::min_element(within_99, within_99 + 9) / trials;
+        std::printf(" %4zu %3d  %.4f %.4f\n", block, sketch->effective_k(), worst_95, worst_99);
+        CHECK(worst_95 >= 0.95);
+        CHECK(worst_99 >= 0.99);
+    }
+}
+
 // 1,500 seeds a row, ranks asked one at a time; for one sketch and for one merged from 16.
 TEST(KllModel, rank_errors_hold_as_often_as_stated) {
     constexpr int trials = 1500;

@@ -21,8 +21,10 @@ TEST_GROUP(Kll) {
 };
 
 TEST(Kll, memory_is_as_the_contract_says) {
-    CHECK_EQUAL(6056, Doubles::need({}));
-    CHECK_EQUAL(3168, Floats::need({}));
+    CHECK_EQUAL(5968, Doubles::need({}));
+    CHECK_EQUAL(3080, Floats::need({}));
+    CHECK_EQUAL(368, Doubles::need_min({}));
+    CHECK_EQUAL(280, Floats::need_min({}));
     Owned<Doubles> sketch({.k = 60, .n_max = 1000});
     CHECK_EQUAL(Doubles::need({.k = 60, .n_max = 1000}), sketch->memory_bytes());
 }
@@ -145,15 +147,145 @@ TEST(Kll, merge_remembers_the_smallest_k) {
     CHECK_EQUAL(400, a->k());
 }
 
-TEST(Kll, values_beyond_the_memory_are_refused_and_counted) {
-    Owned<Doubles> sketch({.k = 8, .n_max = 8});
-    for (int i = 0; i < 1000; ++i) sketch->update(i);
-    CHECK(sketch->refused() > 0);
-    CHECK(sketch->n() >= 8);
-    CHECK_EQUAL(1000, sketch->n() + sketch->refused());
-    Owned<Doubles> tiny({.k = 8, .n_max = 1});
-    for (int i = 0; i < 100; ++i) tiny->update(i);
-    CHECK_EQUAL(100, tiny->n() + tiny->refused());
+TEST(Kll, values_beyond_n_max_settle_the_sketch_and_none_is_lost) {
+    for (std::uint64_t n_max : {1, 8, 1000}) {
+        Owned<Doubles> sketch({.k = 8, .n_max = n_max});
+        add(*sketch, 0, 100000);
+        CHECK_EQUAL(100000, sketch->n());
+        CHECK(sketch->settled());
+        DOUBLES_EQUAL(99999, sketch->max(), 0);
+        DOUBLES_EQUAL(0.5, sketch->rank(50000), 2 * sketch->rank_error());
+    }
+}
+
+TEST(Kll, small_block_says_when_it_needs_room_and_how_much) {
+    std::vector<std::byte> memory(Doubles::need({}));
+    std::vector<std::byte> larger(Doubles::need({}));
+    Doubles* sketch = Doubles::create(MutableByteSpan(memory).first(Doubles::need_min({}) + 7), {});
+    CHECK_EQUAL(Doubles::need_min({}), sketch->room());
+    double next = 0;
+    int moves = 0;
+    while (next < 1e6) {
+        if (sketch->offer(next)) {
+            next += 1;
+            continue;
+        }
+        const auto before = bytes_of(*sketch);
+        CHECK(!sketch->offer(next));
+        CHECK(bytes_of(*sketch) == before);
+        CHECK(sketch->wanted() > sketch->room());
+        CHECK(sketch->wanted() <= Doubles::need({}));
+        const Bytes wanted = sketch->wanted();
+        sketch = sketch->move_to(MutableByteSpan(larger).first(wanted));
+        std::swap(memory, larger);
+        CHECK_EQUAL(wanted, sketch->room());
+        CHECK(bytes_of(*sketch) == before);
+        ++moves;
+    }
+    CHECK_EQUAL(1000000, sketch->n());
+    CHECK(moves > 10 && moves < 25);
+    CHECK(sketch->room() < Doubles::need({}));
+    CHECK(!sketch->settled());
+}
+
+TEST(Kll, settled_sketch_takes_everything_within_its_error) {
+    for (const Bytes size : {368, 600, 1000, 2000, 4000}) {
+        std::vector<std::byte> memory(size);
+        Doubles* sketch = Doubles::create(memory, {.seed = 4});
+        add(*sketch, 0, 200000);
+        CHECK(sketch->settled());
+        CHECK(sketch->room() <= size);
+        CHECK_EQUAL(sketch->room(), sketch->wanted());
+        CHECK_EQUAL(200000, sketch->n());
+        CHECK(sketch->effective_k() < 200);
+        DOUBLES_EQUAL(2.296 / std::pow(sketch->effective_k(), 0.9723), sketch->rank_error(), 1e-9);
+        for (double rank : {0.1, 0.5, 0.9}) {
+            DOUBLES_EQUAL(rank, sketch->quantile(rank) / 200000, 1.2 * sketch->rank_error());
+            DOUBLES_EQUAL(rank, sketch->rank(rank * 200000), 1.2 * sketch->rank_error());
+        }
+        DOUBLES_EQUAL(1, sketch->rank(199999), 0);
+        Owned<Doubles> read(Doubles::params_of(bytes_of(*sketch)).value());
+        CHECK(read->load(bytes_of(*sketch)).ok());
+        CHECK(bytes_of(*read) == bytes_of(*sketch));
+        sketch->reset();
+        CHECK(!sketch->settled());
+        CHECK_EQUAL(200, sketch->k());
+    }
+}
+
+TEST(Kll, settling_few_values_keeps_them_exact) {
+    std::vector<std::byte> memory(Doubles::need_min({}));
+    Doubles* sketch = Doubles::create(memory, {});
+    add(*sketch, 0, 8);
+    sketch->settle();
+    CHECK(sketch->is_exact());
+    DOUBLES_EQUAL(3, sketch->quantile(0.5), 0);
+    CHECK(sketch->k() < 12);
+}
+
+TEST(Kll, settled_sketches_merge_with_each_other_and_with_full_ones) {
+    std::vector<std::byte> memory_a(500);
+    std::vector<std::byte> memory_b(900);
+    Doubles* a = Doubles::create(memory_a, {.seed = 1});
+    Doubles* b = Doubles::create(memory_b, {.seed = 2});
+    Owned<Doubles> full({.seed = 3});
+    add(*a, 0, 50001);
+    add(*b, 50001, 30002);
+    add(*full, 80003, 20000);
+    CHECK(full->wanted(*a) <= full->room());
+    CHECK(full->merge(*a).ok());
+    CHECK(!full->settled());
+    CHECK(full->merge(*b).ok());
+    CHECK_EQUAL(100003, full->n());
+    CHECK_EQUAL(std::min(a->effective_k(), b->effective_k()), full->effective_k());
+    DOUBLES_EQUAL(0.5, full->rank(50001), full->rank_error());
+    CHECK(a->merge(*full).ok());
+    CHECK_EQUAL(150004, a->n());
+    DOUBLES_EQUAL(1, a->rank(100002), 0);
+    DOUBLES_EQUAL(2.0 / 3, a->rank(50000), 2 * a->rank_error());
+}
+
+TEST(Kll, merge_into_the_block_it_wants_does_not_settle) {
+    for (const int n : {1, 150, 1000, 50000}) {
+        std::vector<std::byte> memory(Doubles::need_min({}));
+        Doubles* sketch = Doubles::create(memory, {.seed = 1});
+        Owned<Doubles> other({.seed = 2});
+        Owned<Doubles> full({.seed = 1});
+        add(*sketch, 0, 20);
+        add(*full, 0, 20);
+        add(*other, 20, n);
+        std::vector<std::byte> larger(sketch->wanted(*other));
+        CHECK(larger.size() <= Doubles::need({}));
+        CHECK(n < 100 || larger.size() > memory.size());
+        Doubles* moved = sketch->move_to(larger);
+        CHECK(moved->merge(*other).ok());
+        CHECK(full->merge(*other).ok());
+        CHECK(!moved->settled());
+        CHECK(bytes_of(*moved) == bytes_of(*full));
+        CHECK(sketch->merge(*other).ok());
+        CHECK_EQUAL(n > 1, sketch->settled());
+        CHECK_EQUAL(n + 20, sketch->n());
+    }
+}
+
+TEST(Kll, shrinks_to_a_smaller_k_and_its_error) {
+    Owned<Doubles> sketch({.k = 400, .seed = 6});
+    add(*sketch, 0, 100000);
+    const std::uint32_t before = sketch->retained();
+    sketch->shrink(100);
+    CHECK_EQUAL(100, sketch->k());
+    CHECK_EQUAL(100, sketch->effective_k());
+    CHECK(!sketch->settled());
+    CHECK(sketch->retained() < before / 2);
+    DOUBLES_EQUAL(2.296 / std::pow(100, 0.9723), sketch->rank_error(), 1e-9);
+    CHECK(sketch->serialized_size() <= Doubles::serialized_size_max({.k = 100}));
+    add(*sketch, 100000, 100000);
+    CHECK_EQUAL(200000, sketch->n());
+    for (double rank : {0.1, 0.5, 0.9}) DOUBLES_EQUAL(rank, sketch->rank(rank * 200000), sketch->rank_error());
+    Owned<Doubles> few({.k = 400});
+    add(*few, 0, 50);
+    few->shrink(50);
+    CHECK(few->is_exact());
 }
 
 TEST(Kll, every_size_reads_back_to_the_same_bytes) {

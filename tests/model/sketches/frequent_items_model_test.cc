@@ -112,3 +112,38 @@ TEST(FrequentItemsModel, random_operations_agree_with_the_twin) {
         }
     }
 }
+
+// Blocks grow when they must, and at random; the result is that of a sketch that had all from the start.
+template <typename Sketch, typename MakeItem>
+static void check_growth(MakeItem make_item) {
+    for (std::uint64_t seed = 0; seed < 60; ++seed) {
+        Random random(seed);
+        const auto lg_max = static_cast<std::uint8_t>(3 + random.below(5));
+        const typename Sketch::Params params{.lg_max = lg_max, .item_bytes_max = 5};
+        Owned<Sketch> full(params);
+        Owned<Sketch> other(params);
+        Growing<Sketch> growing(params, Sketch::need_min(params) + random.below(200));
+        const std::uint64_t distinct = 2 + random.below(400);
+        for (std::uint64_t n = random.below(3000); n > 0; --n) {
+            const auto text_or_number = make_item(random.below(1 + random.below(distinct)));
+            full->update(text_or_number);
+            growing.update(text_or_number);
+            if (random.below(300) == 0) growing.grow(growing->room() + random.below(500));
+            if (random.below(3) == 0) other->update(text_or_number);
+            if (random.below(1000) == 0) {
+                full->merge(*other);
+                growing.merge(*other);
+            }
+            if (random.below(100) == 0) CHECK(bytes_of(*growing) == bytes_of(*full));
+        }
+        CHECK(bytes_of(*growing) == bytes_of(*full));
+        CHECK_EQUAL(full->items_cut(), growing->items_cut());
+        CHECK(!growing->settled());
+    }
+}
+
+TEST(FrequentItemsModel, grown_sketches_have_the_bytes_of_full_ones) {
+    check_growth<FrequentIntegers>([](std::uint64_t i) { return static_cast<std::int64_t>(i << 40); });
+    check_growth<FrequentReals>([](std::uint64_t i) { return static_cast<double>(i) / 8; });
+    check_growth<FrequentStrings>([](std::uint64_t i) { return std::to_string(i * 1000); });
+}

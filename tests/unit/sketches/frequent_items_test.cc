@@ -22,8 +22,10 @@ TEST_GROUP(FrequentItems) {
 };
 
 TEST(FrequentItems, memory_is_as_the_contract_says) {
-    CHECK_EQUAL(19536, FrequentIntegers::need({}));
-    CHECK_EQUAL(39528, FrequentStrings::need({}));
+    CHECK_EQUAL(16464, FrequentIntegers::need({}));
+    CHECK_EQUAL(39536, FrequentStrings::need({}));
+    CHECK_EQUAL(208, FrequentIntegers::need_min({}));
+    CHECK_EQUAL(424, FrequentStrings::need_min({}));
     Owned<FrequentStrings> sketch({.lg_max = 5, .item_bytes_max = 7});
     CHECK_EQUAL((FrequentStrings::need({.lg_max = 5, .item_bytes_max = 7})), sketch->memory_bytes());
 }
@@ -195,6 +197,97 @@ TEST(FrequentItems, copied_bytes_are_the_sketch_and_reset_is_as_new) {
     CHECK(copy->empty() && copy->total_weight() == 0 && copy->maximum_error() == 0);
     copy->update("x");
     CHECK_EQUAL(1, copy->estimate("x"));
+}
+
+TEST(FrequentItems, small_block_says_when_it_needs_room_and_how_much) {
+    Growing<FrequentStrings> sketch({.lg_max = 5, .item_bytes_max = 4});
+    CHECK_EQUAL((FrequentStrings::need({.lg_max = 3, .item_bytes_max = 4})), sketch->room());
+    for (const char* item : {"a", "b", "c", "d", "e", "f"}) CHECK(sketch->offer(item));
+    CHECK(sketch->offer("f", 3));
+    const auto before = bytes_of(*sketch);
+    CHECK(!sketch->offer("g234567"));
+    CHECK(bytes_of(*sketch) == before);
+    CHECK_EQUAL(9, sketch->total_weight());
+    CHECK_EQUAL(0, sketch->items_cut());
+    CHECK_EQUAL((FrequentStrings::need({.lg_max = 4, .item_bytes_max = 4})), sketch->wanted());
+    sketch.grow(sketch->wanted() + 9);
+    CHECK_EQUAL((FrequentStrings::need({.lg_max = 4, .item_bytes_max = 4})), sketch->room());
+    CHECK(bytes_of(*sketch) == before);
+    CHECK(sketch->offer("g234567"));
+    CHECK_EQUAL(1, sketch->items_cut());
+    CHECK_EQUAL(1, sketch->estimate("g234"));
+    sketch.grow(100000);
+    CHECK_EQUAL((FrequentStrings::need({.lg_max = 5, .item_bytes_max = 4})), sketch->room());
+    CHECK_EQUAL(sketch->room(), sketch->wanted());
+    for (int i = 0; i < 100; ++i) CHECK(sketch->offer(std::to_string(i)));
+}
+
+TEST(FrequentItems, columns_are_taken_up_to_the_item_that_does_not_fit) {
+    Growing<FrequentIntegers> sketch({.lg_max = 4});
+    const std::vector<std::int64_t> items = {1, 2, 1, 3, 4, 5, 6, 6, 7, 1};
+    CHECK_EQUAL(8, sketch->offer_column(items));
+    CHECK_EQUAL(8, sketch->total_weight());
+    sketch.grow(sketch->wanted());
+    CHECK_EQUAL(2, sketch->offer_column(std::span(items).subspan(8)));
+    CHECK_EQUAL(3, sketch->estimate(1));
+    CHECK_EQUAL(10, sketch->total_weight());
+}
+
+TEST(FrequentItems, columns_count_as_their_items) {
+    Owned<FrequentIntegers> one({.lg_max = 6});
+    Owned<FrequentIntegers> column({.lg_max = 6});
+    std::vector<std::int64_t> items;
+    for (std::uint64_t i = 0; i < 20000; ++i) items.push_back(skewed_item(i));
+    for (std::int64_t item : items) one->update(item);
+    column->update_column(items);
+    CHECK(bytes_of(*one) == bytes_of(*column));
+    Owned<FrequentReals> real;
+    Owned<FrequentReals> reals;
+    const std::vector<double> numbers = {0.0, -0.0, 1.5, std::numeric_limits<double>::quiet_NaN(), 1.5};
+    for (double number : numbers) real->update(number);
+    reals->update_column(numbers);
+    CHECK(bytes_of(*real) == bytes_of(*reals));
+}
+
+TEST(FrequentItems, settled_sketch_takes_everything_and_tells_its_error) {
+    std::vector<std::byte> memory(FrequentIntegers::need({.lg_max = 6}) + 100);
+    FrequentIntegers* sketch = FrequentIntegers::create(memory, {.lg_max = 10});
+    Owned<FrequentIntegers> small({.lg_max = 6});
+    for (std::uint64_t i = 0; i < 50000; ++i) {
+        sketch->update(skewed_item(i));
+        small->update(skewed_item(i));
+    }
+    CHECK(sketch->settled());
+    CHECK_EQUAL(6, sketch->lg_max());
+    CHECK_EQUAL(sketch->room(), sketch->wanted());
+    CHECK(sketch->maximum_error() > 0);
+    CHECK(bytes_of(*sketch) == bytes_of(*small));
+    Owned<FrequentIntegers> many({.lg_max = 10});
+    for (int i = 0; i < 700; ++i) many->update(i);
+    sketch->reset();
+    CHECK(!sketch->settled());
+    CHECK(sketch->load(bytes_of(*many)).ok());
+    CHECK(sketch->settled());
+    CHECK(sketch->maximum_error() > 0);
+    CHECK_EQUAL(700, sketch->total_weight());
+}
+
+TEST(FrequentItems, merge_into_the_block_it_wants_does_not_settle) {
+    Owned<FrequentIntegers> other({.lg_max = 8});
+    Owned<FrequentIntegers> full({.lg_max = 8});
+    Growing<FrequentIntegers> sketch({.lg_max = 8});
+    Growing<FrequentIntegers> cramped({.lg_max = 8});
+    for (int i = 0; i < 5; ++i) full->update(i), sketch->update(i), cramped->update(i);
+    for (int i = 0; i < 60; ++i) other->update(i * 7, 5);
+    CHECK_EQUAL(FrequentIntegers::need({.lg_max = 7}), sketch->wanted(*other));
+    sketch.merge(*other);
+    full->merge(*other);
+    CHECK(!sketch->settled());
+    CHECK(bytes_of(*sketch) == bytes_of(*full));
+    cramped->merge(*other);
+    CHECK(cramped->settled());
+    CHECK_EQUAL(305, cramped->total_weight());
+    CHECK(cramped->upper_bound(7) >= 5);
 }
 
 TEST(FrequentItems, maps_beyond_the_sample_keep_their_guarantee) {

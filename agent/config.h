@@ -107,7 +107,7 @@ struct SourceTimeConfig {
     TimeUnit unit =
         TimeUnit::milliseconds;       // of numbers; a string is ISO 8601 whatever the unit...
     bool numbers_in_strings = false;  // ...or, with this, a number
-    Duration lateness = Duration::seconds(2);
+    LatenessParams lateness = Duration::seconds(2);
     Duration idle = Duration::seconds(30);
     Duration max_future = Duration::minutes(1);
 };

@@ -1,3 +1,4 @@
+#include <charconv>
 #include <string>
 
 #include "agent/config.h"
@@ -30,6 +31,11 @@ std::string toml(std::string_view text) {
 }
 
 std::string toml_boolean(bool value) { return value ? "true" : "false"; }
+// The shortest text that is read as the same number.
+std::string toml_real(double value) {
+    char text[32];
+    return {text, std::to_chars(text, text + sizeof text, value).ptr};
+}
 std::string toml(Duration value) { return toml(format_duration(value)); }
 std::string toml_size(std::uint64_t bytes) { return toml(format_size(bytes)); }
 
@@ -178,8 +184,13 @@ private:
              "of a number: s, ms, us or ns; ISO 8601 text needs none");
         line("time.numbers_in_strings", toml_boolean(time.numbers_in_strings),
              "\"1700000000\" is a number too");
-        line("time.lateness", toml(time.lateness),
-             "how far out of order events may come before a window closes");
+        line("time.lateness", toml(time.lateness.adaptive ? std::string("adaptive") : format_duration(time.lateness.fixed)),
+             "how far out of order events may come before a window closes; \"adaptive\" learns it");
+        if (time.lateness.adaptive) {
+            line("time.lateness_min", toml(time.lateness.floor), "never less");
+            line("time.lateness_max", toml(time.lateness.ceiling), "never more; memory is planned for it");
+            line("time.late_share", toml_real(time.lateness.late_share), "of the events may come too late");
+        }
         line("time.idle", toml(time.idle),
              "a partition silent so long no longer holds windows open");
         line("time.max_future", toml(time.max_future),

@@ -159,6 +159,24 @@ bool ConfigReader::natural(std::string_view key, std::uint64_t least, std::uint6
     return true;
 }
 
+bool ConfigReader::share(std::string_view key, double& out) {
+    const ConfigNode* node = find(key);
+    if (!node) return false;
+    double value = node->real;
+    bool number = node->type == ConfigType::real;
+    if (node->from_environment) {
+        const char* const end = node->text.data() + node->text.size();
+        const auto parsed = std::from_chars(node->text.data(), end, value);
+        number = parsed.ec == std::errc() && parsed.ptr == end;
+    }
+    if (!number || !(value > 0 && value < 1)) {
+        problem_of(key, node->at, found(*node) + ", expected a share of more than 0 and less than 1, such as 0.01");
+        return false;
+    }
+    out = value;
+    return true;
+}
+
 bool ConfigReader::duration(std::string_view key, Duration least, Duration most, Duration& out) {
     const ConfigNode* node = find(key);
     if (!node) return false;

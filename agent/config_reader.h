@@ -47,6 +47,8 @@ public:
     bool texts(std::string_view key, std::string_view example, std::vector<ConfigString>& out);
     bool boolean(std::string_view key, bool& out);
     bool natural(std::string_view key, std::uint64_t least, std::uint64_t most, std::uint64_t& out);
+    // More than 0 and less than 1.
+    bool share(std::string_view key, double& out);
     bool duration(std::string_view key, Duration least, Duration most, Duration& out);
     bool size(std::string_view key, std::uint64_t least, std::uint64_t most, std::uint64_t& out);
     bool rate(std::string_view key, std::string_view period, std::uint64_t least,

@@ -195,10 +195,15 @@ void ConfigSections::read_time(ConfigReader& reader, SourceConfig& source) {
     inner.boolean("numbers_in_strings", time.numbers_in_strings);
     if (time.field.empty()) time.lateness = Duration();
     if (const auto* lateness = inner.find("lateness"); lateness && lateness->text == "adaptive") {
-        inner.problem_of("lateness", lateness->at,
-                         "\"adaptive\" is not in this release; write a duration such as \"2s\"");
+        time.lateness.adaptive = true;
+        inner.duration("lateness_min", Duration(), day, time.lateness.floor);
+        inner.duration("lateness_max", Duration(), day, time.lateness.ceiling);
+        inner.share("late_share", time.lateness.late_share);
     } else {
-        inner.duration("lateness", Duration(), day, time.lateness);
+        inner.duration("lateness", Duration(), day, time.lateness.fixed);
+        for (const std::string_view key : {"lateness_min", "lateness_max", "late_share"})
+            if (const ConfigNode* found = inner.find(key))
+                inner.problem_of(key, found->at, "only with time.lateness = \"adaptive\"");
     }
     inner.duration("idle", Duration::millis(100), day, time.idle);
     inner.duration("max_future", Duration(), day * 366, time.max_future);

@@ -91,6 +91,8 @@ void put_source(JsonWriter& json, const SourceSnapshot& source) {
         put(json, name(static_cast<SourceCounter>(i)), source.status.counters[i]);
     json.end_object();
     put(json, "watermark", source.status.watermark);
+    json.key("lateness_seconds");
+    json.real(source.status.lateness.as_seconds());
     put(json, "partitions", source.status.partitions);
     put(json, "active_partitions", source.status.active_partitions);
     put(json, "holder", std::string_view(source.holder_text.data(), source.holder_size));

@@ -32,7 +32,7 @@ enum class WindowCounter : std::uint8_t {
     // These are parts of counted, or count something else.
     revised,               // late rows that were counted in
     folded,                // counted in "(other)"
-    pool_exhausted,        // of these, because no cell was free rather than for max_groups
+    pool_exhausted,        // had to go there because no cell was free rather than for max_groups; may be late there
     key_cut,               // a string key longer than 64 bytes was cut and marked with its hash
     evicted,               // intervals closed early because too many were open
     emitted,               // records

@@ -380,6 +380,7 @@ SourceStatus Engine::source_status(std::size_t source) const {
     const std::int64_t watermark = of.watermarks().watermark();
     status.watermark = watermark == never_us ? Timestamp::min() : Timestamp::micros(watermark);
     status.partitions = of.watermarks().partitions();
+    status.lateness = of.watermarks().lateness();
     status.active_partitions = of.watermarks().active();
     status.holder = of.watermarks().holder();
     status.counters = of.counters().values();

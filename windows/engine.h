@@ -28,6 +28,7 @@ namespace weir {
 
 struct SourceStatus {
     Timestamp watermark;              // Timestamp::min() before the first event
+    Duration lateness;                // at present
     std::size_t partitions = 0;
     std::size_t active_partitions = 0;
     std::string_view holder;          // the partition whose watermark is least; "" when there is none

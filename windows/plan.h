@@ -19,13 +19,14 @@
 #include "agent/base/problem.h"
 #include "agent/base/time.h"
 #include "windows/expression.h"
+#include "windows/lateness.h"
 
 namespace weir {
 
 struct SourceSpec {
     std::string name;
     Schema schema;
-    Duration lateness = Duration::seconds(2);
+    LatenessParams lateness = Duration::seconds(2);
     Duration idle = Duration::seconds(30);
     Duration max_future = Duration::minutes(1);
     std::string partition;  // a column, or "" for one watermark for all

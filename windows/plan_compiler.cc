@@ -272,7 +272,11 @@ bool PlanCompiler::source(const SourceSpec& spec) {
     for (std::size_t i = 0; i < spec.schema.size(); ++i)
         if (spec.schema.find(spec.schema[i].name) != i) return fail("columns", "two columns are called " + spec.schema[i].name);
     const auto within = [&](Duration d, Duration least) { return d >= least && d <= longest; };
-    if (!within(spec.lateness, {})) return fail("time.lateness", "must be from 0 to 366 days");
+    if (!within(spec.lateness.most(), {})) return fail("time.lateness", "must be from 0 to 366 days");
+    if (spec.lateness.adaptive && !(spec.lateness.floor >= Duration() && spec.lateness.floor <= spec.lateness.ceiling))
+        return fail("time.lateness_min", "must be from 0 to time.lateness_max");
+    if (spec.lateness.adaptive && !(spec.lateness.late_share > 0 && spec.lateness.late_share < 1))
+        return fail("time.late_share", "must be more than 0 and less than 1: the share of events that may come too late");
     if (!within(spec.idle, Duration::micros(1))) return fail("time.idle", "must be more than 0, and at most 366 days");
     if (!within(spec.max_future, {})) return fail("time.max_future", "must be from 0 to 366 days");
     if (spec.max_partitions < 1 || spec.max_partitions > 1'000'000) return fail("max_partitions", "must be from 1 to 1000000");
@@ -329,7 +333,7 @@ bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     // How long an interval stays open beyond its end, in intervals: so many hold groups at once. A window that
     // closes by the source's watermark waits for a partition that fell silent until that is idle.
     const bool waits = !source.partition.empty() && !out.by_partition;
-    const std::int64_t held = source.lateness.us() + out.allow + (waits ? source.idle.us() : 0);
+    const std::int64_t held = source.lateness.most().us() + out.allow + (waits ? source.idle.us() : 0);
     const std::size_t together = 1 + std::min(intervals(held), intervals_bound);
     const std::size_t ahead = intervals(held + source.max_future.us());
     out.intervals_max = spec.max_open ? spec.max_open : std::max<std::size_t>(together, std::min(4 + ahead, intervals_bound));
@@ -443,7 +447,12 @@ std::string PlanCompiler::definition_text(const WindowSpec& spec, const Compiled
     const auto us = [](Duration d) { return std::to_string(d.us()); };
     std::string text = line("from", source.name);
     for (const ColumnSpec& column : source.schema.columns()) text += line("column", column.name + " " + std::string(name(column.type)));
-    text += line("time", us(source.lateness) + " " + us(source.idle) + " " + us(source.max_future));
+    const auto lateness = [&](const LatenessParams& l) {
+        if (!l.adaptive) return us(l.fixed);
+        return "adaptive " + us(l.floor) + " " + us(l.ceiling) + " " +
+               std::to_string(std::bit_cast<std::uint64_t>(l.late_share));
+    };
+    text += line("time", lateness(source.lateness) + " " + us(source.idle) + " " + us(source.max_future));
     text += line("partition", source.partition + " " + std::to_string(source.max_partitions));
     if (window.where) text += line("where", plan_->sources[window.source].inputs[*window.where].canonical());
     for (const std::string& by : spec.by) text += line("by", by);

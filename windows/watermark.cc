@@ -20,11 +20,13 @@ std::int64_t floor_to(std::int64_t time, std::int64_t size) {
 Bytes Watermarks::need(const Params& params) {
     const std::size_t count = params.partitions_max;
     return Arena::need<Partition>(count) + Arena::need<std::uint32_t>(table_size(count)) +
-           Arena::need<std::int64_t>(2 * std::bit_ceil(count)) + 2 * Arena::need<std::uint32_t>(count);
+           Arena::need<std::int64_t>(2 * std::bit_ceil(count)) + 2 * Arena::need<std::uint32_t>(count) +
+           Lateness::need(params.lateness);
 }
 
 Watermarks::Watermarks(Arena& arena, const Params& params)
     : params_(params),
+      lateness_(arena, params.lateness),
       partitions_(arena.take<Partition>(params.partitions_max)),
       table_(arena.take<std::uint32_t>(table_size(params.partitions_max))),
       minima_(arena.take<std::int64_t>(2 * std::bit_ceil(params.partitions_max))),
@@ -36,6 +38,7 @@ Watermarks::Watermarks(Arena& arena, const Params& params)
 
 void Watermarks::reset() {
     for (Partition& partition : partitions_) partition = Partition{};
+    lateness_.reset();
     if (params_.partitions_max > 1) partitions_.back().hash = shared_partition_hash;
     used_ = touched_count_ = passed_count_ = 0;
     watermark_ = proposed_ = boundary_ = last_arrival_ = never_us;
@@ -99,6 +102,7 @@ void Watermarks::event(std::uint32_t which, std::int64_t time) {
         partition.touched = 1;
         touched_[touched_count_++] = which;
     }
+    lateness_.observe(partition.greatest == never_us ? 0 : partition.greatest - time);
     partition.greatest_now = std::max(partition.greatest_now, time);
     partition.least_now = std::min(partition.least_now, time);
 }
@@ -161,11 +165,12 @@ void Watermarks::find_idle() {
 
 bool Watermarks::propose() {
     bool pass = false;
+    lateness_.settle();
     for (std::size_t i = 0; i < touched_count_; ++i) {
         Partition& partition = partitions_[touched_[i]];
         partition.last = elapsed_;
         partition.greatest = std::max(partition.greatest, partition.greatest_now);
-        partition.proposed = std::max(partition.watermark, partition.greatest - params_.lateness.us());
+        partition.proposed = std::max(partition.watermark, partition.greatest - lateness_.now());
         pass |= passes(partition, partition.proposed);
         set_active(touched_[i], true);
         set_minimum(touched_[i], partition.proposed);
@@ -214,7 +219,7 @@ void Watermarks::tick() {
         const Partition& partition = partitions_[i];
         if (partition.active || partition.greatest == never_us) continue;
         const auto which = static_cast<std::uint32_t>(i);
-        raise(which, partition.greatest + (elapsed_ - partition.last) - params_.lateness.us());
+        raise(which, partition.greatest + (elapsed_ - partition.last) - lateness_.now());
         furthest = std::max(furthest, partition.watermark);
     }
     raise_source(active_ > 0 ? minima_[1] : furthest);
@@ -242,11 +247,14 @@ std::string_view Watermarks::holder() const {
     return {partition.label, partition.label_size};
 }
 
-Bytes Watermarks::save_size_max(const Params& params) { return 128 + params.partitions_max * sizeof(Partition); }
+Bytes Watermarks::save_size_max(const Params& params) {
+    return 128 + params.partitions_max * sizeof(Partition) + Lateness::save_size_max(params.lateness);
+}
 
 void Watermarks::save(ByteWriter& out) const {
     for (std::int64_t value : {watermark_, elapsed_, next_idle_, last_arrival_}) out.write(value);
     out.write(static_cast<std::uint8_t>((last_trusted_ ? 1 : 0) | (finished_ ? 2 : 0)));
+    lateness_.save(out);
     out.write(static_cast<std::uint32_t>(used_));
     // The partitions in use, and the shared one behind them.
     for (std::size_t i = 0; i < partitions_.size(); ++i) {
@@ -272,6 +280,7 @@ bool Watermarks::load(ByteReader& in) {
     const auto flags = in.read<std::uint8_t>();
     last_trusted_ = flags & 1;
     finished_ = flags & 2;
+    if (!lateness_.load(in)) return false;
     used_ = in.read<std::uint32_t>();
     if (!in.ok() || !sane || used_ > std::max<std::size_t>(1, partitions_.size() - 1)) return false;
     for (std::size_t i = 0; i < partitions_.size(); ++i) {

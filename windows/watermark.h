@@ -3,7 +3,7 @@
 // A message's events count when it ends: propose() works out the new watermarks and says whether one of
 // them passes a boundary of its caller's; adopt() makes them valid. In between, the caller still judges
 // by the old ones.
-// Memory: need(params): 96 bytes a partition, 8 to 16 for its hash table, 16 for the tree of minima.
+// Memory: need(params): 96 bytes a partition, 8 to 16 for its hash table, 16 for the tree of minima; lateness.h.
 // Cost: event() O(1), propose() O(partitions of the message x log partitions), tick() O(partitions).
 // Threads: one owner. Errors: none. Partitions beyond the table share one, the last.
 // Source: Akidau et al., The Dataflow Model, VLDB 2015; Flink's StatusWatermarkValve for idleness.
@@ -17,6 +17,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/bytes.h"
 #include "agent/base/time.h"
+#include "windows/lateness.h"
 
 namespace weir {
 
@@ -38,7 +39,7 @@ class Watermarks {
 public:
     struct Params {
         std::size_t partitions_max = 1;  // the shared one included; 1 when there is no partition column
-        Duration lateness;
+        LatenessParams lateness;
         Duration idle;
         Duration arrival_step_max;
         std::span<const Boundary> partition_boundaries;  // of windows that close by partition
@@ -73,6 +74,8 @@ public:
     bool source_passed() const { return source_passed_; }
     void clear_passed();
 
+    // How far watermarks stay behind, at present.
+    Duration lateness() const { return Duration::micros(lateness_.now()); }
     std::size_t partitions() const { return used_; }
     std::size_t active() const { return active_; }
     // The active partition whose watermark is least; "" when there is none.
@@ -111,6 +114,7 @@ private:
     void rebuild();
 
     Params params_;
+    Lateness lateness_;
     std::span<Partition> partitions_;
     std::span<std::uint32_t> table_;     // partition + 1, by hash
     std::span<std::int64_t> minima_;     // a tree: minima_[1] is the least watermark of active partitions

@@ -143,6 +143,7 @@ std::uint32_t Window::make_cell(const Run& run, std::size_t row, std::uint32_t i
 std::uint32_t Window::fold(const Run& run, std::size_t row, std::uint32_t interval) {
     const std::int64_t start = intervals_[interval].start;
     const std::int64_t end = start + plan_.size;
+    if (intervals_[interval].admitted < plan_.groups_max) counters_.add(WindowCounter::pool_exhausted);
     if (plan_.by_partition && frontier_.covers(0, end)) {
         counters_.add(WindowCounter::late_after_power_cut);
         return none;
@@ -163,7 +164,6 @@ std::uint32_t Window::fold(const Run& run, std::size_t row, std::uint32_t interv
         HllSketch::create(folded, folded_params);
     }
     counters_.add(WindowCounter::folded);
-    if (intervals_[interval].admitted < plan_.groups_max) counters_.add(WindowCounter::pool_exhausted);
     HllSketch::at(folded.data())->update(static_cast<std::int64_t>(run.hashes[row]));
     return number;
 }

@@ -1,6 +1,7 @@
 #include "tests/model/windows/twin.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace weir::test {
 
@@ -100,14 +101,49 @@ void Twin::emit() {
     });
 }
 
+std::int64_t Twin::behind_by_lateness(std::int64_t time) const {
+    if (!spec_.adaptive || lateness_us_ < 0) return time - spec_.lateness;
+    return time - (lateness_us_ + 999) / 1000;
+}
+
+// By sorting all that is remembered.
+void Twin::settle() {
+    if (!spec_.adaptive || unsettled_ < 64) return;
+    unsettled_ = 0;
+    std::vector<std::int64_t> all = older_;
+    all.insert(all.end(), newer_.begin(), newer_.end());
+    std::sort(all.begin(), all.end());
+    const double rank = std::ceil((1.0 - spec_.late_share) * static_cast<double>(all.size()));
+    const std::int64_t value = all[std::max<std::size_t>(1, static_cast<std::size_t>(rank)) - 1];
+    std::int64_t end = 0;
+    if (value > 0) {
+        std::int64_t octave = 512;
+        while (octave * 2 <= value) octave *= 2;
+        const std::int64_t step = octave / 8;
+        const std::int64_t middle = std::max<std::int64_t>(value, 512) / step * step + step / 2;
+        end = middle + middle / 16;
+    }
+    lateness_us_ = std::clamp(end, spec_.floor * 1000, spec_.lateness * 1000);
+    if (newer_.size() < 2000) return;
+    older_ = std::move(newer_);
+    newer_.clear();
+}
+
 void Twin::message(const std::vector<TwinRow>& rows) {
     arrive(rows.front().arrival, rows.front().trusted);
     for (const TwinRow& r : rows) row(r);
     for (const TwinRow& r : rows) {
         if (r.at < 0 || (r.trusted && r.at > r.arrival + spec_.max_future)) continue;
+        const Partition& partition = partitions_[r.site];
+        newer_.push_back(partition.greatest == never ? 0 : std::max<std::int64_t>(0, partition.greatest - r.at) * 1000);
+        ++unsettled_;
+    }
+    settle();
+    for (const TwinRow& r : rows) {
+        if (r.at < 0 || (r.trusted && r.at > r.arrival + spec_.max_future)) continue;
         Partition& partition = partitions_[r.site];
         partition.greatest = std::max(partition.greatest, r.at);
-        partition.watermark = std::max(partition.watermark, partition.greatest - spec_.lateness);
+        partition.watermark = std::max(partition.watermark, behind_by_lateness(partition.greatest));
         partition.last = elapsed_;
         partition.active = true;
     }
@@ -133,7 +169,7 @@ void Twin::tick(std::int64_t arrival, bool trusted) {
             any = true;
             least = std::min(least, partition.watermark);
         } else if (partition.greatest != never) {
-            partition.watermark = std::max(partition.watermark, partition.greatest + elapsed_ - partition.last - spec_.lateness);
+            partition.watermark = std::max(partition.watermark, behind_by_lateness(partition.greatest + elapsed_ - partition.last));
             furthest = std::max(furthest, partition.watermark);
         }
     }

@@ -24,6 +24,9 @@ struct TwinRow {
 
 struct TwinSpec {
     std::int64_t lateness = 0, idle = 0, max_future = 0, step_max = 0;  // ms
+    bool adaptive = false;     // then lateness is the ceiling
+    std::int64_t floor = 0;
+    double late_share = 0.01;
     std::int64_t size = 0, allow = 0;
     std::size_t max_groups = 0;
     bool by_site = false;      // else by lane; both when by_both
@@ -55,6 +58,9 @@ public:
     TwinCounts counts;
 
 private:
+    std::int64_t behind_by_lateness(std::int64_t time) const;
+    void settle();
+
     static constexpr std::int64_t never = -1'000'000'000'000'000;
     static constexpr std::int64_t forever = 1'000'000'000'000'000;
     struct Partition {
@@ -88,6 +94,9 @@ private:
     std::map<std::int64_t, std::set<std::string>> admitted_;
     std::int64_t watermark_ = never, elapsed_ = 0, last_arrival_ = never;
     bool last_trusted_ = false, closed_ = false;
+    std::vector<std::int64_t> older_, newer_;  // how far events were behind, us
+    std::size_t unsettled_ = 0;
+    std::int64_t lateness_us_ = -1;            // -1: not known yet
 };
 
 }  // namespace weir::test

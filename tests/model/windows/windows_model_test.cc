@@ -39,6 +39,11 @@ bool chance(Random& random, int percent) { return below(random, 100) < percent; 
 TwinSpec random_spec(Random& random) {
     TwinSpec spec;
     spec.lateness = below(random, 4) * 700;
+    if (spec.lateness > 0 && chance(random, 40)) {
+        spec.adaptive = true;
+        spec.floor = chance(random, 50) ? 0 : 300;
+        spec.late_share = chance(random, 50) ? 0.01 : 0.2;
+    }
     spec.idle = 5000 + below(random, 20000);
     spec.max_future = 10000;
     spec.step_max = 60000;
@@ -61,7 +66,7 @@ Stream random_stream(Random& random) {
     const int late = static_cast<int>(below(random, 30)), duplicate = static_cast<int>(below(random, 15));
     std::vector<TwinRow> recent;
     std::int64_t silent_site = -1;
-    const std::int64_t steps = 40 + below(random, 160);
+    const std::int64_t steps = (below(random, 200) == 0 ? 3000 : 40) + below(random, 160);
     for (std::int64_t i = 0; i < steps; ++i) {
         if (chance(random, 3)) silent_site = below(random, sites + 1) - 1;
         now += chance(random, 3) ? below(random, 60000) : below(random, 1500);
@@ -112,6 +117,10 @@ Stream random_stream(Random& random) {
 EngineSpec spec_of(const TwinSpec& twin) {
     SourceSpec source = road();
     source.lateness = Duration::millis(twin.lateness);
+    source.lateness.adaptive = twin.adaptive;
+    source.lateness.floor = Duration::millis(twin.floor);
+    source.lateness.ceiling = Duration::millis(twin.lateness);
+    source.lateness.late_share = twin.late_share;
     source.idle = Duration::millis(twin.idle);
     source.max_future = Duration::millis(twin.max_future);
     WindowSpec window = minute({{"n", "count()"}, {"c", "count(speed)"}, {"fast", "count(speed > 50.0)"}, {"sum", "sum(n)"}, {"rs", "sum(speed)"},

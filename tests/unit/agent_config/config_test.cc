@@ -28,7 +28,7 @@ TEST(Config, the_smallest_configuration_works_as_it_stands) {
     LONGS_EQUAL(1883, config.mqtt[0].port);
     STRCMP_EQUAL("weir-raspberrypi", config.mqtt[0].client_id.c_str());
     LONGS_EQUAL(1, config.sources[0].qos);
-    CHECK(config.sources[0].time.lateness == Duration());
+    CHECK(config.sources[0].time.lateness.most() == Duration());
     CHECK(config.windows[0].size == Duration::minutes(1));
     LONGS_EQUAL(128, config.windows[0].max_groups);
     STRCMP_EQUAL("n", config.windows[0].select[0].name.c_str());
@@ -272,8 +272,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         {"size       = \"1m\"", "size = \"1m\"\npublish = \"x\"", "publish in [[window]]"},
         {"size       = \"1m\"", "size = \"1m\"\nhistory = \"7d\"", "history in [[window]]"},
         {"then = \"revise\"", "then = \"side\"", "\"side\" is not in this release"},
-        {"time.lateness   = \"2s\"", "time.lateness = \"adaptive\"",
-         "\"adaptive\" is not in this release"},
         {"format    = \"json\"", "format = \"senml\"", "\"senml\" is not in this release"},
         {"format    = \"json\"", "format = \"sparkplug\"", "\"sparkplug\" is not in this release"},
         {"qos       = 1", "qos = 2", "2 is refused, because it loses messages in a crash"},
@@ -374,6 +372,23 @@ TEST(Config, an_empty_file_says_what_it_needs) {
     const ConfigLoad load = fix.parse("");
     CHECK_SAYS(load, "has no source");
     CHECK_SAYS(load, "has no window");
+}
+
+TEST(Config, adaptive_lateness_has_bounds_and_a_share) {
+    const ConfigLoad load = fix.parse(full_config, "time.lateness   = \"2s\"",
+                                      "time.lateness = \"adaptive\"\ntime.lateness_min = \"100ms\"\n"
+                                      "time.lateness_max = \"1m\"\ntime.late_share = 0.002");
+    CHECK(load.problems.empty());
+    const LatenessParams& lateness = load.config.sources[0].time.lateness;
+    CHECK(lateness.adaptive);
+    CHECK(lateness.floor == Duration::millis(100));
+    CHECK(lateness.ceiling == Duration::minutes(1));
+    DOUBLES_EQUAL(0.002, lateness.late_share, 0);
+    CHECK_SAYS(fix.parse(full_config, "time.lateness   = \"2s\"",
+                         "time.lateness = \"adaptive\"\ntime.late_share = 1"),
+               "late_share in [[source]] \"loops\": found the number 1, expected a share of more than 0 and less than 1");
+    CHECK_SAYS(fix.parse(full_config, "time.lateness   = \"2s\"", "time.late_share = 0.5"),
+               "only with time.lateness = \"adaptive\"");
 }
 
 TEST(Config, the_examples_that_ship_are_right) {

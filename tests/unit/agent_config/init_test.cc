@@ -83,7 +83,7 @@ TEST(Init, the_time_is_found_with_its_unit_and_disorder) {
     const SourceTimeConfig time = learned("city/#").sources[0].time;
     STRCMP_EQUAL("ts", time.field.text.c_str());
     CHECK(time.unit == TimeUnit::milliseconds);
-    CHECK(time.lateness == Duration::seconds(2));
+    CHECK(time.lateness.fixed == Duration::seconds(2));
 }
 
 TEST(Init, units_are_told_apart_by_magnitude) {
@@ -106,7 +106,7 @@ TEST(Init, iso_text_is_a_time_whatever_its_name) {
     learner.add("a", R"({"begin":"2025-12-31T23:59:20Z","x":1.5})", now);
     const SourceTimeConfig time = learned("a").sources[0].time;
     STRCMP_EQUAL("begin", time.field.text.c_str());
-    CHECK(time.lateness == Duration::seconds(60));
+    CHECK(time.lateness.fixed == Duration::seconds(60));
 }
 
 TEST(Init, a_big_number_that_is_no_time_is_a_column) {

@@ -16,7 +16,7 @@ const Boundary boundaries[] = {{1000, 0}, {300, 500}};
 
 struct Made {
     explicit Made(std::size_t partitions)
-        : params{partitions, Duration::micros(10), Duration::micros(100), Duration::micros(50), boundaries, boundaries},
+        : params{partitions, LatenessParams(Duration::micros(10)), Duration::micros(100), Duration::micros(50), boundaries, boundaries},
           block(Watermarks::need(params)),
           arena(block.memory()),
           marks(arena, params) {

@@ -19,6 +19,7 @@
 #include "agent/memory_plan.h"
 #include "agent/replay.h"
 #include "agent/service.h"
+#include "agent/sketch_command.h"
 #include "drivers/broker_check.h"
 #include "uplink/certificate.h"
 #include "uplink/tls.h"
@@ -37,6 +38,7 @@ usage: weir COMMAND ...
   init URL FILTER         listen to a broker for 30 seconds and write a configuration
   status CONFIG           what a running agent says of itself
   why CONFIG WINDOW       why a window is empty, or late
+  sketch VERB ...         make, merge and look at DataSketches' sketches: build, merge, inspect
 
 `weir COMMAND --help` tells more. `weir --version` prints the version.
 Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.
@@ -495,10 +497,12 @@ int run_command(const std::vector<std::string>& arguments) {
         return exit_done;
     }
     if (first == "--version") return print_version();
+    if (first == "sketch") return run_sketch_command({arguments.begin() + 1, arguments.end()});
     for (const Command& command : commands())
         if (first == command.name) return invoke(command, arguments);
     std::vector<std::string> names;
     for (const Command& command : commands()) names.emplace_back(command.name);
+    names.emplace_back("sketch");
     const std::string_view near = nearest_word(first, names);
     return usage("unknown command '" + first + "'" + (near.empty() ? "" : ": did you mean '" + std::string(near) + "'?"),
                  general_help);

@@ -75,7 +75,7 @@ class CommandLine(Suite):
 
 class Help(CommandLine):
     COMMANDS = {
-        places.WEIR: ["run", "check", "plan", "replay", "init", "status", "why"],
+        places.WEIR: ["run", "check", "plan", "replay", "init", "status", "why", "sketch"],
         places.BRIDGE: ["run", "check", "enrol"],
     }
 

@@ -122,9 +122,10 @@ template <typename Weight>
 void CountMin<Weight>::update_word(std::uint64_t word, Weight weight) {
     if (mode_ == CountMinMode::local) return update(murmur3_word(word, seed_), weight);
     if (!takes(weight)) return;
+    const std::uint64_t mixed = murmur3_detail::mix_k1(word);
     Weight* row = counters();
     for (std::uint32_t i = 0; i < hashes_; ++i, row += buckets_)
-        row[bucket(murmur3_word(word, seeds()[i]).h1)] += weight;
+        row[bucket(murmur3_detail::half_of_word(mixed, seeds()[i]))] += weight;
 }
 
 template <typename Weight>
@@ -146,10 +147,21 @@ void CountMin<Weight>::update(Hash128 hash, Weight weight) {
         row[local_bucket(hash, i)] += weight;
 }
 
+// As takes() of so many ones. Where not all of them fit, it is for the caller to add one by one.
+template <typename Weight>
+bool CountMin<Weight>::takes_all(std::size_t count) {
+    if (static_cast<Weight>(count) > std::numeric_limits<Weight>::max() - total_) return false;
+    total_ += static_cast<Weight>(count);
+    return true;
+}
+
 template <typename Weight>
 void CountMin<Weight>::update_column(std::span<const Hash128> hashes) {
     WEIR_ASSERT(mode_ == CountMinMode::local);
-    total_ += static_cast<Weight>(hashes.size());
+    if (!takes_all(hashes.size())) {
+        for (const Hash128& hash : hashes) update(hash);
+        return;
+    }
     const auto add = [first = counters(), buckets = buckets_](Hash128 hash, std::uint32_t row) {
         const std::uint32_t point =
             static_cast<std::uint32_t>(hash.h1) + row * (static_cast<std::uint32_t>(hash.h2) | 1);
@@ -168,66 +180,104 @@ void CountMin<Weight>::update_column(std::span<const Hash128> hashes) {
         for (std::uint32_t row = 0; row < hashes_; ++row) add(hash, row);
 }
 
-// Row after row, so that a seed and a row stay at hand.
-template <typename Weight>
-void CountMin<Weight>::update_words(std::span<const std::uint64_t> words) {
-    total_ += static_cast<Weight>(words.size());
-    Weight* row = counters();
-    for (std::uint32_t i = 0; i < hashes_; ++i, row += buckets_) {
-        const std::uint64_t seed = seeds()[i];
-        if (mask_ != 0) {
-            const std::uint32_t mask = mask_;
-            for (std::uint64_t word : words)
-                row[static_cast<std::uint32_t>(murmur3_word(word, seed).h1) & mask] += 1;
-        } else {
-            for (std::uint64_t word : words) row[murmur3_word(word, seed).h1 % buckets_] += 1;
-        }
-    }
-}
-
 namespace {
 
-// What is hashed of each value, in blocks that fit the stack.
-template <typename Value, typename Form, typename Use>
-void in_blocks(std::span<const Value> values, Form form, Use use) {
-    std::array<std::invoke_result_t<Form, Value>, 128> block;
-    while (!values.empty()) {
-        const std::size_t count = std::min(values.size(), block.size());
-        std::transform(values.begin(), values.begin() + static_cast<std::ptrdiff_t>(count),
-                       block.begin(), form);
-        use(std::span(block).first(count));
-        values = values.subspan(count);
+// The upper half of the product.
+std::uint64_t high_product(std::uint64_t a, std::uint64_t b) {
+    const std::uint64_t a_low = static_cast<std::uint32_t>(a);
+    const std::uint64_t b_low = static_cast<std::uint32_t>(b);
+    const std::uint64_t middle = (a >> 32) * b_low + (a_low * b_low >> 32);
+    return (a >> 32) * (b >> 32) + (middle >> 32) + ((a_low * (b >> 32) + static_cast<std::uint32_t>(middle)) >> 32);
+}
+
+// The remainder by a number that is not known to the compiler, without a division for each.
+class Remainder {
+public:
+    explicit Remainder(std::uint64_t divisor) : divisor_(divisor), inverse_(~std::uint64_t{0} / divisor) {}
+
+    std::uint64_t operator()(std::uint64_t value) const {
+        const std::uint64_t left = value - high_product(value, inverse_) * divisor_;  // or divisor_ more
+        return left >= divisor_ ? left - divisor_ : left;
     }
+    template <typename Words>
+    Words operator()(Words values) const {
+        for (std::size_t i = 0; i < sizeof(Words) / 8; ++i) values[i] = (*this)(std::uint64_t{values[i]});
+        return values;
+    }
+
+private:
+    std::uint64_t divisor_;
+    std::uint64_t inverse_;
+};
+
+// Adds 1 to the bucket of each value of 8 bytes. mixed: what murmur3_detail::mix_column() gave;
+// bucket: from halves of hashes, as many as go side by side, to buckets.
+template <typename Weight, typename Bucket>
+void add_to_row(Weight* row, std::span<const std::uint64_t> mixed, std::uint64_t seed, Bucket bucket) {
+    using murmur3_detail::lanes;
+    using murmur3_detail::Words;
+    std::size_t i = 0;
+    if constexpr (lanes > 1)
+        for (; i + lanes <= mixed.size(); i += lanes) {
+            const auto words = load_le<Words>(&mixed[i]);
+            std::array<std::uint64_t, lanes> at;
+            store_le(at.data(), bucket(murmur3_detail::half_of_word(words, seed)));
+            for (const std::uint64_t place : at) row[place] += 1;
+        }
+    for (; i < mixed.size(); ++i) row[bucket(murmur3_detail::half_of_word(mixed[i], seed))] += 1;
 }
 
 }  // namespace
 
+// A block at a time: what the rows share is computed once, then row after row, so that its seed and
+// counters stay at hand.
+template <typename Weight>
+template <typename Value>
+void CountMin<Weight>::update_words(std::span<const Value> values) {
+    std::array<std::uint64_t, 256> block;
+    while (!values.empty()) {
+        const auto mixed = std::span(block).first(std::min(block.size(), values.size()));
+        murmur3_detail::mix_column(values.first(mixed.size()), mixed.data());
+        values = values.subspan(mixed.size());
+        Weight* row = counters();
+        for (std::uint32_t i = 0; i < hashes_; ++i, row += buckets_) {
+            const std::uint64_t seed = seeds()[i];
+            if (mask_ != 0)
+                add_to_row(row, mixed, seed, [mask = std::uint64_t{mask_}](auto halves) { return halves & mask; });
+            else
+                add_to_row(row, mixed, seed, Remainder(buckets_));
+        }
+    }
+}
+
+template <typename Weight>
+template <typename Value>
+void CountMin<Weight>::update_values(std::span<const Value> values) {
+    if (mode_ == CountMinMode::local) {
+        in_hashed_blocks(values, seed_, [this](std::span<const Hash128> hashes) {
+            update_column(hashes);
+            return hashes.size();
+        });
+        return;
+    }
+    if constexpr (!std::same_as<Value, std::string_view>)
+        if (takes_all(values.size())) return update_words(values);
+    for (const Value& value : values) update(value);
+}
+
 template <typename Weight>
 void CountMin<Weight>::update_column(std::span<const std::int64_t> values) {
-    if (mode_ == CountMinMode::local)
-        in_blocks(
-            values, [seed = seed_](std::int64_t value) { return hash_integer(value, seed); },
-            [this](std::span<const Hash128> hashes) { update_column(hashes); });
-    else
-        in_blocks(
-            values, [](std::int64_t value) { return word_of(value); },
-            [this](std::span<const std::uint64_t> words) { update_words(words); });
+    update_values(values);
 }
 
 template <typename Weight>
 void CountMin<Weight>::update_column(std::span<const double> values) {
-    if (mode_ == CountMinMode::local)
-        in_blocks(
-            values, [seed = seed_](double value) { return hash_real(value, seed); },
-            [this](std::span<const Hash128> hashes) { update_column(hashes); });
-    else
-        in_blocks(values, canonical_bits,
-                  [this](std::span<const std::uint64_t> words) { update_words(words); });
+    update_values(values);
 }
 
 template <typename Weight>
 void CountMin<Weight>::update_column(std::span<const std::string_view> texts) {
-    for (std::string_view text : texts) update(text);
+    update_values(texts);
 }
 
 template <typename Weight>
@@ -242,10 +292,11 @@ Weight CountMin<Weight>::estimate_hash(Hash128 hash) const {
 template <typename Weight>
 Weight CountMin<Weight>::estimate_word(std::uint64_t word) const {
     if (mode_ == CountMinMode::local) return estimate_hash(murmur3_word(word, seed_));
+    const std::uint64_t mixed = murmur3_detail::mix_k1(word);
     const Weight* row = counters();
     Weight least = std::numeric_limits<Weight>::max();
     for (std::uint32_t i = 0; i < hashes_; ++i, row += buckets_)
-        least = std::min(least, row[bucket(murmur3_word(word, seeds()[i]).h1)]);
+        least = std::min(least, row[bucket(murmur3_detail::half_of_word(mixed, seeds()[i]))]);
     return least;
 }
 

@@ -2,8 +2,8 @@
 // format, or a faster one for local use.
 // Memory: need(params) = 32 + 8 * hashes * (buckets + 1) bytes, given by the owner. No pointers
 // inside: the need() bytes at `this` may be copied elsewhere and used there (same architecture).
-// Cost: update and estimate O(hashes); compatible: a MurmurHash3 of the item for each row; local:
-// one for all rows. merge, serialize, load O(hashes * buckets).
+// Cost: update and estimate O(hashes); compatible: a MurmurHash3 of the item for each row, 4 x 2048 by
+// column and AVX2 some 70 instructions; local: one for all rows. merge, serialize, load O(hashes * buckets).
 // Accuracy: estimate() is never below the truth, and above truth + e / buckets * total_weight()
 // with probability at most e^-hashes (4 x 2048: 0.133 % of the total, 98.2 %).
 // Threads: one owner, no locks. Errors: from bytes of others, too small output, what cannot be
@@ -123,12 +123,16 @@ private:
     std::size_t cells() const { return std::size_t{hashes_} * buckets_; }
 
     bool takes(Weight weight);
+    bool takes_all(std::size_t count);
     std::uint32_t bucket(std::uint64_t h1) const;
     std::uint32_t local_bucket(Hash128 hash, std::uint32_t row) const;
     void update_word(std::uint64_t word, Weight weight);
     Weight estimate_word(std::uint64_t word) const;
     Weight estimate_hash(Hash128 hash) const;
-    void update_words(std::span<const std::uint64_t> words);
+    template <typename Value>
+    void update_words(std::span<const Value> values);
+    template <typename Value>
+    void update_values(std::span<const Value> values);
     bool same_shape(const CountMin& other) const;
     Status load_checked(ByteSpan bytes);
 

@@ -9,6 +9,7 @@
 namespace weir {
 
 using namespace hll_detail;
+using murmur3_detail::for_all;
 
 namespace {
 
@@ -170,8 +171,19 @@ void HllSketch::settle() {
 }
 
 void HllSketch::update_column(std::span<const Hash128> hashes) {
-    for (const Hash128& hash : hashes) update(hash);
+    std::size_t first = 0;
+    while (first < hashes.size() && mode_ != Mode::registers) update(hashes[first++]);
+    const std::size_t mask = k() - 1;
+    const std::uint8_t* const held = registers();
+    for_all(hashes.subspan(first), [=, this](const Hash128& hash) __attribute__((always_inline)) {
+        // Up to 64, where 62 is the most that counts: those pass here, and are left to update().
+        if (static_cast<std::uint8_t>(std::countl_zero(hash.h2)) >= held[hash.h1 & mask]) [[unlikely]]
+            update_seldom(hash);
+    });
 }
+
+// The n-th item with a probability of about k / n. Not inline, so that the loop above stays small.
+[[gnu::noinline]] void HllSketch::update_seldom(const Hash128& hash) { update(hash); }
 
 std::size_t HllSketch::offer_column(std::span<const Hash128> hashes) {
     std::size_t taken = 0;

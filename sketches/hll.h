@@ -132,7 +132,9 @@ private:
     }
     template <typename Item>
     std::size_t offer_items(std::span<const Item> items) {
-        return in_hashed_blocks(items, hash_seed_default, [this](auto hashes) { return offer_column(hashes); });
+        return in_hashed_blocks(items, hash_seed_default, [this](std::span<const Hash128> hashes) {
+            return offer_column(hashes);
+        });
     }
 
     std::uint32_t* table() { return reinterpret_cast<std::uint32_t*>(this + 1); }
@@ -148,6 +150,7 @@ private:
     struct Header;
     bool offer_coupon(std::uint32_t coupon);
     void update_coupon(std::uint32_t coupon);
+    void update_seldom(const Hash128& hash);
     std::uint32_t place_of(std::uint32_t coupon) const;
     bool holds(std::uint32_t coupon) const;
     void raise(std::uint32_t slot, std::uint8_t value);

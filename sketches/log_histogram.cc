@@ -40,7 +40,19 @@ LogHistogram* LogHistogram::create(MutableByteSpan memory, const Params& params)
 void LogHistogram::reset() { std::fill_n(counts(), last_ + 1, 0); }
 
 void LogHistogram::update_column(std::span<const double> values) {
-    for (double value : values) update(value);
+    std::uint64_t* const first = counts() + 1;
+    const std::uint32_t shift = shift_;
+    const std::int64_t offset = offset_ + 1;
+    const std::uint64_t buckets = last_;
+    for (double value : values) {
+        // Below the lowest bucket, and of zeros and negative values, this is negative; of values beyond
+        // the highest, and NaN, it is too large.
+        const std::int64_t bucket = (std::bit_cast<std::int64_t>(value) >> shift) - offset;
+        if (static_cast<std::uint64_t>(bucket) < buckets) [[likely]]
+            ++first[bucket];
+        else
+            update(value);
+    }
 }
 
 bool LogHistogram::same_shape(const LogHistogram& other) const {

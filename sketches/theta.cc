@@ -86,7 +86,10 @@ void ThetaSketch::settle() {
 }
 
 void ThetaSketch::update_column(std::span<const Hash128> hashes) {
-    for (const Hash128& hash : hashes) update(hash);
+    murmur3_detail::for_all(hashes, [this](const Hash128& hash) __attribute__((always_inline)) {
+        if (const std::uint64_t half = hash.h1 >> 1; half < theta_) [[unlikely]]
+            update_half(half);
+    });
 }
 
 std::size_t ThetaSketch::offer_column(std::span<const Hash128> hashes) {

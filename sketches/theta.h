@@ -136,7 +136,9 @@ private:
     }
     template <typename Item>
     std::size_t offer_items(std::span<const Item> items) {
-        return in_hashed_blocks(items, hash_seed_default, [this](auto hashes) { return offer_column(hashes); });
+        return in_hashed_blocks(items, hash_seed_default, [this](std::span<const Hash128> hashes) {
+            return offer_column(hashes);
+        });
     }
 
     std::uint64_t* table() { return reinterpret_cast<std::uint64_t*>(this + 1); }

@@ -97,6 +97,39 @@ TEST(CountMinTest, columns_count_as_their_values) {
         }
 }
 
+TEST(CountMinTest, columns_of_any_length_and_number_of_buckets_count_as_their_values) {
+    std::vector<std::int64_t> integers;
+    for (int i = 0; i < 600; ++i) integers.push_back(i * 1000003);
+    for (std::uint32_t buckets : {3U, 4U, 7U, 100U, 641U, 1023U, 1024U, 999983U}) {
+        const Reals::Params params{.hashes = 2, .buckets = buckets};
+        Owned<Reals> one(params);
+        Owned<Reals> column(params);
+        for (std::size_t length : {0, 1, 2, 3, 4, 5, 7, 8, 255, 256, 257, 600}) {
+            const auto some = std::span<const std::int64_t>(integers).first(length);
+            for (std::int64_t value : some) one->update(value);
+            column->update_column(some);
+            CHECK(std::memcmp(one.memory().data(), column.memory().data(), one.memory().size()) == 0);
+        }
+    }
+}
+
+TEST(CountMinTest, a_column_stops_where_the_total_is_full) {
+    constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+    const std::vector<std::int64_t> values = {1, 2, 3, 4, 5};
+    const std::vector<Hash128> hashes = {hash_integer(1), hash_integer(2), hash_integer(3)};
+    Owned<Integers> sketch;
+    sketch->update(1, most - 2);
+    sketch->update_column(values);
+    CHECK(sketch->total_weight() == most);
+    CHECK_EQUAL(1, sketch->estimate(2));
+    CHECK_EQUAL(0, sketch->estimate(3));
+    Owned<Integers> hashed(local);
+    hashed->update(1, most - 2);
+    hashed->update_column(hashes);
+    CHECK(hashed->total_weight() == most);
+    CHECK_EQUAL(0, hashed->estimate(3));
+}
+
 TEST(CountMinTest, local_takes_hashes_that_others_share) {
     Owned<Integers> one(local);
     Owned<Integers> hashed(local);

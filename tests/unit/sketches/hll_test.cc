@@ -431,3 +431,16 @@ TEST(Hll, bytes_that_do_not_fit_the_room_are_refused) {
     sketch.grow(HllSketch::need({12}));
     CHECK(sketch->load(bytes_of(*other)).ok());
 }
+
+TEST(Hll, the_longest_run_of_zeros_counts_as_62_in_a_column_too) {
+    std::vector<Hash128> hashes;
+    for (std::uint64_t i = 0; i < 40; ++i) hashes.push_back({i, i});
+    for (int rounds = 0; rounds < 3; ++rounds)
+        for (std::uint64_t h2 : {0, 1, 2, 3, 4}) hashes.push_back({5 + h2, h2});
+    Owned<HllSketch> one({4});
+    Owned<HllSketch> column({4});
+    for (const Hash128& hash : hashes) one->update(hash);
+    column->update_column(hashes);
+    CHECK(bytes_of(*one) == bytes_of(*column));
+    CHECK_EQUAL(63, std::to_integer<int>(bytes_of(*column)[40 + 5]));
+}

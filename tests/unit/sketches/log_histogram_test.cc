@@ -52,6 +52,20 @@ TEST(LogHistogramTest, values_outside_the_range_go_to_its_ends) {
     DOUBLES_EQUAL(15, histogram->quantile(1), 0);
 }
 
+TEST(LogHistogramTest, a_column_of_odd_values_counts_as_they_do) {
+    const double infinity = std::numeric_limits<double>::infinity();
+    const std::vector<double> values = {0.0, -0.0, -5.0, -infinity, infinity, std::nan(""), -std::nan(""), 1e-310, -1e-310, 1e-300, 0.999, 1.0,
+                                        1.1, 15.99, std::nextafter(16.0, 0.0), 16.0, 1e300, std::numeric_limits<double>::max()};
+    for (const LogHistogram::Params params : {LogHistogram::Params{.sub_bits = 2, .lowest_exponent = 0, .octaves = 4},
+                                              LogHistogram::Params{.sub_bits = 0, .lowest_exponent = -1022, .octaves = 2045}, LogHistogram::Params{}}) {
+        Owned<LogHistogram> one(params);
+        Owned<LogHistogram> column(params);
+        for (double value : values) one->update(value);
+        column->update_column(values);
+        CHECK(std::memcmp(one.memory().data(), column.memory().data(), one.memory().size()) == 0);
+    }
+}
+
 TEST(LogHistogramTest, columns_merges_and_subtractions_count_as_their_values) {
     Owned<LogHistogram> whole;
     Owned<LogHistogram> first;

@@ -78,11 +78,10 @@ struct Moments {
 
 constexpr std::uint64_t values_max = std::uint64_t{1} << 32;  // of a KLL
 constexpr std::uint16_t kll_k = 200;
-constexpr std::uint8_t hll_lg_k = 12;
 constexpr int bounds_sigmas = 2;
 
 KllSketch<double>::Params kll_params(std::uint64_t seed) { return {kll_k, values_max, seed}; }
-constexpr HllSketch::Params hll_params{hll_lg_k};
+HllSketch::Params hll_params(const StateSpec& spec) { return {spec.lg_k}; }
 
 template <typename Item>
 typename FrequentItems<Item>::Params frequent_params(const StateSpec& spec) {
@@ -120,14 +119,9 @@ bool is_number(T value) {
     return true;
 }
 
-struct Selection {
-    std::span<const std::uint16_t> rows;
-    std::span<const std::uint32_t> cells;
-};
-
-// function(cell, value, row) for every row of the selection that has a value.
+// each(cell, value, row) for every row of the selection that has a value.
 template <typename T, typename Each>
-void for_each(const Selection& selection, const Column& column, Each each) {
+void for_each(const CellRows& selection, const Column& column, Each each) {
     const T* const values = column_values<T>(column);
     for (std::size_t i = 0; i < selection.rows.size(); ++i) {
         const std::size_t row = selection.rows[i];
@@ -159,9 +153,23 @@ Value estimate(double value, double lower, double upper) {
     return out;
 }
 
-}  // namespace
+// Calls use with a null pointer to the sketch's type, and its params.
+template <typename Use>
+auto with_sketch(const StateSpec& spec, std::uint64_t seed, Use use) {
+    if (spec.kind == StateKind::kll) return use(static_cast<KllSketch<double>*>(nullptr), kll_params(seed));
+    if (spec.kind == StateKind::hll) return use(static_cast<HllSketch*>(nullptr), hll_params(spec));
+    return with_item(spec.type, [&](auto item) {
+        using Item = decltype(item);
+        return use(static_cast<FrequentItems<Item>*>(nullptr), frequent_params<Item>(spec));
+    });
+}
 
-Bytes AggregateStates::stride(const StateSpec& spec) {
+Bytes sketch_bytes(const StateSpec& spec) {
+    return with_sketch(spec, 0, []<typename Sketch>(Sketch*, const auto& params) { return Sketch::need(params); });
+}
+
+// 0 for sketches.
+Bytes stride(const StateSpec& spec) {
     switch (spec.kind) {
         case StateKind::rows:
         case StateKind::truths:
@@ -172,40 +180,107 @@ Bytes AggregateStates::stride(const StateSpec& spec) {
         case StateKind::first:
         case StateKind::last: return spec.type == ColumnType::text ? sizeof(PickText) : sizeof(Pick<double>);
         case StateKind::moments: return sizeof(Moments);
-        case StateKind::kll: return align_up(KllSketch<double>::need(kll_params(0)), 8);
-        case StateKind::hll: return align_up(HllSketch::need(hll_params), 8);
+        case StateKind::kll:
+        case StateKind::hll:
         case StateKind::frequent: break;
     }
-    return with_item(spec.type, [&](auto item) {
-        return align_up(FrequentItems<decltype(item)>::need(frequent_params<decltype(item)>(spec)), 8);
-    });
+    return 0;
+}
+
+Bytes first_block(const StateSpec& spec) {
+    return with_sketch(spec, 0, []<typename Sketch>(Sketch*, const auto& params) { return Sketch::need_min(params); });
+}
+
+SketchPool::Params pool_params(const StateSpec& spec, std::size_t cells) {
+    if (!is_sketch(spec.kind)) return {};
+    return {cells, first_block(spec), spec.spare};
+}
+
+}  // namespace
+
+Bytes AggregateStates::first_bytes(const StateSpec& spec) {
+    return is_sketch(spec.kind) ? SketchPool::cost(first_block(spec)) : stride(spec);
+}
+
+// All of them in full, and one of them twice, while it moves into its last block.
+std::uint64_t AggregateStates::spare_max(const StateSpec& spec, std::size_t cells) {
+    if (!is_sketch(spec.kind)) return 0;
+    const std::uint64_t full = SketchPool::cost(sketch_bytes(spec));
+    return cells * (full - SketchPool::cost(first_block(spec))) + full;
 }
 
 Bytes AggregateStates::need(const StateSpec& spec, std::size_t cells) {
-    return Arena::need<std::byte>(stride(spec) * cells);
+    return Arena::need<std::byte>(stride(spec) * cells) + SketchPool::need(pool_params(spec, cells));
 }
 
 AggregateStates::AggregateStates(Arena& arena, const StateSpec& spec, std::size_t cells)
-    : spec_(spec), stride_(stride(spec)), memory_(arena.take<std::byte>(stride_ * cells)) {}
+    : spec_(spec),
+      stride_(stride(spec)),
+      memory_(arena.take<std::byte>(stride_ * cells)),
+      pool_(arena, pool_params(spec, cells)) {}
 
 void AggregateStates::create(std::size_t cell, std::uint64_t seed) {
-    const MutableByteSpan memory = bytes(cell);
-    switch (spec_.kind) {
-        case StateKind::kll: KllSketch<double>::create(memory, kll_params(seed)); return;
-        case StateKind::hll: HllSketch::create(memory, hll_params); return;
-        case StateKind::frequent:
-            with_item(spec_.type, [&](auto item) {
-                FrequentItems<decltype(item)>::create(memory, frequent_params<decltype(item)>(spec_));
-            });
-            return;
-        default: std::memset(memory.data(), 0, memory.size());
+    if (!is_sketch(spec_.kind)) {
+        std::memset(memory_.data() + cell * stride_, 0, stride_);
+        return;
     }
+    const MutableByteSpan block = pool_.open(cell);
+    with_sketch(spec_, seed, [&]<typename Sketch>(Sketch*, const auto& params) { Sketch::create(block, params); });
+}
+
+void AggregateStates::release(std::size_t cell) {
+    if (is_sketch(spec_.kind)) pool_.close(cell);
+}
+
+void AggregateStates::reset() { pool_.reset(); }
+
+// A sketch's memory as it is, its length before it.
+Bytes AggregateStates::save_size_max(const StateSpec& spec, std::size_t cells) {
+    static_assert(SketchPool::cost(0) >= sizeof(std::uint32_t));
+    return is_sketch(spec.kind) ? SketchPool::limit(pool_params(spec, cells)) : stride(spec) * cells;
+}
+
+void AggregateStates::save(std::size_t cell, ByteWriter& out) const {
+    if (!is_sketch(spec_.kind)) return out.bytes(memory_.subspan(cell * stride_, stride_));
+    out.write(static_cast<std::uint32_t>(pool_.size(cell)));
+    out.bytes({pool_.at(cell), pool_.size(cell)});
+}
+
+bool AggregateStates::load(std::size_t cell, ByteReader& in) {
+    if (!is_sketch(spec_.kind)) {
+        const ByteSpan from = in.bytes(stride_);
+        if (!in.ok()) return false;
+        std::memcpy(memory_.data() + cell * stride_, from.data(), from.size());
+        return true;
+    }
+    const auto size = in.read<std::uint32_t>();
+    const ByteSpan from = in.bytes(size);
+    if (!in.ok() || size > sketch_bytes(spec_)) return false;
+    const MutableByteSpan block = pool_.restore(cell, size);
+    if (block.empty()) return false;
+    std::memcpy(block.data(), from.data(), from.size());
+    return with_sketch(spec_, 0, [&]<typename Sketch>(Sketch*, const auto&) { return Sketch::at(block.data())->room() <= size; });
+}
+
+// False: the pool has no more, or the sketch needs none, and it has settled for what it has.
+template <typename Sketch>
+bool AggregateStates::make_room(std::uint32_t cell) {
+    Sketch& sketch = sketch_at<Sketch>(cell);
+    const auto move = [](std::byte* from, MutableByteSpan to) { Sketch::at(from)->move_to(to); };
+    if (sketch.wanted() > sketch.room() && pool_.grow(cell, sketch.wanted(), move)) return true;
+    sketch.settle();
+    return false;
+}
+
+template <typename Sketch, typename Offer>
+void AggregateStates::offer(std::uint32_t cell, std::size_t& refused, Offer offer_to) {
+    while (!offer_to(sketch_at<Sketch>(cell))) refused += make_room<Sketch>(cell) ? 0 : 1;
 }
 
 namespace {
 
 template <typename T>
-void add_pick(Pick<T>* states, const Selection& selection, const Column& column, const Batch& batch, bool first) {
+void add_pick(Pick<T>* states, const CellRows& selection, const Column& column, const Batch& batch, bool first) {
     for_each<T>(selection, column, [&](std::uint32_t cell, T value, std::size_t row) {
         Pick<T>& state = states[cell];
         const std::int64_t time = batch.time(row).event.us();
@@ -217,7 +292,7 @@ void add_pick(Pick<T>* states, const Selection& selection, const Column& column,
     });
 }
 
-void add_pick_text(PickText* states, const Selection& selection, const Column& column, const Batch& batch, bool first) {
+void add_pick_text(PickText* states, const CellRows& selection, const Column& column, const Batch& batch, bool first) {
     for_each<std::string_view>(selection, column, [&](std::uint32_t cell, std::string_view value, std::size_t row) {
         PickText& state = states[cell];
         const std::int64_t time = batch.time(row).event.us();
@@ -232,7 +307,7 @@ void add_pick_text(PickText* states, const Selection& selection, const Column& c
 }
 
 template <typename T, typename Better>
-void add_extreme(Extreme<T>* states, const Selection& selection, const Column& column, Better better) {
+void add_extreme(Extreme<T>* states, const CellRows& selection, const Column& column, Better better) {
     for_each<T>(selection, column, [&](std::uint32_t cell, T value, std::size_t) {
         Extreme<T>& state = states[cell];
         if (state.n == 0 || better(value, state.value)) state.value = value;
@@ -242,9 +317,42 @@ void add_extreme(Extreme<T>* states, const Selection& selection, const Column& c
 
 }  // namespace
 
-void AggregateStates::add(std::span<const std::uint16_t> rows, std::span<const std::uint32_t> cells,
-                          const Column* input, const Batch& batch) {
-    const Selection selection{rows, cells};
+std::size_t AggregateStates::add_item(std::uint32_t cell, std::int64_t item) {
+    std::size_t refused = 0;
+    offer<HllSketch>(cell, refused, [item](HllSketch& sketch) { return sketch.offer(item); });
+    return refused;
+}
+
+std::size_t AggregateStates::add(const CellRows& selection, const Column* input, std::span<const Hash128> hashes,
+                                 const Batch& batch) {
+    if (is_sketch(spec_.kind)) return add_to_sketches(selection, *input, hashes);
+    add_to_numbers(selection, input, batch);
+    return 0;
+}
+
+std::size_t AggregateStates::add_to_sketches(const CellRows& selection, const Column& input,
+                                             std::span<const Hash128> hashes) {
+    std::size_t refused = 0;
+    if (spec_.kind == StateKind::kll) {
+        for_each<double>(selection, input, [&](std::uint32_t cell, double value, std::size_t) {
+            offer<KllSketch<double>>(cell, refused, [=](auto& sketch) { return sketch.offer(value); });
+        });
+        return refused;
+    }
+    with_item(spec_.type, [&](auto type) {
+        using Item = decltype(type);
+        for_each<Item>(selection, input, [&](std::uint32_t cell, Item item, std::size_t row) {
+            if (spec_.kind == StateKind::frequent)
+                offer<FrequentItems<Item>>(cell, refused, [&](auto& sketch) { return sketch.offer(item, hashes[row], 1); });
+            else if (!is_ignored(item))
+                offer<HllSketch>(cell, refused, [&](auto& sketch) { return sketch.offer(hashes[row]); });
+        });
+    });
+    return refused;
+}
+
+void AggregateStates::add_to_numbers(const CellRows& selection, const Column* input, const Batch& batch) {
+    const auto [rows, cells] = selection;
     const bool integers = spec_.type == ColumnType::integer;
     switch (spec_.kind) {
         case StateKind::rows: {
@@ -286,24 +394,15 @@ void AggregateStates::add(std::span<const std::uint16_t> rows, std::span<const s
         case StateKind::moments:
             return for_each<double>(selection, *input, [s = states<Moments>()](std::uint32_t cell, double value, std::size_t) { s[cell].add(value); });
         case StateKind::kll:
-            return for_each<double>(selection, *input, [this](std::uint32_t cell, double value, std::size_t) { sketch_at<KllSketch<double>>(cell).update(value); });
         case StateKind::hll:
-            return with_item(spec_.type, [&](auto item) {
-                using Item = decltype(item);
-                for_each<Item>(selection, *input, [this](std::uint32_t cell, Item value, std::size_t) { sketch_at<HllSketch>(cell).update(value); });
-            });
-        case StateKind::frequent:
-            return with_item(spec_.type, [&](auto item) {
-                using Item = decltype(item);
-                for_each<Item>(selection, *input, [this](std::uint32_t cell, Item value, std::size_t) { sketch_at<FrequentItems<Item>>(cell).update(value); });
-            });
+        case StateKind::frequent: break;
     }
 }
 
 Bytes AggregateStates::sketch_size_max(const StateSpec& spec) {
     switch (spec.kind) {
         case StateKind::kll: return KllSketch<double>::serialized_size_max(kll_params(0));
-        case StateKind::hll: return HllSketch::serialized_size_max(hll_params, HllType::hll4);
+        case StateKind::hll: return HllSketch::serialized_size_max(hll_params(spec), HllType::hll4);
         case StateKind::frequent:
             return with_item(spec.type, [&](auto item) {
                 return FrequentItems<decltype(item)>::serialized_size_max(frequent_params<decltype(item)>(spec));
@@ -320,17 +419,17 @@ SketchView AggregateStates::sketch(std::size_t cell, ByteWriter& out) const {
         case StateKind::kll:
             view.kind = SketchKind::kll;
             view.item = ItemType::real;
-            status = state<KllSketch<double>>(cell).serialize(out);
+            status = sketch_at<KllSketch<double>>(cell).serialize(out);
             break;
         case StateKind::hll:
             view.kind = SketchKind::hll;
             view.item = item_type(spec_.type);
-            status = state<HllSketch>(cell).serialize(out, HllType::hll4);
+            status = sketch_at<HllSketch>(cell).serialize(out, HllType::hll4);
             break;
         case StateKind::frequent:
             view.kind = SketchKind::frequent;
             view.item = item_type(spec_.type);
-            status = with_item(spec_.type, [&](auto item) { return state<FrequentItems<decltype(item)>>(cell).serialize(out); });
+            status = with_item(spec_.type, [&](auto item) { return sketch_at<FrequentItems<decltype(item)>>(cell).serialize(out); });
             break;
         default: return view;
     }
@@ -418,12 +517,12 @@ Value AggregateStates::finish(const CallSpec& call, std::size_t cell, std::span<
             return Value::of_text({state<PickText>(cell).text, static_cast<std::size_t>(state<PickText>(cell).length)});
         case Function::variance:
         case Function::stddev: return finish_variance(state<Moments>(cell), call.function == Function::stddev);
-        case Function::quantile: return finish_quantile(state<KllSketch<double>>(cell), call.rank);
-        case Function::distinct: return finish_distinct(state<HllSketch>(cell));
+        case Function::quantile: return finish_quantile(sketch_at<KllSketch<double>>(cell), call.rank);
+        case Function::distinct: return finish_distinct(sketch_at<HllSketch>(cell));
         case Function::top: break;
     }
     return with_item(spec_.type, [&](auto item) {
-        return finish_top(state<FrequentItems<decltype(item)>>(cell), call.items, items);
+        return finish_top(sketch_at<FrequentItems<decltype(item)>>(cell), call.items, items);
     });
 }
 

@@ -1,7 +1,9 @@
 // The states of one aggregate for all cells of a window, side by side, and what is read from them.
 // Aggregates that can share a state do: sum and mean of one column, all quantiles of one column.
-// Memory: need(spec, cells): 8 bytes (counts) to 24 (sums) a cell; 6 KiB a KLL (k 200), 4.1 KiB an HLL
-// (lg_k 12), 4 to 20 KiB and more a frequent-items map. Cost: add() one loop over the rows.
+// Memory: need(spec, cells): 8 bytes (counts) to 24 (sums) a cell. Sketches live in a pool of their own: 80
+// bytes (HLL) to 0.4 KiB (KLL) and more a cell to begin with, and spec.spare to grow in; one that gets no
+// more goes on with less precision, and its bounds say so. At most 5.8 KiB a KLL (k 200), 4.1 KiB an HLL (lg_k
+// 12), 4 to 77 KiB a frequent-items map. Cost: add() one loop over the rows.
 // Accuracy: ints are summed exactly in 128 bits; reals with an error of at most 2u|S| + n^2 u^2 sum|x|;
 // variance by Welford's method, of the sample (n - 1). Sketches: their headers.
 // Threads: one owner. Errors: none. Null and NaN are skipped.
@@ -16,6 +18,8 @@
 #include "agent/base/arena.h"
 #include "agent/base/batch.h"
 #include "agent/base/record.h"
+#include "sketches/murmur3.h"
+#include "sketches/pool.h"
 
 namespace weir {
 
@@ -31,6 +35,9 @@ struct StateSpec {
     ColumnType type = ColumnType::real;   // of the input
     std::size_t input = 0;                // among the source's inputs; not for rows
     std::uint8_t lg_max = 8;              // of frequent: 2^lg_max places
+    std::uint8_t lg_k = 12;               // of hll: 2^lg_k registers
+    std::size_t hashes = 0;               // of hll and frequent: among the source's item hashes
+    Bytes spare = 0;                      // of sketches: room to grow in, for all cells together
     std::string label;                    // "quantile(speed)", for the plan
 };
 
@@ -48,19 +55,42 @@ struct CallSpec {
 
 inline constexpr std::size_t top_items_max = 100;
 
+inline bool is_sketch(StateKind kind) {
+    return kind == StateKind::kll || kind == StateKind::hll || kind == StateKind::frequent;
+}
+// Whether its sketches take hashes instead of items.
+inline bool is_hashed(StateKind kind) { return kind == StateKind::hll || kind == StateKind::frequent; }
+
+// Row rows[i] goes to cell cells[i].
+struct CellRows {
+    std::span<const std::uint16_t> rows;
+    std::span<const std::uint32_t> cells;
+};
+
 class AggregateStates {
 public:
     static Bytes need(const StateSpec& spec, std::size_t cells);
+    // What a cell takes before anything was added to it.
+    static Bytes first_bytes(const StateSpec& spec);
+    // With so much spec.spare every sketch can have its full size; 0 for other states.
+    static std::uint64_t spare_max(const StateSpec& spec, std::size_t cells);
     AggregateStates(Arena& arena, const StateSpec& spec, std::size_t cells);
 
+    // A cell comes and goes. REQUIRES: it is not, or is, in use.
     void create(std::size_t cell, std::uint64_t seed);
-    // Row rows[i] goes to cell cells[i]. input is the evaluated input, nullptr for count().
-    void add(std::span<const std::uint16_t> rows, std::span<const std::uint32_t> cells, const Column* input,
-             const Batch& batch);
+    void release(std::size_t cell);
+    void reset();  // no cell is in use
+    // input is the evaluated input, nullptr for count(); hashes are its items', for sketches that take them.
+    // Returns how many sketches were refused more room, for good.
+    std::size_t add(const CellRows& selection, const Column* input, std::span<const Hash128> hashes, const Batch& batch);
+    // One item into a cell of kind hll, likewise.
+    std::size_t add_item(std::uint32_t cell, std::int64_t item);
     const StateSpec& spec() const { return spec_; }
-    std::span<std::byte> bytes(std::size_t cell) { return memory_.subspan(cell * stride_, stride_); }
-    std::span<const std::byte> bytes(std::size_t cell) const { return memory_.subspan(cell * stride_, stride_); }
-    static Bytes stride(const StateSpec& spec);
+
+    static Bytes save_size_max(const StateSpec& spec, std::size_t cells);  // of all cells
+    void save(std::size_t cell, ByteWriter& out) const;
+    // Into a cell that is not in use. False for what save() has not written.
+    bool load(std::size_t cell, ByteReader& in);
 
     // The sketch of a cell in DataSketches' format, into out; no sketch for other states.
     static Bytes sketch_size_max(const StateSpec& spec);
@@ -79,12 +109,23 @@ private:
     }
     template <typename Sketch>
     Sketch& sketch_at(std::size_t cell) {
-        return *reinterpret_cast<Sketch*>(memory_.data() + cell * stride_);
+        return *reinterpret_cast<Sketch*>(pool_.at(cell));
     }
+    template <typename Sketch>
+    const Sketch& sketch_at(std::size_t cell) const {
+        return *reinterpret_cast<const Sketch*>(pool_.at(cell));
+    }
+    std::size_t add_to_sketches(const CellRows& selection, const Column& input, std::span<const Hash128> hashes);
+    void add_to_numbers(const CellRows& selection, const Column* input, const Batch& batch);
+    template <typename Sketch, typename Offer>
+    void offer(std::uint32_t cell, std::size_t& refused, Offer offer_to);
+    template <typename Sketch>
+    bool make_room(std::uint32_t cell);
 
     const StateSpec& spec_;
     Bytes stride_;
-    std::span<std::byte> memory_;
+    std::span<std::byte> memory_;  // of states that are no sketches
+    SketchPool pool_;              // of sketches: a slot a cell
 };
 
 }  // namespace weir

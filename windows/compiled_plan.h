@@ -37,6 +37,7 @@ struct CompiledWindow {
     std::size_t cells_max = 0;         // beside one of "(other)" an interval
     std::size_t frontiers_max = 0;
     std::vector<StateSpec> states;
+    StateSpec folded;                  // counts the keys in "(other)", an interval each
     std::vector<CallSpec> calls;
     std::vector<ColumnType> call_types;  // as the expressions see them
     std::vector<CompiledValue> values;
@@ -51,6 +52,7 @@ struct CompiledSource {
     std::size_t partition_column = 0;
     std::size_t partitions_max = 0;    // the last is the one that the others share
     std::vector<Expression> inputs;    // of all windows, each evaluated once a batch
+    std::vector<std::size_t> item_hashes;  // inputs whose items sketches take as hashes
     std::vector<std::size_t> hashed;   // columns of keys and partition, each hashed once a batch
     std::vector<std::vector<std::size_t>> groupings;  // the keys, as indices among hashed
     std::vector<Boundary> partition_boundaries;       // of the windows that close by partition

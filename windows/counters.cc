@@ -31,6 +31,7 @@ std::string_view name(WindowCounter counter) {
         case WindowCounter::evicted: return "evicted";
         case WindowCounter::emitted: return "emitted";
         case WindowCounter::suppressed: return "suppressed";
+        case WindowCounter::sketches_settled: return "sketches_settled";
     }
     return "?";
 }

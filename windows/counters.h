@@ -37,8 +37,9 @@ enum class WindowCounter : std::uint8_t {
     evicted,               // intervals closed early because too many were open
     emitted,               // records
     suppressed,            // records not emitted, being at or below the emission frontier
+    sketches_settled,      // sketches that were refused more memory: from then on they are less precise, and say so
 };
-inline constexpr std::size_t window_counters = 15;
+inline constexpr std::size_t window_counters = 16;
 std::string_view name(WindowCounter counter);
 
 template <std::size_t count>

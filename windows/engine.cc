@@ -10,7 +10,7 @@
 namespace weir {
 namespace {
 
-constexpr std::uint32_t save_version = 1;
+constexpr std::uint32_t save_version = 2;
 constexpr Bytes save_header = 4 + 8 + 8 + 8;
 
 // Keyed by the plan, so that bytes of another plan, or damaged ones, are not taken for a state.
@@ -74,9 +74,11 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
         for (const StateSpec& state : window.states) {
             const Bytes bytes = AggregateStates::need(state, window.cells_all());
             rest -= bytes;
-            parts.push_back({prefix + state.label, bytes});
+            parts.push_back({prefix + state.label + (is_sketch(state.kind) ? " (pool)" : ""), bytes});
         }
-        parts.push_back({prefix + "groups", rest});
+        const Bytes folded = AggregateStates::need(window.folded, window.intervals_max);
+        parts.push_back({prefix + window.folded.label + " (pool)", folded});
+        parts.push_back({prefix + "groups", rest - folded});
     }
     return parts;
 }
@@ -206,7 +208,7 @@ void EngineState::process(Source& source, const CompiledSource& plan, const Batc
 void EngineState::add(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t first, std::size_t last) {
     for (std::size_t number : plan.windows) {
         const Run run{batch,         first, last, source.watermarks(), source.partitions(), source.quarantined(),
-                      source.hashes(plan_.windows[number].grouping), source.inputs(), rows_, cells_};
+                      source.hashes(plan_.windows[number].grouping), source.inputs(), source.item_hashes(), rows_, cells_};
         windows_[number]->add(run, emission_);
     }
 }

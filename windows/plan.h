@@ -53,6 +53,9 @@ struct EngineSpec {
     std::vector<SourceSpec> sources;
     std::vector<WindowSpec> windows;
     std::uint64_t seed = 1;  // of the sketches' coins
+    // What all sketches together may take beyond their smallest form; none: what they ever could. With less, every
+    // aggregate has the same share of that, first come, and a sketch that gets no more goes on with less precision.
+    std::optional<Bytes> sketch_bytes;
 };
 
 // Which part of a spec is wrong, and why. One of source and window is set.

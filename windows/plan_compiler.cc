@@ -10,6 +10,7 @@ namespace {
 
 constexpr Duration longest = Duration::minutes(60 * 24 * 366);
 constexpr std::size_t intervals_bound = 64;
+constexpr std::uint8_t folded_lg_k = 10;  // the number of folded keys to about 3 %
 constexpr std::uint64_t planned_max = std::uint64_t{1} << 30;
 
 struct FunctionName {
@@ -69,6 +70,14 @@ std::vector<std::string> names_of(const std::vector<ColumnSpec>& columns) {
     std::vector<std::string> names;
     for (const ColumnSpec& column : columns) names.push_back(column.name);
     return names;
+}
+
+// Where value stands in list; added when it does not.
+std::size_t index_of(std::vector<std::size_t>& list, std::size_t value) {
+    const auto found = std::find(list.begin(), list.end(), value);
+    const auto index = static_cast<std::size_t>(found - list.begin());
+    if (found == list.end()) list.push_back(value);
+    return index;
 }
 
 template <typename Spec>
@@ -194,6 +203,7 @@ private:
         }
         state.label = node.text + "(" + canonical(node.args[0]) + ")";
         state.input = PlanCompiler::input(source_, std::move(*expression));
+        if (is_hashed(state.kind)) state.hashes = index_of(source_.item_hashes, state.input);
         return type;
     }
     static const Node* inner_aggregate(const Node& node) {
@@ -254,6 +264,9 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
         all += "\nwindow " + spec.name + " " + std::to_string(plan_->windows.back().definition);
     }
     for (const SourceSpec& spec : plan_->spec.sources) all += "\nsource " + spec.name;
+    share_sketch_bytes();
+    for (const CompiledWindow& window : plan_->windows)
+        for (const StateSpec& state : window.states) all += "\nspare " + std::to_string(state.spare);
     plan_->fingerprint = hash64(as_byte_span(all));
     return std::move(plan_);
 }
@@ -339,18 +352,44 @@ bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     out.intervals_max = spec.max_open ? spec.max_open : std::max<std::size_t>(together, std::min(4 + ahead, intervals_bound));
     out.groups_max = spec.by.empty() ? 1 : spec.max_groups;
     out.cells_max = spec.by.empty() ? out.intervals_max : out.groups_max * std::min(together, out.intervals_max);
+    out.folded.kind = StateKind::hll;
+    out.folded.type = ColumnType::integer;
+    out.folded.lg_k = folded_lg_k;
+    out.folded.label = "keys in (other)";
     out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
     return true;
 }
 
 // In 64 bits: on a 32-bit board the sum of what a plan asks for must not wrap round.
 bool PlanCompiler::fits(const CompiledWindow& window) {
-    std::uint64_t cell = 128 + window.key.width();
-    for (const StateSpec& state : window.states) cell += AggregateStates::stride(state);
-    planned_ += cell * (window.cells_all() + 1);
-    if (planned_ <= planned_max) return true;
-    return fail("max_groups", "the windows up to this one would take " + std::to_string(planned_ >> 20) + " MiB, more than any plan may (" +
+    const std::uint64_t cells = window.cells_all() + 1;
+    planned_ += cells * (128 + window.key.width());
+    for (const StateSpec& state : window.states) {
+        planned_ += cells * AggregateStates::first_bytes(state);
+        wanted_ += AggregateStates::spare_max(state, window.cells_all());
+    }
+    planned_ += window.intervals_max * AggregateStates::first_bytes(window.folded);
+    wanted_ += AggregateStates::spare_max(window.folded, window.intervals_max);
+    const std::uint64_t most = planned_ + sketch_bytes();
+    if (most <= planned_max) return true;
+    return fail("max_groups", "the windows up to this one would take " + std::to_string(most >> 20) + " MiB, more than any plan may (" +
                                   std::to_string(planned_max >> 20) + " MiB)");
+}
+
+std::uint64_t PlanCompiler::sketch_bytes() const {
+    return plan_->spec.sketch_bytes ? std::min<std::uint64_t>(wanted_, *plan_->spec.sketch_bytes) : wanted_;
+}
+
+// Each pool gets the same share of what it would take at most. In 1/65,536, so that it is the same on every board.
+void PlanCompiler::share_sketch_bytes() {
+    const std::uint64_t share = wanted_ == 0 ? 0 : (sketch_bytes() << 16) / wanted_;
+    const auto give = [share](StateSpec& state, std::size_t cells) {
+        state.spare = static_cast<Bytes>(AggregateStates::spare_max(state, cells) * share >> 16);
+    };
+    for (CompiledWindow& window : plan_->windows) {
+        for (StateSpec& state : window.states) give(state, window.cells_all());
+        give(window.folded, window.intervals_max);
+    }
 }
 
 bool PlanCompiler::window_where(const WindowSpec& spec, CompiledWindow& out) {
@@ -427,12 +466,7 @@ bool PlanCompiler::window_select(const WindowSpec& spec, CompiledWindow& out) {
     return true;
 }
 
-std::size_t PlanCompiler::hashed(CompiledSource& source, std::size_t column) {
-    const auto known = std::find(source.hashed.begin(), source.hashed.end(), column);
-    const auto index = static_cast<std::size_t>(known - source.hashed.begin());
-    if (known == source.hashed.end()) source.hashed.push_back(column);
-    return index;
-}
+std::size_t PlanCompiler::hashed(CompiledSource& source, std::size_t column) { return index_of(source.hashed, column); }
 
 std::size_t PlanCompiler::input(CompiledSource& source, Expression expression) {
     for (std::size_t i = 0; i < source.inputs.size(); ++i)

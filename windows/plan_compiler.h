@@ -30,13 +30,16 @@ private:
     bool window_key(const WindowSpec& spec, CompiledWindow& out);
     bool window_select(const WindowSpec& spec, CompiledWindow& out);
     bool fits(const CompiledWindow& window);
+    std::uint64_t sketch_bytes() const;
+    void share_sketch_bytes();
     std::string definition_text(const WindowSpec& spec, const CompiledWindow& window) const;
     static std::size_t hashed(CompiledSource& source, std::size_t column);
     static std::size_t input(CompiledSource& source, Expression expression);
 
     std::unique_ptr<CompiledPlan> plan_;
     SpecProblem& problem_;
-    std::uint64_t planned_ = 0;  // bytes of cells so far
+    std::uint64_t planned_ = 0;  // bytes of cells so far, sketches in their smallest form
+    std::uint64_t wanted_ = 0;   // what sketches would take beyond that, at most
     std::string at_source_;
     std::string at_window_;
     std::vector<std::string> selected_;  // canonical texts of the window being compiled

@@ -25,7 +25,7 @@ Bytes Source::need(const SourceSpec& spec, const CompiledSource& plan) {
     Bytes total = need_watermarks(spec, plan) + Arena::need<Evaluator*>(plan.inputs.size()) +
                   Arena::need<const Column*>(spec.schema.size()) + Arena::need<const Column*>(plan.inputs.size()) +
                   Arena::need<Hashes>(plan.hashed.size()) + Arena::need<Hashes>(plan.groupings.size()) +
-                  Arena::need<std::uint32_t>(batch_rows_max) +
+                  Arena::need<std::uint32_t>(batch_rows_max) + ItemHashes::need(plan.item_hashes.size()) +
                   (plan.hashed.size() + plan.groupings.size()) * Arena::need<std::uint64_t>(batch_rows_max);
     for (const Expression& input : plan.inputs) total += Arena::need<Evaluator>() + Evaluator::need(input, batch_rows_max);
     return total;
@@ -40,7 +40,8 @@ Source::Source(Arena& arena, const SourceSpec& spec, const CompiledSource& plan)
       inputs_(arena.take<const Column*>(plan.inputs.size())),
       cell_hashes_(arena.take<std::span<std::uint64_t>>(plan.hashed.size())),
       groupings_(arena.take<std::span<std::uint64_t>>(plan.groupings.size())),
-      row_partitions_(arena.take<std::uint32_t>(batch_rows_max)) {
+      row_partitions_(arena.take<std::uint32_t>(batch_rows_max)),
+      item_hashes_(arena, plan.item_hashes.size()) {
     for (auto& hashes : cell_hashes_) hashes = arena.take<std::uint64_t>(batch_rows_max);
     for (auto& hashes : groupings_) hashes = arena.take<std::uint64_t>(batch_rows_max);
     for (std::size_t i = 0; i < plan.inputs.size(); ++i)
@@ -56,6 +57,7 @@ void Source::reset() {
 
 void Source::prepare(const Batch& batch) {
     WEIR_ASSERT(batch.columns() == spec_.schema.size());
+    item_hashes_.begin(batch.rows());
     for (std::size_t i = 0; i < columns_.size(); ++i) columns_[i] = &batch.column(i);
     for (std::size_t i = 0; i < inputs_.size(); ++i) inputs_[i] = &evaluators_[i]->evaluate(columns_, batch.rows());
     for (std::size_t i = 0; i < cell_hashes_.size(); ++i)

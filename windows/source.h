@@ -1,6 +1,7 @@
 // What the windows of one source share: its watermarks, and a batch made ready: expressions evaluated,
 // keys hashed, rows judged by their time, each once however many windows read it.
-// Memory: need(): the watermarks, the registers of its expressions, 8 KiB a hashed column and a grouping.
+// Memory: need(): the watermarks, the registers of its expressions, 8 KiB a hashed column and a grouping,
+// 16 KiB an input whose items sketches count.
 // Cost: prepare() O(rows x (expressions + keys)). Threads: one owner. Errors: none.
 #pragma once
 
@@ -11,6 +12,7 @@
 #include "agent/base/batch.h"
 #include "windows/compiled_plan.h"
 #include "windows/counters.h"
+#include "windows/item_hashes.h"
 #include "windows/watermark.h"
 
 namespace weir {
@@ -33,6 +35,7 @@ public:
     const RowBits& quarantined() const { return quarantined_; }
     std::span<const std::uint64_t> hashes(std::size_t grouping) const { return groupings_[grouping]; }
     std::span<const Column* const> inputs() const { return inputs_; }
+    ItemHashes& item_hashes() { return item_hashes_; }
     SourceCounters& counters() { return counters_; }
     const SourceCounters& counters() const { return counters_; }
 
@@ -67,6 +70,7 @@ private:
     std::span<std::span<std::uint64_t>> cell_hashes_;  // of plan.hashed
     std::span<std::span<std::uint64_t>> groupings_;
     std::span<std::uint32_t> row_partitions_;
+    ItemHashes item_hashes_;
     RowBits quarantined_;
     SourceCounters counters_;
 };

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 
-#include "sketches/hll.h"
 #include "windows/window_layout.h"
 
 // The way of rows into cells. Closing is in window_close.cc, memory and saving in window_state.cc.
@@ -30,9 +29,11 @@ void Window::add(const Run& run, Emission& emission) {
 void Window::aggregate(const Run& run, std::size_t& pending) {
     if (pending == 0) return;
     for (AggregateStates* states : states_) {
-        const bool has_input = states->spec().kind != StateKind::rows;
-        states->add(run.rows.first(pending), run.cells.first(pending),
-                    has_input ? run.inputs[states->spec().input] : nullptr, run.batch);
+        const StateSpec& spec = states->spec();
+        const Column* const input = spec.kind == StateKind::rows ? nullptr : run.inputs[spec.input];
+        const auto hashes = is_hashed(spec.kind) ? run.item_hashes.of(spec.hashes, *input) : std::span<const Hash128>();
+        counters_.add(WindowCounter::sketches_settled,
+                      states->add({run.rows.first(pending), run.cells.first(pending)}, input, hashes, run.batch));
     }
     pending = 0;
 }
@@ -154,23 +155,26 @@ std::uint32_t Window::fold(const Run& run, std::size_t row, std::uint32_t interv
     }
     const std::uint32_t number = other(interval);
     Cell& cell = cells_[number];
-    const MutableByteSpan folded = folded_.subspan(interval * folded_stride(), folded_stride());
     if (!(cell.flags & used)) {
         cell = Cell{};
         cell.start = start;
         cell.interval = interval;
         cell.flags = used;
         create_states(number, cell_hash(~std::uint64_t{0}, start));
-        HllSketch::create(folded, folded_params);
+        folded_->create(interval, 0);
     }
     counters_.add(WindowCounter::folded);
-    HllSketch::at(folded.data())->update(static_cast<std::int64_t>(run.hashes[row]));
+    counters_.add(WindowCounter::sketches_settled, folded_->add_item(interval, static_cast<std::int64_t>(run.hashes[row])));
     return number;
 }
 
 void Window::create_states(std::uint32_t cell, std::uint64_t hash) {
     std::uint64_t seed = hash ^ seed_;
     for (AggregateStates* states : states_) states->create(cell, seed = cell_hash(seed, plan_.size));
+}
+
+void Window::release_states(std::uint32_t cell) {
+    for (AggregateStates* states : states_) states->release(cell);
 }
 
 void Window::mark_late(std::uint32_t cell) {

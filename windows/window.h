@@ -2,7 +2,7 @@
 // An interval is open until the watermark that closes it has passed its end, and late_allow more. A key
 // that contains the partition column closes by its partition's watermark, all others, and "(other)", by
 // the source's. max_groups keys an interval have cells of their own, first come; the rest share one.
-// Memory: need(window): cells x (56 + key + states) and a table of 8 to 16 bytes a cell.
+// Memory: need(window): cells x (56 + key + states), a table of 8 to 16 bytes a cell, and the pools of sketches.
 // Cost: add() O(rows x states); collect() O(cells of what closes); release() the same.
 // Threads: one owner. Errors: none; every row that does not count has a counter.
 // Source: Akidau et al., The Dataflow Model, VLDB 2015.
@@ -18,6 +18,7 @@
 #include "windows/compiled_plan.h"
 #include "windows/counters.h"
 #include "windows/frontier.h"
+#include "windows/item_hashes.h"
 #include "windows/watermark.h"
 
 namespace weir {
@@ -53,6 +54,7 @@ struct Run {
     const RowBits& quarantined;
     std::span<const std::uint64_t> hashes;           // of this window's keys
     std::span<const Column* const> inputs;           // evaluated
+    ItemHashes& item_hashes;                         // of some of the inputs
     std::span<std::uint16_t> rows;                   // scratch for batch_rows_max
     std::span<std::uint32_t> cells;
 };
@@ -133,6 +135,7 @@ private:
     void free_cell(std::uint32_t cell);
     void free_interval(std::uint32_t interval);
     void create_states(std::uint32_t cell, std::uint64_t seed);
+    void release_states(std::uint32_t cell);
     void link(std::uint32_t cell);
     void unlink(std::uint32_t cell);
     void insert(std::uint32_t cell);
@@ -159,7 +162,7 @@ private:
     std::span<std::uint32_t> heads_;    // of the lists
     std::span<Interval> intervals_;
     std::span<AggregateStates*> states_;
-    std::span<std::byte> folded_;       // an HLL an interval, of the keys in "(other)"
+    AggregateStates* folded_;           // an HLL an interval, of the keys in "(other)"
     std::span<Evaluator*> evaluators_;  // one a value that is an expression, else nullptr
     std::span<CallValue> call_values_;
     std::span<const Column*> call_columns_;

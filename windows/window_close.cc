@@ -1,9 +1,6 @@
 #include <algorithm>
-#include <cmath>
 
-#include "sketches/hll.h"
 #include "windows/window.h"
-#include "windows/window_layout.h"
 
 // From cells to records: what is due, in which order, and what it says.
 
@@ -60,13 +57,19 @@ void Window::free_cell(std::uint32_t number) {
     Cell& cell = cells_[number];
     --intervals_[cell.interval].live;
     --cells_used_;
+    release_states(number);
     cell = Cell{};
     cell.next = free_;
     free_ = number;
 }
 
 void Window::free_interval(std::uint32_t interval) {
-    cells_[other(interval)] = Cell{};
+    Cell& folded = cells_[other(interval)];
+    if (folded.flags & used) {
+        release_states(other(interval));
+        folded_->release(interval);
+    }
+    folded = Cell{};
     intervals_[interval] = Interval{};
     --intervals_used_;
 }
@@ -160,17 +163,6 @@ Value of_column(const Column& column) {
     return {};
 }
 
-Value folded_estimate(const HllSketch& keys) {
-    Value value;
-    value.kind = ValueKind::estimate;
-    value.real = keys.estimate();
-    value.lower = keys.lower_bound(2);
-    value.upper = keys.upper_bound(2);
-    if (keys.is_exact())
-        for (double* part : {&value.real, &value.lower, &value.upper}) *part = std::floor(*part + 0.5);
-    return value;
-}
-
 }  // namespace
 
 void Window::fill_call(std::size_t call, const Value& value) {
@@ -212,8 +204,9 @@ std::size_t Window::fill_values(std::uint32_t cell, std::span<Field> fields, Emi
     }
     if (is_other(cell)) {
         fields[count].name = "folded_keys";
-        std::byte* const folded = folded_.data() + cells_[cell].interval * folded_stride();
-        fields[count++].value = folded_estimate(*HllSketch::at(folded));
+        CallSpec keys;
+        keys.function = Function::distinct;
+        fields[count++].value = folded_->finish(keys, cells_[cell].interval, {});
     }
     return count;
 }

@@ -4,14 +4,7 @@
 
 #include <cstdint>
 
-#include "agent/base/bytes.h"
-#include "sketches/hll.h"
-
 namespace weir {
-
-// 1,024 registers: the number of folded keys to about 3 %.
-inline constexpr HllSketch::Params folded_params{10};
-inline Bytes folded_stride() { return align_up(HllSketch::need(folded_params), 8); }
 
 inline std::uint64_t cell_hash(std::uint64_t key, std::int64_t start) {
     std::uint64_t x = key ^ (static_cast<std::uint64_t>(start) * 0x9e3779b97f4a7c15ULL);

@@ -3,7 +3,6 @@
 #include <cstring>
 
 #include "windows/window.h"
-#include "windows/window_layout.h"
 
 // Memory of a window, and its state as bytes.
 
@@ -22,7 +21,7 @@ Bytes Window::need(const CompiledWindow& plan, std::size_t partitions_max) {
     Bytes total = Arena::need<Cell>(cells) + Arena::need<std::byte>(plan.cells_max * plan.key.width()) +
                   Arena::need<std::uint32_t>(table_size(plan)) + Arena::need<std::uint32_t>(lists(plan, partitions_max)) +
                   Arena::need<Interval>(plan.intervals_max) + Arena::need<AggregateStates*>(plan.states.size()) +
-                  Arena::need<std::byte>(plan.intervals_max * folded_stride()) +
+                  Arena::need<AggregateStates>() + AggregateStates::need(plan.folded, plan.intervals_max) +
                   Arena::need<Evaluator*>(plan.values.size()) + Arena::need<CallValue>(plan.calls.size()) +
                   Arena::need<const Column*>(plan.calls.size()) + Arena::need<Value>(plan.calls.size()) +
                   Arena::need<SketchView>(plan.states.size()) + Arena::need<std::uint32_t>(cells) +
@@ -45,7 +44,7 @@ Window::Window(Arena& arena, const CompiledWindow& plan, std::string_view name, 
       heads_(arena.take<std::uint32_t>(lists(plan, partitions_max))),
       intervals_(arena.take<Interval>(plan.intervals_max)),
       states_(arena.take<AggregateStates*>(plan.states.size())),
-      folded_(arena.take<std::byte>(plan.intervals_max * folded_stride())),
+      folded_(arena.make<AggregateStates>(arena, plan.folded, plan.intervals_max)),
       evaluators_(arena.take<Evaluator*>(plan.values.size())),
       call_values_(arena.take<CallValue>(plan.calls.size())),
       call_columns_(arena.take<const Column*>(plan.calls.size())),
@@ -71,6 +70,8 @@ Window::Window(Arena& arena, const CompiledWindow& plan, std::string_view name, 
 
 void Window::reset() {
     std::fill(cells_.begin(), cells_.end(), Cell{});
+    for (AggregateStates* states : states_) states->reset();
+    folded_->reset();
     std::fill(table_.begin(), table_.end(), 0U);
     std::fill(heads_.begin(), heads_.end(), none);
     std::fill(intervals_.begin(), intervals_.end(), Interval{});
@@ -87,9 +88,9 @@ void Window::reset() {
 }
 
 Bytes Window::save_size_max(const CompiledWindow& plan) {
-    Bytes cell = 64 + plan.key.width();
-    for (const StateSpec& state : plan.states) cell += AggregateStates::stride(state);
-    return 64 + window_counters * 8 + plan.intervals_max * (32 + folded_stride()) + plan.cells_all() * cell +
+    Bytes states = AggregateStates::save_size_max(plan.folded, plan.intervals_max);
+    for (const StateSpec& state : plan.states) states += AggregateStates::save_size_max(state, plan.cells_all());
+    return 64 + window_counters * 8 + plan.intervals_max * 32 + plan.cells_all() * (64 + plan.key.width()) + states +
            Frontier::save_size_max(plan.frontiers_max);
 }
 
@@ -120,10 +121,10 @@ void Window::save_cell(std::uint32_t number, ByteWriter& out) const {
     out.write(cell.hash);
     out.write(cell.partition_hash);
     if (is_other(number))
-        out.bytes(folded_.subspan(cell.interval * folded_stride(), folded_stride()));
+        folded_->save(cell.interval, out);
     else
         out.bytes({key(number), plan_.key.width()});
-    for (const AggregateStates* states : states_) out.bytes(states->bytes(number));
+    for (const AggregateStates* states : states_) states->save(number, out);
 }
 
 bool Window::load(ByteReader& in, std::size_t partitions) {
@@ -162,13 +163,12 @@ bool Window::load_cell(std::uint32_t number, ByteReader& in, std::size_t partiti
     cell.start = intervals_[cell.interval].start;
     const bool folded = number == none;
     if (folded) number = other(cell.interval);
-    const ByteSpan identity = in.bytes(folded ? folded_stride() : plan_.key.width());
-    if (!in.ok()) return false;
     if (folded) {
-        if (cells_[number].flags & used) return false;
-        std::memcpy(folded_.data() + cell.interval * folded_stride(), identity.data(), identity.size());
+        if ((cells_[number].flags & used) || !folded_->load(cell.interval, in)) return false;
         cells_[number] = cell;
     } else {
+        const ByteSpan identity = in.bytes(plan_.key.width());
+        if (!in.ok()) return false;
         if (plan_.by_partition ? cell.list >= std::min(partitions, heads_.size()) : cell.list != cell.interval) return false;
         if (!identity.empty()) std::memcpy(key(number), identity.data(), identity.size());
         free_ = cells_[number].next;
@@ -179,11 +179,8 @@ bool Window::load_cell(std::uint32_t number, ByteReader& in, std::size_t partiti
         insert(number);
     }
     if (cell.flags & dirty) dirty_[dirty_count_++] = number;
-    for (AggregateStates* states : states_) {
-        const ByteSpan from = in.bytes(states->bytes(number).size());
-        if (!in.ok()) return false;
-        std::memcpy(states->bytes(number).data(), from.data(), from.size());
-    }
+    for (AggregateStates* states : states_)
+        if (!states->load(number, in)) return false;
     return true;
 }
 

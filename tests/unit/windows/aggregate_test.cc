@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <random>
+#include <string>
 #include <vector>
 
 #include "CppUTest/TestHarness.h"
@@ -18,6 +20,7 @@ Value aggregate(StateKind kind, Function function, const std::vector<double>& va
     Batch::Params params;
     StateSpec spec;
     spec.kind = kind;
+    spec.spare = static_cast<Bytes>(AggregateStates::spare_max(spec, 2));
     ArenaBlock block(Batch::need(schema, params) + AggregateStates::need(spec, 2));
     Arena arena(block.memory());
     Batch batch(arena, schema, params);
@@ -27,7 +30,9 @@ Value aggregate(StateKind kind, Function function, const std::vector<double>& va
     std::vector<std::uint16_t> rows;
     const auto flush = [&] {
         const std::vector<std::uint32_t> cells(rows.size(), 1);
-        states.add(rows, cells, &batch.column(0), batch);
+        std::vector<Hash128> hashes(batch.rows());
+        hash_column(std::span<const double>(batch.column(0).reals, batch.rows()), hashes);
+        LONGS_EQUAL(0, states.add({rows, cells}, &batch.column(0), hashes, batch));
         batch.clear();
         rows.clear();
     };
@@ -90,4 +95,188 @@ TEST(Aggregate, distinct_is_whole_while_it_is_small) {
     DOUBLES_EQUAL(3, value.real, 0);
     DOUBLES_EQUAL(3, value.lower, 0);
     DOUBLES_EQUAL(3, value.upper, 0);
+}
+
+namespace {
+
+// Cells of one kind of sketch over ints, with so much to grow in.
+struct Sketches {
+    Sketches(StateKind kind, std::size_t cells, Bytes spare) : count(cells) {
+        spec.kind = kind;
+        spec.type = kind == StateKind::kll ? ColumnType::real : ColumnType::integer;
+        spec.spare = spare;
+        block = std::make_unique<ArenaBlock>(AggregateStates::need(spec, cells) + Batch::need(schema, params));
+        arena = std::make_unique<Arena>(block->memory());
+        states = std::make_unique<AggregateStates>(*arena, spec, cells);
+        batch = std::make_unique<Batch>(*arena, schema, params);
+        LONGS_EQUAL(block->memory().size(), arena->used());
+    }
+    // Values into a cell; how many sketches were refused room.
+    std::size_t add(std::size_t cell, const std::vector<std::int64_t>& values) {
+        std::size_t refused = 0;
+        for (std::size_t begin = 0; begin < values.size();) {
+            batch->clear();
+            std::vector<std::uint16_t> rows;
+            for (; begin < values.size() && !batch->full(); ++begin) {
+                batch->begin_row();
+                batch->set_integer(0, values[begin]);
+                batch->set_real(1, static_cast<double>(values[begin]));
+                rows.push_back(static_cast<std::uint16_t>(batch->rows()));
+                batch->commit_row({});
+            }
+            std::vector<Hash128> hashes(rows.size());
+            hash_column(std::span<const std::int64_t>(batch->column(0).integers, rows.size()), hashes);
+            const std::vector<std::uint32_t> cells(rows.size(), static_cast<std::uint32_t>(cell));
+            refused += states->add({rows, cells}, &batch->column(spec.type == ColumnType::real ? 1 : 0), hashes, *batch);
+        }
+        return refused;
+    }
+    std::vector<std::byte> saved(std::size_t cell) const {
+        std::vector<std::byte> bytes(AggregateStates::save_size_max(spec, count));
+        ByteWriter out(bytes);
+        states->save(cell, out);
+        CHECK(out.ok());
+        bytes.resize(out.size());
+        return bytes;
+    }
+    std::string result(std::size_t cell) const {
+        std::vector<std::byte> bytes(AggregateStates::sketch_size_max(spec));
+        ByteWriter out(bytes);
+        const SketchView view = states->sketch(cell, out);
+        return {reinterpret_cast<const char*>(view.bytes.data()), view.bytes.size()};
+    }
+    Value finish(std::size_t cell, std::span<TopItem> items = {}) const {
+        CallSpec call;
+        call.function = spec.kind == StateKind::kll ? Function::quantile : spec.kind == StateKind::hll ? Function::distinct : Function::top;
+        call.rank = 0.5;
+        call.items = items.size();
+        return states->finish(call, cell, items);
+    }
+
+    const Schema schema{{{"i", ColumnType::integer}, {"x", ColumnType::real}}};
+    const Batch::Params params{};
+    std::size_t count;
+    StateSpec spec;
+    std::unique_ptr<ArenaBlock> block;
+    std::unique_ptr<Arena> arena;
+    std::unique_ptr<AggregateStates> states;
+    std::unique_ptr<Batch> batch;
+};
+
+Bytes ample(StateKind kind, std::size_t cells) {
+    StateSpec spec;
+    spec.kind = kind;
+    spec.type = kind == StateKind::kll ? ColumnType::real : ColumnType::integer;
+    return static_cast<Bytes>(AggregateStates::spare_max(spec, cells));
+}
+
+std::vector<std::int64_t> numbers(std::int64_t from, std::int64_t to) {
+    std::vector<std::int64_t> values;
+    for (std::int64_t i = from; i < to; ++i) values.push_back(i * 7919 % 1000003);
+    return values;
+}
+
+constexpr StateKind sketch_kinds[] = {StateKind::kll, StateKind::hll, StateKind::frequent};
+
+}  // namespace
+
+TEST(Aggregate, sketches_begin_small_and_grow_until_the_pool_is_used_up) {
+    for (StateKind kind : sketch_kinds) {
+        Sketches small(kind, 10, 0);
+        for (std::size_t cell = 0; cell < 10; ++cell) small.states->create(cell, cell);
+        // Each asks once for more, and goes on with what it has.
+        for (std::size_t cell = 0; cell < 10; ++cell) LONGS_EQUAL(1, small.add(cell, numbers(0, 5000)));
+        for (std::size_t cell = 0; cell < 10; ++cell) LONGS_EQUAL(0, small.add(cell, numbers(5000, 10000)));
+        LONGS_EQUAL(small.saved(0).size(), small.saved(9).size());
+
+        Sketches large(kind, 10, ample(kind, 10));
+        for (std::size_t cell = 0; cell < 10; ++cell) large.states->create(cell, cell);
+        for (std::size_t cell = 0; cell < 10; ++cell) LONGS_EQUAL(0, large.add(cell, numbers(0, 10000)));
+        CHECK(small.saved(0).size() * 4 < large.saved(0).size());
+    }
+}
+
+TEST(Aggregate, what_is_refused_room_says_how_much_less_it_knows) {
+    const auto width = [](const Value& value) { return value.upper - value.lower; };
+    for (StateKind kind : {StateKind::kll, StateKind::hll}) {
+        Sketches small(kind, 1, 0);
+        Sketches large(kind, 1, ample(kind, 1));
+        for (Sketches* of : {&small, &large}) {
+            of->states->create(0, 5);
+            of->add(0, numbers(0, 20000));
+            const Value value = of->finish(0);
+            const double truth = kind == StateKind::hll ? 20000 : 500000;
+            CHECK(value.lower <= truth * 1.02 && truth * 0.98 <= value.upper);
+        }
+        CHECK(width(small.finish(0)) > 2 * width(large.finish(0)));
+    }
+    TopItem items[4];
+    Sketches small(StateKind::frequent, 1, 0);
+    small.states->create(0, 5);
+    std::vector<std::int64_t> values = numbers(0, 5000);
+    for (std::size_t i = 0; i < values.size(); i += 2) values[i] = 3;
+    LONGS_EQUAL(1, small.add(0, values));
+    const Value top = small.finish(0, items);
+    CHECK(!top.top.empty());
+    LONGS_EQUAL(3, top.top[0].integer);
+    CHECK(top.top[0].lower <= 2500 && 2500 <= top.top[0].upper && top.top[0].lower < top.top[0].upper);
+}
+
+TEST(Aggregate, room_that_a_cell_gives_back_is_there_for_others) {
+    for (StateKind kind : sketch_kinds) {
+        Sketches pool(kind, 50, 2 * ample(kind, 1));
+        for (std::size_t cell = 0; cell < 50; ++cell) {
+            pool.states->create(cell, 1);
+            LONGS_EQUAL(0, pool.add(cell, numbers(0, 3000)));
+            pool.states->release(cell);
+        }
+        for (std::size_t cell = 0; cell < 50; ++cell) pool.states->create(cell, 1);
+        std::size_t refused = 0;
+        for (std::size_t cell = 0; cell < 50; ++cell) refused += pool.add(cell, numbers(0, 3000));
+        CHECK(refused > 40 && refused < 50);
+    }
+}
+
+TEST(Aggregate, a_restored_cell_goes_on_as_the_saved_one) {
+    for (StateKind kind : sketch_kinds)
+        for (Bytes spare : {Bytes{0}, ample(kind, 1), ample(kind, 8)}) {
+            Sketches first(kind, 8, spare);
+            for (std::size_t cell = 0; cell < 8; ++cell) {
+                first.states->create(cell, cell);
+                first.add(cell, numbers(0, static_cast<std::int64_t>(cell) * 300));
+            }
+            first.states->release(3);
+            Sketches second(kind, 8, spare);
+            for (std::size_t cell = 8; cell-- > 0;) {
+                if (cell == 3) continue;
+                const auto bytes = first.saved(cell);
+                ByteReader in(bytes);
+                CHECK(second.states->load(cell, in) && in.remaining() == 0);
+                CHECK(second.saved(cell) == bytes);
+            }
+            for (Sketches* of : {&first, &second}) of->states->create(3, 77);
+            for (std::size_t cell = 0; cell < 8; ++cell) {
+                LONGS_EQUAL(first.add(cell, numbers(1000, 4000)), second.add(cell, numbers(1000, 4000)));
+                CHECK(first.result(cell) == second.result(cell));
+            }
+        }
+}
+
+TEST(Aggregate, lengths_that_no_cell_has_are_not_loaded) {
+    for (StateKind kind : sketch_kinds) {
+        Sketches saved(kind, 2, ample(kind, 2));
+        saved.states->create(0, 1);
+        saved.add(0, numbers(0, 3000));
+        const auto bytes = saved.saved(0);
+        for (std::uint32_t length : {0U, 1U, 79U, static_cast<std::uint32_t>(bytes.size()) - 5, 0xffffffffU}) {
+            Sketches other(kind, 2, ample(kind, 2));
+            auto wrong = bytes;
+            store_le(wrong.data(), length);
+            ByteReader in(wrong);
+            CHECK_FALSE(other.states->load(1, in));
+        }
+        Sketches tight(kind, 2, 0);
+        ByteReader in(bytes);
+        CHECK_FALSE(tight.states->load(1, in));
+    }
 }

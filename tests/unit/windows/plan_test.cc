@@ -1,6 +1,7 @@
 #include "windows/plan.h"
 
 #include "tests/unit/windows/harness.h"
+#include "windows/compiled_plan.h"
 
 #include "CppUTest/TestHarness.h"
 
@@ -114,4 +115,37 @@ TEST(Plan, fields_say_what_records_hold) {
     CHECK(fields[3].kind == ValueKind::estimate);
     CHECK(fields[4].kind == ValueKind::real);
     STRCMP_EQUAL("folded_keys", fields[5].name.c_str());
+}
+
+TEST(Plan, sketches_share_what_they_are_given) {
+    WindowSpec window = minute({{"p", "quantile(speed, 0.5)"}, {"u", "distinct(vid)"}, {"t", "top(vid, 10)"}});
+    window.max_groups = 512;
+    EngineSpec spec = engine_of(window);
+    const EnginePlan full = compiled(spec);
+    const auto part = [](const EnginePlan& plan, const std::string& name) {
+        for (const EnginePlan::Part& part : plan.parts())
+            if (part.name == name) return part.bytes;
+        return Bytes{0};
+    };
+    CHECK(part(full, "window minute: quantile(speed) (pool)") > 1024 * 5000);
+    spec.sketch_bytes = Bytes{1} << 20;
+    const EnginePlan tight = compiled(spec);
+    CHECK(tight.need() < full.need() / 4);
+    CHECK(tight.save_size_max() < full.save_size_max() / 4);
+    const std::vector<StateSpec>& states = tight.compiled().windows[0].states;
+    Bytes given = tight.compiled().windows[0].folded.spare;
+    for (const StateSpec& state : states) {
+        given += state.spare;
+        const double share = static_cast<double>(state.spare) / static_cast<double>(AggregateStates::spare_max(state, tight.compiled().windows[0].cells_all()));
+        DOUBLES_EQUAL(static_cast<double>(1 << 20) / 18e6, share, 0.03);
+    }
+    CHECK(given <= Bytes{1} << 20);
+    CHECK(given > (Bytes{1} << 20) * 99 / 100);
+    // A state of one does not fit the other; what windows mean does not depend on it.
+    CHECK(tight.fingerprint() != full.fingerprint());
+    CHECK(tight.definition(0) == full.definition(0));
+    // More than they can ever take is as good as all of it.
+    spec.sketch_bytes = Bytes{500} << 20;
+    CHECK(compiled(spec).fingerprint() == full.fingerprint());
+    LONGS_EQUAL(full.need(), compiled(spec).need());
 }

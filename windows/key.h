@@ -47,6 +47,8 @@ private:
 
 // The hash of one cell of a column; null has one too. Never 0 or 1, which records use for themselves.
 std::uint64_t hash_cell(const Column& column, std::size_t row);
+// The same of the first out.size() rows.
+void hash_cells(const Column& column, std::span<std::uint64_t> out);
 // The hash of a key from those of its cells: start with 0.
 std::uint64_t hash_with(std::uint64_t hash, std::uint64_t cell);
 

@@ -83,6 +83,20 @@ struct SipState {
     }
 };
 
+// The bytes beyond the last whole word, without a loop over them: by words that overlap.
+std::uint64_t tail(ByteSpan bytes) {
+    const Bytes count = bytes.size() % 8;
+    const std::byte* const end = bytes.data() + bytes.size();
+    if (count == 0) return 0;
+    if (bytes.size() >= 8) return load_le<std::uint64_t>(end - 8) >> (64 - 8 * count);
+    if (count >= 4) {
+        const std::uint64_t high = load_le<std::uint32_t>(end - 4);
+        return load_le<std::uint32_t>(bytes.data()) | high << (8 * count - 32);
+    }
+    const auto byte = [&](Bytes at) { return std::to_integer<std::uint64_t>(bytes[at]) << (8 * at); };
+    return byte(0) | byte(count / 2) | byte(count - 1);
+}
+
 }  // namespace
 
 std::uint32_t crc32c(ByteSpan bytes, std::uint32_t seed) {
@@ -104,10 +118,7 @@ std::uint64_t hash64(ByteSpan bytes, HashKey key) {
     const Bytes whole = bytes.size() / 8 * 8;
     for (Bytes at = 0; at < whole; at += 8) state.absorb(load_le<std::uint64_t>(bytes.data() + at));
 
-    std::uint64_t last = static_cast<std::uint64_t>(bytes.size()) << 56;
-    for (Bytes at = whole; at < bytes.size(); ++at)
-        last |= static_cast<std::uint64_t>(bytes[at]) << (8 * (at - whole));
-    state.absorb(last);
+    state.absorb(static_cast<std::uint64_t>(bytes.size()) << 56 | tail(bytes));
 
     state.v2 ^= 0xFF;
     state.round();

@@ -7,7 +7,7 @@
 // the room has registers for. No pointers inside: the room() bytes at `this` may be copied
 // elsewhere and used there (same architecture).
 // Cost: update O(1), now and then O(2^lg_k) when the form changes; merge, serialize, load O(2^lg_k);
-// estimate O(1), after a merge O(2^lg_k). merge() may use 6 KiB of stack.
+// estimate O(1), after a merge O(2^lg_k). 8 KiB of stack at most.
 // Accuracy: list and set: relative standard error 0.005 %. Registers: 0.8326 / sqrt(2^lg_k); once two
 // sketches with registers have been merged 1.0390 / sqrt(2^lg_k). Bounds at 1, 2, 3 sigma hold with
 // about 68, 95 and 99.7 %.

@@ -123,7 +123,7 @@ TEST(HllModel, growth_at_any_time_changes_nothing) {
                 small.merge(*other);
                 whole->merge(*other);
             } else if (action == 1) {
-                small.grow(std::min(small->room() + random.below(600), HllSketch::need(params)));
+                small.grow(std::min<Bytes>(small->room() + static_cast<Bytes>(random.below(600)), HllSketch::need(params)));
             } else if (action == 2) {
                 Growing<HllSketch> copy(params, small->room());
                 std::memcpy(copy.memory().data(), small.memory().data(), small->room());

@@ -124,7 +124,7 @@ TEST(ThetaModel, growth_at_any_time_changes_nothing) {
                     whole->intersect(*other);
                 }
             } else if (action == 2) {
-                small.grow(std::min(small->room() + random.below(3000), ThetaSketch::need(params)));
+                small.grow(std::min<Bytes>(small->room() + static_cast<Bytes>(random.below(3000)), ThetaSketch::need(params)));
             } else if (action == 3) {
                 Growing<ThetaSketch> copy(params, small->room());
                 std::memcpy(copy.memory().data(), small.memory().data(), small->room());

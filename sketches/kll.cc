@@ -4,15 +4,22 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "sketches/kll_detail.h"
 #include "sketches/portable_math.h"
+#include "sketches/sort_detail.h"
 
 namespace weir {
 
 using namespace kll_detail;
+using namespace sort_detail;
 
 namespace {
+
+constexpr std::uint32_t sweep_items = 64;  // are sorted together, in blocks
+constexpr std::uint32_t sweep_block = 16;
+constexpr std::uint32_t sweep_run = sweep_block / 2;
 
 // Order-preserving integers for the values of T; -0.0 and 0.0 share one.
 template <typename T>
@@ -124,6 +131,7 @@ void KllSketch<T>::reset() {
     k_ = min_k_ = k_max_;
     lowest_ = 0;
     settled_ = false;
+    set_high_levels();
     levels_ = 1;
     starts()[0] = starts()[1] = end_;
     set_levels(1);
@@ -138,8 +146,39 @@ void KllSketch<T>::reset(std::uint64_t seed) {
 template <typename T>
 std::size_t KllSketch<T>::offer_column(std::span<const T> values) {
     std::size_t taken = 0;
-    while (taken < values.size() && offer(values[taken])) ++taken;
+    while (taken < values.size()) {
+        const std::uint32_t room = starts()[0] - std::min(starts()[0], full_at_);
+        if (room == 0) {
+            if (!offer(values[taken])) break;
+            ++taken;
+            continue;
+        }
+        append(values.subspan(taken, std::min<std::size_t>(room, values.size() - taken)));
+        taken += std::min<std::size_t>(room, values.size() - taken);
+    }
     return taken;
+}
+
+// REQUIRES: there is room for them.
+template <typename T>
+void KllSketch<T>::append(std::span<const T> values) {
+    constexpr T infinite = std::numeric_limits<T>::infinity();
+    T low = n_ == 0 ? infinite : min_;
+    T high = n_ == 0 ? -infinite : max_;
+    T* const end = items() + starts()[0];
+    T* to = end;
+    for (const T value : values) {
+        if (value != value) continue;
+        low = value < low ? value : low;
+        high = value > high ? value : high;
+        *--to = value;
+    }
+    const auto count = static_cast<std::uint32_t>(end - to);
+    if (count == 0) return;
+    min_ = low;
+    max_ = high;
+    n_ += count;
+    starts()[0] -= count;
 }
 
 template <typename T>
@@ -195,12 +234,22 @@ void KllSketch<T>::reach(std::uint32_t top) {
     }
 }
 
+// Levels that a sweep leaves alone, as a block would be less than their capacity.
+template <typename T>
+void KllSketch<T>::set_high_levels() {
+    high_levels_ = 1;
+    while (capacity(high_levels_) > sweep_block) ++high_levels_;
+}
+
 // Makes room for an item or more. False, with nothing changed, when that needs another level, and
 // so more room.
 template <typename T>
 bool KllSketch<T>::compress() {
-    std::uint32_t level = 0;
-    while (level < levels_ && level_size(level) < capacity(levels_ - 1 - level)) ++level;
+    if (!settled_ && low_levels() > 0 && level_size(0) >= sweep_items) {
+        sweep();
+        return true;
+    }
+    std::uint32_t level = level_to_compact();
     if (level >= levels_ - 1) {
         if (!is_room_for(levels_ + 1)) {
             if (!settled_) return false;
@@ -211,6 +260,21 @@ bool KllSketch<T>::compress() {
     }
     compact(level);
     return true;
+}
+
+// The lowest full one, but low ones only when no other but the top is: what is freed above them they use
+// in larger blocks. levels_ when none is full, for lack of room.
+template <typename T>
+std::uint32_t KllSketch<T>::level_to_compact() const {
+    const auto first_full = [this](std::uint32_t level, std::uint32_t end) {
+        while (level < end && level_size(level) < capacity(levels_ - 1 - level)) ++level;
+        return level;
+    };
+    const std::uint32_t low = settled_ ? 0 : low_levels();
+    const std::uint32_t high = first_full(low, levels_ - 1);
+    if (high < levels_ - 1) return high;
+    const std::uint32_t other = first_full(0, low);
+    return other < low ? other : levels_ - 1;
 }
 
 template <typename T>
@@ -259,6 +323,7 @@ void KllSketch<T>::settle() {
         (fits ? low : high) = static_cast<std::uint16_t>(fits ? middle : middle - 1);
     }
     k_ = low;
+    set_high_levels();
     min_k_ = std::min(min_k_, k_);
     set_levels(levels_);
     compress_to_capacity();
@@ -268,6 +333,7 @@ template <typename T>
 void KllSketch<T>::shrink(std::uint16_t k) {
     WEIR_ASSERT(k >= kll_detail::m && k <= k_);
     k_ = k;
+    set_high_levels();
     min_k_ = std::min(min_k_, k);
     set_levels(levels_);
     compress_to_capacity();
@@ -293,6 +359,64 @@ void KllSketch<T>::compact(std::uint32_t level) {
     std::move_backward(lowest, first, first + half);
     for (std::uint32_t i = 0; i <= level; ++i) starts()[i] += half;
     starts()[level + 1] -= half;
+}
+
+// Level 0, 64 items at a time: each of four blocks is sorted, halved and passed up level by level, where
+// such runs meet in pairs and are halved again. The space that it leaves, between levels 0 and 1, is
+// closed last.
+template <typename T>
+void KllSketch<T>::sweep() {
+    T* const first = items() + starts()[0];
+    T* end = items() + starts()[1];
+    while (end - first >= sweep_items) {
+        end -= sweep_items;
+        std::array<T, sweep_items / 2> runs;
+        std::uint32_t count = sweep_items / sweep_block;
+        sort_and_halve(end, random(), runs.data());
+        for (std::uint32_t level = 1; level < low_levels() && count > 0; ++level)
+            count = pass_runs(level, runs.data(), count);
+        for (std::uint32_t i = 0; i < count; ++i) insert_run(low_levels(), &runs[i * sweep_run]);
+    }
+    T* const level_1 = items() + starts()[1];
+    std::move_backward(first, end, level_1);
+    starts()[0] = static_cast<std::uint32_t>(level_1 - (end - first) - items());
+}
+
+// Sorted runs of 8 for a level: pairs of them, and one of what is left and what the level holds, are
+// halved to runs for the level above, the number of which is returned.
+template <typename T>
+std::uint32_t KllSketch<T>::pass_runs(std::uint32_t level, T* runs, std::uint32_t count) {
+    std::uint64_t coins = random();
+    const std::uint32_t pairs = count / 2;
+    for (std::uint32_t i = 0; i < pairs; ++i, coins >>= 1)
+        merge_and_halve(runs + 2 * i * sweep_run, runs + (2 * i + 1) * sweep_run, coins & 1,
+                        runs + i * sweep_run);
+    if (count % 2 == 0) return pairs;
+    const T* const last = runs + (count - 1) * sweep_run;
+    if (level_size(level) != sweep_run) {
+        insert_run(level, last);
+        return pairs;
+    }
+    merge_and_halve(last, items() + starts()[level], coins & 1, runs + pairs * sweep_run);
+    move_below(level, sweep_run);
+    return pairs + 1;
+}
+
+// Moves the levels from 1 to the one below, and the start of this one, which loses or gets places.
+template <typename T>
+void KllSketch<T>::move_below(std::uint32_t level, std::int32_t by) {
+    T* const from = items() + starts()[1];
+    std::memmove(from + by, from, (starts()[level] - starts()[1]) * sizeof(T));
+    for (std::uint32_t i = 1; i <= level; ++i) starts()[i] += static_cast<std::uint32_t>(by);
+}
+
+// REQUIRES: 8 places are free between levels 0 and 1.
+template <typename T>
+void KllSketch<T>::insert_run(std::uint32_t level, const T* run) {
+    const std::uint32_t size = level_size(level);
+    move_below(level, -static_cast<std::int32_t>(sweep_run));
+    T* const first = items() + starts()[level];
+    merge_sorted(run, sweep_run, first + sweep_run, size, first);
 }
 
 // The lowest level goes up into the next, and an item that is left over to the candidate. REQUIRES:

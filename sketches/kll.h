@@ -144,12 +144,20 @@ private:
     std::uint32_t top() const { return lowest_ + levels_; }
     // Up to this n_levels_ are certain to do.
     std::uint64_t n_capacity() const { return (std::uint64_t{k_max_} << (n_levels_ - 1)) - 1; }
+    std::uint32_t low_levels() const { return levels_ > high_levels_ ? levels_ - high_levels_ : 0; }
     std::uint64_t random();
     void set_levels(std::uint32_t levels);
     void reach(std::uint32_t top);
     bool compress();
     void compress_to_capacity();
+    void set_high_levels();
+    void append(std::span<const T> values);
+    std::uint32_t level_to_compact() const;
     void compact(std::uint32_t level);
+    void sweep();
+    std::uint32_t pass_runs(std::uint32_t level, T* runs, std::uint32_t count);
+    void move_below(std::uint32_t level, std::int32_t by);
+    void insert_run(std::uint32_t level, const T* run);
     void raise();
     void sample(T value, std::uint64_t weight);
     bool offer_to_full(T value);
@@ -178,6 +186,7 @@ private:
     std::uint16_t min_k_;          // the smallest k ever merged; the error follows from it
     std::uint16_t k_max_;          // of Params
     std::uint8_t n_levels_;        // enough for n_max values
+    std::uint8_t high_levels_ = 1; // of a capacity above that of a block; those below get whole blocks
     std::uint8_t lowest_ = 0;
     bool settled_ = false;
 };

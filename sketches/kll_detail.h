@@ -70,7 +70,7 @@ void merge_sorted(const void* a, std::uint32_t na, const T* b, std::uint32_t nb,
         ia += !b_first;
     }
     for (; ia < na; ++ia) *out++ = load_le<T>(from + ia * sizeof(T));
-    for (; ib < nb; ++ib) *out++ = b[ib];
+    if (out != b + ib) std::memmove(out, b + ib, (nb - ib) * sizeof(T));
 }
 
 }  // namespace weir::kll_detail

@@ -37,6 +37,7 @@ public:
 
     Held(const SketchShape& shape, const Params& params) : AnySketch(shape), params_(params) {}
 
+    static bool valid(const Params& params) { return Sketch::valid(params); }
     bool take_memory() { return replace(params_); }
     Status load(ByteSpan bytes) override { return sketch_->load(bytes); }
     Status merge(const AnySketch& other) override {
@@ -215,6 +216,10 @@ private:
 
 template <typename Kind>
 Result<std::unique_ptr<AnySketch>> held(const SketchShape& shape, const typename Kind::Params& params, Problem& problem) {
+    if (!Kind::valid(params)) {
+        problem.what = "a " + std::string(name(shape.kind)) + " sketch cannot be as large, or as small, as this";
+        return Error::out_of_range;
+    }
     auto sketch = std::make_unique<Kind>(shape, params);
     if (!sketch->take_memory()) {
         problem.what = "there is no memory for a " + std::string(name(shape.kind)) + " sketch of this size";
@@ -229,10 +234,6 @@ template <typename Weight>
 Result<std::unique_ptr<AnySketch>> count_min(const SketchShape& shape, Problem& problem) {
     typename CountMin<Weight>::Params params{.hashes = shape.hashes, .buckets = shape.buckets};
     if (shape.seed) params.seed = *shape.seed;
-    if (!CountMin<Weight>::valid(params)) {
-        problem.what = "a Count-Min sketch has up to 2^26 counters (hashes times buckets), and 3 buckets at least";
-        return Error::out_of_range;
-    }
     return held<Hashed<CountMin<Weight>>>(shape, params, problem);
 }
 

@@ -184,6 +184,10 @@ TEST(SketchCommand, merging_loses_no_precision_that_is_there) {
     const std::string both = sketch("inspect --items 99 -", sketch("merge " + few + " " + long_one));
     STRCMP_CONTAINS("\"lg_map\":9,\"total_weight\":11,\"retained\":11", both.c_str());
     STRCMP_CONTAINS(std::string(900, 'y').c_str(), both.c_str());
+    const std::string wide = file("wide", sketch("build frequent --lgmap 20", numbers(0, 10)));
+    const std::string longest = file("longest", sketch("build frequent --lgmap 9", std::string(60'000, 'y') + "\n"));
+    refused("merge " + wide + " " + longest, "a frequent sketch cannot be as large", exit_failed);
+    STRCMP_CONTAINS("\"retained\":11", sketch("inspect -", sketch("merge --lgmap 9 " + wide + " " + longest)).c_str());
     // An empty one says nothing of its items; floats and doubles of t-digest can be mixed, those of KLL cannot.
     const std::string none = file("none", sketch("build kll --floats", ""));
     STRCMP_CONTAINS("\"items\":\"doubles\",\"items_from\":\"bytes\",\"k\":200,\"n\":100", sketch("inspect -", sketch("merge " + none + " " + small)).c_str());
@@ -246,7 +250,7 @@ TEST(SketchCommand, usage_errors_say_what_is_right) {
     refused("build hll --lgk", "--lgk needs a value");
     refused("build hll --weights", "--weights is for frequent and countmin only");
     refused("build kll --counters longs", "--counters is for countmin only");
-    refused("build countmin --hashes 255 --buckets 67108864", "up to 2^26 counters");
+    refused("build countmin --hashes 255 --buckets 67108864", "a countmin sketch cannot be as large");
     refused("inspect --quantile 1.5 -", "--quantile takes a rank from 0 to 1, not '1.5'");
     refused("inspect - -", "can be read once only");
     refused("", "what? build, merge or inspect");

@@ -444,3 +444,12 @@ TEST(Hll, the_longest_run_of_zeros_counts_as_62_in_a_column_too) {
     CHECK(bytes_of(*one) == bytes_of(*column));
     CHECK_EQUAL(63, std::to_integer<int>(bytes_of(*column)[40 + 5]));
 }
+
+TEST(Hll, what_was_in_a_block_before_does_not_stay_in_it) {
+    Growing<HllSketch> grown({9});
+    Growing<HllSketch> whole({9}, 304);
+    add(*grown, 0, 5);
+    add(*whole, 0, 5);
+    grown.grow(304);
+    CHECK(std::equal(grown.memory().begin(), grown.memory().end(), whole.memory().begin(), whole.memory().end()));
+}

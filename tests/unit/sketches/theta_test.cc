@@ -333,3 +333,12 @@ TEST(Theta, bytes_are_loaded_with_the_precision_that_fits) {
     CHECK(sketch->load(bytes_of(*other)).ok());
     CHECK(bytes_of(*sketch) == bytes_of(*other));
 }
+
+TEST(Theta, what_was_in_a_block_before_does_not_stay_in_it) {
+    Growing<ThetaSketch> grown({9});
+    Growing<ThetaSketch> whole({9}, 32 + 8 * 64);
+    add(*grown, 0, 5);
+    add(*whole, 0, 5);
+    grown.grow(32 + 8 * 64);
+    CHECK(std::equal(grown.memory().begin(), grown.memory().end(), whole.memory().begin(), whole.memory().end()));
+}

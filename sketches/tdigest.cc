@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "sketches/portable_math.h"
 
@@ -58,7 +59,26 @@ void TDigest::reset() {
 }
 
 void TDigest::update_column(std::span<const double> column) {
-    for (double value : column) update(value);
+    while (!column.empty()) {
+        const std::size_t count = std::min<std::size_t>(column.size(), buffer_max_ - buffered_);
+        double* const first = values() + buffered_;
+        double* to = first;
+        double low = min_;
+        double high = max_;
+        for (double value : column.first(count)) {
+            if (value - value != 0) continue;
+            value += 0.0;
+            low = value < low ? value : low;
+            high = value > high ? value : high;
+            *to++ = value;
+        }
+        min_ = low;
+        max_ = high;
+        n_ += static_cast<std::uint64_t>(to - first);
+        buffered_ += static_cast<std::uint32_t>(to - first);
+        if (buffered_ == buffer_max_) compress();
+        column = column.subspan(count);
+    }
 }
 
 void TDigest::compress() {
@@ -78,61 +98,80 @@ Status TDigest::merge(const TDigest& other) {
     return Status::success();
 }
 
-// Three sorted runs read as one, from the smallest or from the largest. Equal ones come in the
-// order of the members, or the other way round.
+// Three sorted runs read as one, from the smallest or (reverse) from the largest. Equal ones come in
+// the order of the members, or the other way round. REQUIRES: not all are empty.
+template <bool reverse>
 struct TDigest::Inputs {
-    std::span<const double> values;
-    std::span<const Centroid> others;
-    std::span<const Centroid> own;
+    // A run, and the mean that is next in it: beyond all others when there is none.
+    template <typename Item>
+    struct Run {
+        explicit Run(std::span<const Item> run)
+            : at(reverse ? run.data() + run.size() : run.data()),
+              end(reverse ? run.data() : run.data() + run.size()) {
+            look();
+        }
+        const Item& item() const { return reverse ? at[-1] : *at; }
+        void look() {
+            mean = reverse ? -infinite : infinite;
+            if (at == end) return;
+            if constexpr (std::is_same_v<Item, double>)
+                mean = item();
+            else
+                mean = item().mean;
+        }
+        Item next() {
+            const Item found = item();
+            at += reverse ? -1 : 1;
+            look();
+            return found;
+        }
+        template <typename Other>
+        bool is_before(const Run<Other>& other) const {
+            return reverse ? mean > other.mean : mean <= other.mean;
+        }
 
-    bool empty() const { return values.empty() && others.empty() && own.empty(); }
-    Centroid smallest() {
-        const double value = values.empty() ? infinite : values.front();
-        const double other = others.empty() ? infinite : others.front().mean;
-        const double mine = own.empty() ? infinite : own.front().mean;
-        if (!values.empty() && value <= other && value <= mine) {
-            values = values.subspan(1);
-            return {value, 1};
-        }
-        auto& run = !others.empty() && other <= mine ? others : own;
-        const Centroid next = run.front();
-        run = run.subspan(1);
-        return next;
+        const Item* at;
+        const Item* end;
+        double mean;
+    };
+
+    Centroid next() {
+        if (values.is_before(others) && values.is_before(own)) return {values.next(), 1};
+        return others.is_before(own) ? others.next() : own.next();
     }
-    Centroid largest() {
-        const double value = values.empty() ? -infinite : values.back();
-        const double other = others.empty() ? -infinite : others.back().mean;
-        const double mine = own.empty() ? -infinite : own.back().mean;
-        if (!values.empty() && value > other && value > mine) {
-            values = values.first(values.size() - 1);
-            return {value, 1};
-        }
-        auto& run = !others.empty() && other > mine ? others : own;
-        const Centroid next = run.back();
-        run = run.first(run.size() - 1);
-        return next;
-    }
+
+    Run<double> values;
+    Run<Centroid> others;
+    Run<Centroid> own;
 };
+
+void TDigest::compact(std::span<const Centroid> others) {
+    std::sort(values(), values() + buffered_);
+    reverse_ ? join<true>(others) : join<false>(others);
+}
 
 // Everything into the other array, neighbours joined as far as the scale function lets them: a
 // centroid around rank q may have q (1 - q) / normalizer of all weight. The second is never joined
 // to the first, so that the extreme stays alone. REQUIRES: something to merge; n_ counts all of it.
-void TDigest::compact(std::span<const Centroid> others) {
-    std::sort(values(), values() + buffered_);
-    Inputs inputs{buffered(), others, held()};
+template <bool reverse>
+void TDigest::join(std::span<const Centroid> others) {
+    using Source = Inputs<reverse>;
+    Source inputs{typename Source::template Run<double>(buffered()),
+                  typename Source::template Run<Centroid>(others),
+                  typename Source::template Run<Centroid>(held())};
     const double total = static_cast<double>(n_);
     const double compression = 2.0 * k_;
     const double normalizer = compression / (4 * portable_log(total / compression) + 24);
     const auto share_max = [&](double q) { return q * (1 - q) / normalizer; };
-    const bool reverse = reverse_;
     Centroid* const to = array(1 - array_);
     std::uint32_t at = reverse ? centroids_max_ - 1 : 0;
     std::uint32_t count = 1;
-    Centroid current = reverse ? inputs.largest() : inputs.smallest();
+    Centroid current = inputs.next();
     double before = 0;  // weight of the finished ones
     double before_max = share_max(0);
-    for (bool second = true; !inputs.empty(); second = false) {
-        const Centroid next = reverse ? inputs.largest() : inputs.smallest();
+    std::size_t left = buffered_ + others.size() + count_ - 1;
+    for (bool second = true; left > 0; second = false, --left) {
+        const Centroid next = inputs.next();
         const double proposed =
             static_cast<double>(current.weight) + static_cast<double>(next.weight);
         const double after_max = share_max((before + proposed) / total);

@@ -89,6 +89,7 @@ private:
         std::uint64_t weight;
     };
     struct Header;
+    template <bool reverse>
     struct Inputs;
 
     explicit TDigest(const Params& params);
@@ -109,6 +110,8 @@ private:
     }
 
     void compact(std::span<const Centroid> others);
+    template <bool reverse>
+    void join(std::span<const Centroid> others);
     template <typename Visit>
     void walk(Visit visit) const;
     static Result<Header> read_header(ByteReader& in);

@@ -139,6 +139,7 @@ void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {
                 problems.push_back(problem_in(*text, problem));
                 continue;
             }
+            condition_memory_ += condition->memory();
             definition = hash_of(condition->canonical(), definition);
         }
         alerts_.push_back({i, *window, definition});

@@ -38,6 +38,8 @@ public:
     // Of all that determines the output for a given journal: how payloads are decoded, which connection is
     // which, the windows, the alerts, and the layout of saved state. Not of the program's version.
     std::uint64_t fingerprint() const { return fingerprint_; }
+    // On the heap, of the conditions that Alerts compiles.
+    Bytes condition_memory() const { return condition_memory_; }
     // The same, with the program's version: a journal is replayed under an equal one only.
     std::uint64_t program() const;
 
@@ -56,6 +58,7 @@ private:
     std::vector<AlertPlan> alerts_;
     Bytes max_message_ = 0;
     std::uint64_t fingerprint_ = 0;
+    Bytes condition_memory_ = 0;
 };
 
 }  // namespace weir

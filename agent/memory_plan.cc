@@ -184,7 +184,11 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     const auto add = [&](std::string name, Bytes bytes, bool mapped = false) {
         plan.parts.push_back({std::move(name), bytes, mapped});
     };
-    if (!config.alerts.empty()) add("alerts: state", Alerts::need(assembly));
+    if (assembly.engine().expression_memory() > 0) add("expressions", assembly.engine().expression_memory());
+    if (!config.alerts.empty()) {
+        add("alerts: state", Alerts::need(assembly));
+        add("alerts: conditions", assembly.condition_memory());
+    }
     add("alerts: queue", AlertPublisher::need());
     add("batches", Pipeline::need(assembly) - Engine::need(assembly.engine()) - Alerts::need(assembly));
     add("decoders", Analysis::codecs_need(assembly));

@@ -1,13 +1,12 @@
 #include "windows/compiler.h"
 
+#include <algorithm>
+
+#include "windows/civil.h"
+#include "windows/regex.h"
+
 namespace weir {
 namespace {
-
-bool numeric(ColumnType type) { return type == ColumnType::integer || type == ColumnType::real; }
-
-std::vector<std::string> functions() {
-    return {"abs", "min", "max", "int", "float", "has", "startsWith", "endsWith", "contains"};
-}
 
 Literal null_literal() {
     Literal literal;
@@ -30,7 +29,8 @@ std::string SchemaInputs::unknown(const Node& node) const {
     return "no column is called " + node.text + suggestion(node.text, known);
 }
 
-std::optional<Expression> ExpressionCompiler::compile(const Node& tree, Inputs& inputs, Problem& problem) {
+std::optional<Expression> ExpressionCompiler::compile(const Node& tree, Inputs& inputs, Problem& problem,
+                                                      std::optional<Meaning> wanted) {
     problem = {};
     ExpressionCompiler compiler(inputs, problem);
     const Maybe result = compiler.node(tree);
@@ -39,31 +39,52 @@ std::optional<Expression> ExpressionCompiler::compile(const Node& tree, Inputs& 
         compiler.fail("the expression is null, whatever comes", tree);
         return std::nullopt;
     }
+    if (wanted && result->meaning != *wanted) {
+        if (wanted == Meaning::duration)
+            compiler.fail("a duration is wanted, as in duration('30s'), and " + described(tree, *result), tree);
+        else
+            compiler.fail(described(tree, *result) + ", which no result can hold: take a number of it, as int() or getSeconds() do", tree);
+        return std::nullopt;
+    }
     compiler.out_.result_ = result->operand;
     compiler.out_.type_ = result->type;
+    compiler.out_.meaning_ = result->meaning;
     compiler.out_.registers_ = compiler.register_types_;
     compiler.out_.canonical_ = canonical(tree);
     return std::move(compiler.out_);
 }
 
-ExpressionCompiler::Maybe ExpressionCompiler::fail(std::string what, const Node& at) {
-    if (problem_.what.empty()) {
-        problem_.what = std::move(what);
-        problem_.offset = at.offset;
-    }
+ExpressionCompiler::Maybe ExpressionCompiler::fail(std::string what, std::size_t offset) {
+    if (problem_.what.empty()) problem_ = {std::move(what), offset};
     return std::nullopt;
 }
 
-std::string ExpressionCompiler::described(const Node& tree, const Typed& typed) const {
+ExpressionCompiler::Maybe ExpressionCompiler::fail(std::string what, const Node& at) { return fail(std::move(what), at.offset); }
+
+std::string_view ExpressionCompiler::type_name(const Typed& typed) {
+    if (typed.untyped_null) return "null";
+    if (typed.meaning == Meaning::timestamp) return "timestamp";
+    if (typed.meaning == Meaning::duration) return "duration";
+    return name(typed.type);
+}
+
+std::string ExpressionCompiler::described(const Node& tree, const Typed& typed) {
     std::string text = canonical(tree);
     if (text.size() > 40) text = text.substr(0, 37) + "...";
-    return text + " is " + (typed.untyped_null ? "null" : std::string(name(typed.type)));
+    return text + " is " + std::string(type_name(typed));
 }
 
 ExpressionCompiler::Typed ExpressionCompiler::literal(Literal value) {
     const ColumnType type = value.type;
     out_.literals_.push_back(std::move(value));
-    return {operand(OperandKind::literal, out_.literals_.size() - 1), type, false};
+    return {operand(OperandKind::literal, out_.literals_.size() - 1), type};
+}
+
+ExpressionCompiler::Typed ExpressionCompiler::integer(std::int64_t value) {
+    Literal made;
+    made.type = ColumnType::integer;
+    made.integer = value;
+    return literal(std::move(made));
 }
 
 void ExpressionCompiler::release(std::uint32_t which) {
@@ -81,7 +102,24 @@ ExpressionCompiler::Typed ExpressionCompiler::emit(OperationCode code, ColumnTyp
     }
     register_free_[reg] = false;
     out_.operations_.push_back({code, operands, static_cast<std::uint32_t>(reg), a, b, c});
-    return {operand(OperandKind::reg, reg), result, false};
+    return {operand(OperandKind::reg, reg), result};
+}
+
+ExpressionCompiler::Typed ExpressionCompiler::then(Typed value, OperationCode code, ColumnType result, std::uint32_t b) {
+    const Typed made = emit(code, value.type, result, value.operand, b);
+    release(value.operand);
+    return made;
+}
+
+ExpressionCompiler::Typed ExpressionCompiler::with_integer(Typed value, OperationCode code, std::int64_t other) {
+    return then(value, code, ColumnType::integer, integer(other).operand);
+}
+
+ExpressionCompiler::Typed ExpressionCompiler::limited(Typed value, Meaning meaning) {
+    Typed made = then(value, meaning == Meaning::timestamp ? OperationCode::limit_timestamp : OperationCode::limit_duration,
+                      ColumnType::integer);
+    made.meaning = meaning;
+    return made;
 }
 
 ExpressionCompiler::Typed ExpressionCompiler::to_real(Typed value) {
@@ -92,9 +130,7 @@ ExpressionCompiler::Typed ExpressionCompiler::to_real(Typed value) {
         converted.real = static_cast<double>(converted.integer);
         return literal(std::move(converted));
     }
-    const Typed real = emit(OperationCode::to_real, value.type, ColumnType::real, value.operand);
-    release(value.operand);
-    return real;
+    return then(value, OperationCode::to_real, ColumnType::real);
 }
 
 ExpressionCompiler::Maybe ExpressionCompiler::node(const Node& tree) {
@@ -110,10 +146,7 @@ ExpressionCompiler::Maybe ExpressionCompiler::node(const Node& tree) {
             value.type = ColumnType::boolean;
             value.boolean = tree.boolean ? 1 : 0;
             return literal(value);
-        case Node::Kind::integer:
-            value.type = ColumnType::integer;
-            value.integer = tree.integer;
-            return literal(value);
+        case Node::Kind::integer: return integer(tree.integer);
         case Node::Kind::real:
             value.real = tree.real;
             return literal(value);
@@ -126,6 +159,10 @@ ExpressionCompiler::Maybe ExpressionCompiler::node(const Node& tree) {
         case Node::Kind::call: return call(tree);
         case Node::Kind::operation: break;
     }
+    return operation(tree);
+}
+
+ExpressionCompiler::Maybe ExpressionCompiler::operation(const Node& tree) {
     if (tree.args.size() == 1) return unary(tree);
     if (tree.args.size() == 3) return choice(tree);
     if (tree.text == "in") return membership(tree);
@@ -135,79 +172,36 @@ ExpressionCompiler::Maybe ExpressionCompiler::node(const Node& tree) {
 }
 
 ExpressionCompiler::Maybe ExpressionCompiler::named(const Node& tree) {
-    const auto input = inputs_.input(tree, problem_);
-    if (input) return Typed{operand(OperandKind::input, input->index), input->type, false};
-    return fail(inputs_.unknown(tree), tree);
-}
-
-ExpressionCompiler::Maybe ExpressionCompiler::call(const Node& tree) {
     if (const auto input = inputs_.input(tree, problem_))
-        return Typed{operand(OperandKind::input, input->index), input->type, false};
+        return Typed{operand(OperandKind::input, input->index), input->type, input->meaning};
     if (!problem_.what.empty()) return std::nullopt;
-    const std::string& f = tree.text;
-    std::size_t wanted = 1;
-    if (f == "min" || f == "max" || f == "startsWith" || f == "endsWith" || f == "contains")
-        wanted = 2;
-    else if (f != "abs" && f != "int" && f != "float" && f != "double" && f != "has")
-        return fail("no function is called " + f + suggestion(f, functions()), tree);
-    if (tree.args.size() != wanted)
-        return fail(f + "() takes " + (wanted == 1 ? "one value" : "two values") + ", not " + std::to_string(tree.args.size()) +
-                        ((f == "min" || f == "max") ? ": of one column it is an aggregate, which has no place here" : ""),
-                    tree);
-    if (f == "min") return numeric_pair(tree, tree.args[0], tree.args[1], OperationCode::least, false);
-    if (f == "max") return numeric_pair(tree, tree.args[0], tree.args[1], OperationCode::greatest, false);
-    if (f == "startsWith") return text_test(tree, OperationCode::starts_with);
-    if (f == "endsWith") return text_test(tree, OperationCode::ends_with);
-    if (f == "contains") return text_test(tree, OperationCode::contains);
-    if (f == "has") return null_test(tree.args[0], true, tree);
-    if (f == "int") return conversion(tree, ColumnType::integer);
-    if (f == "float" || f == "double") return conversion(tree, ColumnType::real);
-    const Maybe value = node(tree.args[0]);
-    if (!value) return value;
-    if (value->untyped_null || !numeric(value->type)) return fail("abs() takes a number, and " + described(tree.args[0], *value), tree);
-    const Typed result = emit(OperationCode::absolute, value->type, value->type, value->operand);
-    release(value->operand);
-    return result;
-}
-
-ExpressionCompiler::Maybe ExpressionCompiler::conversion(const Node& tree, ColumnType to) {
-    const Maybe value = node(tree.args[0]);
-    if (!value) return value;
-    if (value->untyped_null || !numeric(value->type))
-        return fail(tree.text + "() takes a number, and " + described(tree.args[0], *value), tree);
-    if (value->type == to) return value;
-    if (to == ColumnType::real) return to_real(*value);
-    const Typed result = emit(OperationCode::to_integer, ColumnType::real, ColumnType::integer, value->operand);
-    release(value->operand);
-    return result;
+    if (tree.text == "time" && inputs_.has_time()) {
+        out_.uses_time_ = true;
+        Typed time = emit(OperationCode::event_time, ColumnType::integer, ColumnType::integer, 0);
+        time.meaning = Meaning::timestamp;
+        return time;
+    }
+    return fail(inputs_.unknown(tree), tree);
 }
 
 ExpressionCompiler::Maybe ExpressionCompiler::unary(const Node& tree) {
     const Maybe value = node(tree.args[0]);
     if (!value) return value;
     const bool negation = tree.text == "neg";
-    if (value->untyped_null || (negation ? !numeric(value->type) : value->type != ColumnType::boolean))
+    if (negation ? !value->numeric() : !value->is(ColumnType::boolean))
         return fail(std::string(negation ? "- needs a number, and " : "! needs a bool, and ") + described(tree.args[0], *value), tree);
-    const Typed result =
-        emit(negation ? OperationCode::negate : OperationCode::logical_not, value->type, value->type, value->operand);
-    release(value->operand);
-    return result;
+    return then(*value, negation ? OperationCode::negate : OperationCode::logical_not, value->type);
 }
 
-ExpressionCompiler::Maybe ExpressionCompiler::numeric_pair(const Node& tree, const Node& left, const Node& right,
-                                                           OperationCode code, bool as_real) {
-    const Maybe a = node(left);
-    if (!a) return a;
-    const Maybe b = node(right);
-    if (!b) return b;
-    for (const auto& [typed, side] : {std::pair{*a, &left}, std::pair{*b, &right}})
-        if (typed.untyped_null || !numeric(typed.type))
-            return fail(tree.text + " needs numbers, and " + described(*side, typed), tree);
-    const bool integers = a->type == ColumnType::integer && b->type == ColumnType::integer && !as_real;
+ExpressionCompiler::Maybe ExpressionCompiler::numeric_pair(const Node& tree, Typed a, const Node& left, Typed b,
+                                                           const Node& right, OperationCode code, bool as_real) {
+    for (const auto& [typed, side] : {std::pair{a, &left}, std::pair{b, &right}})
+        if (!typed.numeric()) return fail(tree.text + " needs numbers, and " + described(*side, typed), *side);
+    const bool integers = a.type == ColumnType::integer && b.type == ColumnType::integer && !as_real;
     if (code == OperationCode::modulo && !integers)
-        return fail("% needs ints, and " + (a->type == ColumnType::real ? described(left, *a) : described(right, *b)), tree);
-    const Typed x = integers ? *a : to_real(*a);
-    const Typed y = integers ? *b : to_real(*b);
+        return fail("% needs ints, and " + (a.type == ColumnType::real ? described(left, a) : described(right, b)), tree);
+    const Typed x = integers ? a : to_real(a);
+    const Typed y = integers ? b : to_real(b);
     const ColumnType type = integers ? ColumnType::integer : ColumnType::real;
     const Typed result = emit(code, type, type, x.operand, y.operand);
     release(x.operand);
@@ -224,24 +218,46 @@ ExpressionCompiler::Maybe ExpressionCompiler::arithmetic(const Node& tree) {
         case '%': code = OperationCode::modulo; break;
         default: break;
     }
-    return numeric_pair(tree, tree.args[0], tree.args[1], code, code == OperationCode::divide);
+    const Maybe a = node(tree.args[0]);
+    if (!a) return a;
+    const Maybe b = node(tree.args[1]);
+    if (!b) return b;
+    if (a->meaning != Meaning::plain || b->meaning != Meaning::plain) return time_arithmetic(tree, *a, *b);
+    if (code == OperationCode::add && a->is(ColumnType::text) && b->is(ColumnType::text))
+        return fail("strings cannot be joined here: + needs numbers, and " + described(tree.args[0], *a), tree);
+    return numeric_pair(tree, *a, tree.args[0], *b, tree.args[1], code, code == OperationCode::divide);
 }
 
-ExpressionCompiler::Maybe ExpressionCompiler::null_test(const Node& of, bool present, const Node&) {
+// timestamp + duration, either way round, duration + duration, and the differences that these make.
+ExpressionCompiler::Maybe ExpressionCompiler::time_arithmetic(const Node& tree, Typed a, Typed b) {
+    const bool plus = tree.text == "+";
+    std::optional<Meaning> meaning;
+    if (plus || tree.text == "-") {
+        if (a.is(Meaning::duration) && b.is(Meaning::duration)) meaning = Meaning::duration;
+        if (a.is(Meaning::timestamp) && b.is(Meaning::duration)) meaning = Meaning::timestamp;
+        if (a.is(Meaning::duration) && b.is(Meaning::timestamp) && plus) meaning = Meaning::timestamp;
+        if (a.is(Meaning::timestamp) && b.is(Meaning::timestamp) && !plus) meaning = Meaning::duration;
+    }
+    if (!meaning)
+        return fail(described(tree.args[0], a) + " and " + described(tree.args[1], b) + ": " + tree.text + " has no meaning for these", tree);
+    const Typed sum = emit(plus ? OperationCode::add : OperationCode::subtract, ColumnType::integer, ColumnType::integer, a.operand, b.operand);
+    release(a.operand);
+    release(b.operand);
+    return limited(sum, *meaning);
+}
+
+ExpressionCompiler::Maybe ExpressionCompiler::null_test(const Node& of, bool present) {
     const Maybe value = node(of);
     if (!value) return value;
-    const Typed result = emit(present ? OperationCode::is_present : OperationCode::is_null, value->type,
-                              ColumnType::boolean, value->operand);
-    release(value->operand);
-    return result;
+    return then(*value, present ? OperationCode::is_present : OperationCode::is_null, ColumnType::boolean);
 }
 
 ExpressionCompiler::Maybe ExpressionCompiler::comparison(const Node& tree) {
     const Node& left = tree.args[0];
     const Node& right = tree.args[1];
     const bool equality = tree.text == "==" || tree.text == "!=";
-    if (equality && right.kind == Node::Kind::null) return null_test(left, tree.text == "!=", tree);
-    if (equality && left.kind == Node::Kind::null) return null_test(right, tree.text == "!=", tree);
+    if (equality && right.kind == Node::Kind::null) return null_test(left, tree.text == "!=");
+    if (equality && left.kind == Node::Kind::null) return null_test(right, tree.text == "!=");
     const Maybe a = node(left);
     if (!a) return a;
     const Maybe b = node(right);
@@ -249,12 +265,11 @@ ExpressionCompiler::Maybe ExpressionCompiler::comparison(const Node& tree) {
     if (a->untyped_null || b->untyped_null) return fail("null has no order: ask == null or != null", tree);
     Typed x = *a;
     Typed y = *b;
-    if (numeric(x.type) && numeric(y.type) && x.type != y.type) {
+    if (x.numeric() && y.numeric() && x.type != y.type) {
         x = to_real(x);
         y = to_real(y);
     }
-    if (x.type != y.type) return fail(described(left, *a) + " and " + described(right, *b) + ": these cannot be compared", tree);
-    if (!equality && x.type == ColumnType::boolean) return fail("bools have no order, and " + described(left, *a), tree);
+    if (!x.same_type(y)) return fail(described(left, *a) + " and " + described(right, *b) + ": these cannot be compared", tree);
     OperationCode code = OperationCode::equal;
     if (tree.text == "!=") code = OperationCode::unequal;
     if (tree.text == "<" || tree.text == ">") code = OperationCode::less;
@@ -271,7 +286,7 @@ ExpressionCompiler::Maybe ExpressionCompiler::logic(const Node& tree) {
     for (std::size_t i = 0; i < 2; ++i) {
         const Maybe value = node(tree.args[i]);
         if (!value) return value;
-        if (value->untyped_null || value->type != ColumnType::boolean)
+        if (!value->is(ColumnType::boolean))
             return fail(tree.text + " needs bools, and " + described(tree.args[i], *value), tree.args[i]);
         operands[i] = value->operand;
     }
@@ -285,8 +300,8 @@ ExpressionCompiler::Maybe ExpressionCompiler::logic(const Node& tree) {
 ExpressionCompiler::Maybe ExpressionCompiler::choice(const Node& tree) {
     const Maybe condition = node(tree.args[0]);
     if (!condition) return condition;
-    if (condition->untyped_null || condition->type != ColumnType::boolean)
-        return fail("what stands before ? must be a bool, and " + described(tree.args[0], *condition), tree);
+    if (!condition->is(ColumnType::boolean))
+        return fail("what stands before ? must be a bool, and " + described(tree.args[0], *condition), tree.args[0]);
     const Maybe yes = node(tree.args[1]);
     if (!yes) return yes;
     const Maybe no = node(tree.args[2]);
@@ -294,23 +309,45 @@ ExpressionCompiler::Maybe ExpressionCompiler::choice(const Node& tree) {
     if (yes->untyped_null && no->untyped_null) return fail("both sides of : are null", tree);
     Typed x = *yes;
     Typed y = *no;
-    if (x.untyped_null) {
-        x.type = y.type;
-        out_.literals_[operand_index(x.operand)].type = y.type;
-    } else if (y.untyped_null) {
-        y.type = x.type;
-        out_.literals_[operand_index(y.operand)].type = x.type;
-    } else if (x.type != y.type && numeric(x.type) && numeric(y.type)) {
+    if (x.untyped_null || y.untyped_null) {
+        Typed& null = x.untyped_null ? x : y;
+        const Typed& other = x.untyped_null ? y : x;
+        out_.literals_[operand_index(null.operand)].type = other.type;
+        null = {null.operand, other.type, other.meaning, false};
+    } else if (x.numeric() && y.numeric() && x.type != y.type) {
         x = to_real(x);
         y = to_real(y);
     }
-    if (x.type != y.type)
+    if (!x.same_type(y))
         return fail(described(tree.args[1], *yes) + " and " + described(tree.args[2], *no) + ": both sides of : must have one type", tree);
-    const Typed result = emit(OperationCode::select, x.type, x.type, condition->operand, x.operand, y.operand);
+    Typed result = emit(OperationCode::select, x.type, x.type, condition->operand, x.operand, y.operand);
+    result.meaning = x.meaning;
     release(condition->operand);
     release(x.operand);
     release(y.operand);
     return result;
+}
+
+// The list, if all of it are literals that compare with type as they are.
+std::optional<ConstantList> ExpressionCompiler::constants(const Node& list, ColumnType type) const {
+    ConstantList out;
+    out.type = type;
+    for (const Node& item : list.args) {
+        if (type == ColumnType::integer && item.kind == Node::Kind::integer)
+            out.integers.push_back(item.integer);
+        else if (type == ColumnType::real && item.kind == Node::Kind::integer)
+            out.reals.push_back(static_cast<double>(item.integer));
+        else if (type == ColumnType::real && item.kind == Node::Kind::real)
+            out.reals.push_back(item.real);
+        else if (type == ColumnType::text && item.kind == Node::Kind::text)
+            out.texts.push_back(item.text);
+        else
+            return std::nullopt;
+    }
+    std::sort(out.integers.begin(), out.integers.end());
+    std::sort(out.reals.begin(), out.reals.end());
+    std::sort(out.texts.begin(), out.texts.end());
+    return out;
 }
 
 ExpressionCompiler::Maybe ExpressionCompiler::membership(const Node& tree) {
@@ -325,11 +362,16 @@ ExpressionCompiler::Maybe ExpressionCompiler::membership(const Node& tree) {
         release(value->operand);
         return literal(none);
     }
+    if (value->meaning == Meaning::plain)
+        if (auto constant = constants(list, value->type)) {
+            out_.lists_.push_back(std::move(*constant));
+            return then(*value, OperationCode::in_list, ColumnType::boolean, static_cast<std::uint32_t>(out_.lists_.size() - 1));
+        }
     Maybe result;
     for (const Node& item : list.args) {
         const Maybe one = node(item);
         if (!one) return one;
-        const Maybe same = equal(*value, *one, tree, tree.args[0], item);
+        const Maybe same = equal(*value, *one, item, tree.args[0], item);
         if (!same) return same;
         if (!result) {
             result = same;
@@ -349,33 +391,17 @@ ExpressionCompiler::Maybe ExpressionCompiler::membership(const Node& tree) {
 ExpressionCompiler::Maybe ExpressionCompiler::equal(Typed a, Typed b, const Node& at, const Node& left, const Node& right) {
     Typed x = a;
     Typed y = b;
-    if (!y.untyped_null && numeric(x.type) && numeric(y.type) && x.type != y.type) {
-        if (x.type == ColumnType::integer) {
+    if (x.numeric() && y.numeric() && x.type != y.type) {
+        if (x.type == ColumnType::integer && operand_kind(x.operand) != OperandKind::literal)
             x = emit(OperationCode::to_real, x.type, ColumnType::real, x.operand);
-        } else {
-            y = to_real(y);
-        }
+        else
+            (x.type == ColumnType::integer ? x : y) = to_real(x.type == ColumnType::integer ? x : y);
     }
-    if (y.untyped_null || x.type != y.type)
+    if (y.untyped_null || !x.same_type(y))
         return fail(described(left, a) + " and " + described(right, b) + ": these cannot be compared", at);
     const Typed result = emit(OperationCode::equal, x.type, ColumnType::boolean, x.operand, y.operand);
     if (x.operand != a.operand) release(x.operand);
     if (y.operand != a.operand) release(y.operand);
-    return result;
-}
-
-ExpressionCompiler::Maybe ExpressionCompiler::text_test(const Node& tree, OperationCode code) {
-    std::uint32_t operands[2] = {};
-    for (std::size_t i = 0; i < 2; ++i) {
-        const Maybe value = node(tree.args[i]);
-        if (!value) return value;
-        if (value->untyped_null || value->type != ColumnType::text)
-            return fail(tree.text + "() takes strings, and " + described(tree.args[i], *value), tree);
-        operands[i] = value->operand;
-    }
-    const Typed result = emit(code, ColumnType::text, ColumnType::boolean, operands[0], operands[1]);
-    release(operands[0]);
-    release(operands[1]);
     return result;
 }
 

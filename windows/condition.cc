@@ -60,7 +60,8 @@ Condition::Condition(Condition&&) noexcept = default;
 Condition& Condition::operator=(Condition&&) noexcept = default;
 Condition::~Condition() = default;
 
-std::optional<Condition> Condition::compile(std::string_view text, std::span<const FieldType> fields, Problem& problem) {
+std::optional<Condition> Condition::compile(std::string_view text, std::span<const FieldType> fields, Problem& problem,
+                                            const Zones* zones) {
     std::vector<ColumnSpec> columns;
     std::vector<std::size_t> positions;
     for (std::size_t i = 0; i < fields.size(); ++i) {
@@ -70,7 +71,7 @@ std::optional<Condition> Condition::compile(std::string_view text, std::span<con
         positions.push_back(i);
     }
     const Schema schema(columns);
-    std::optional<Expression> expression = Expression::compile(text, schema, problem);
+    std::optional<Expression> expression = Expression::compile(text, schema, problem, zones);
     if (!expression) return std::nullopt;
     if (expression->type() != ColumnType::boolean) {
         problem = {"a condition is true or false, and this is " + std::string(name(expression->type())), 0};
@@ -101,14 +102,15 @@ std::optional<bool> Condition::evaluate(const Record& record) {
         else
             put(state_->cells[i], Value{});
     }
-    const Column& result = state_->evaluator.evaluate(state_->inputs, 1);
+    const RowTime time{record.end, record.end, true};
+    const Column& result = state_->evaluator.evaluate(state_->inputs, 1, &time);
     if (!result.present.test(0)) return std::nullopt;
     return result.booleans[0] != 0;
 }
 
 Bytes Condition::memory() const {
     return sizeof(State) + state_->block.memory().size() + state_->cells.size() * (sizeof(Cell) + sizeof(void*) + sizeof(std::size_t)) +
-           state_->expression.canonical().size();
+           state_->expression.canonical().size() + state_->expression.memory();
 }
 
 const std::string& Condition::canonical() const { return state_->expression.canonical(); }

@@ -1,7 +1,11 @@
+#include <algorithm>
+#include <charconv>
 #include <cmath>
 
+#include "windows/civil.h"
 #include "windows/expression.h"
 #include "windows/operations.h"
+#include "windows/regex.h"
 
 // One loop an operation. Rows that are null carry some value of their type, which is computed with and
 // not looked at; only texts are read under their bit, because a null row's view may point anywhere.
@@ -51,12 +55,57 @@ constexpr std::size_t words_of(std::size_t rows) { return (rows + 63) / 64; }
 
 bool fits_int64(double value) { return value >= -9223372036854775808.0 && value < 9223372036854775808.0; }
 
+// Texts to values. All of the text counts; false where it is none.
+template <typename Number>
+bool parse_number(std::string_view text, Number& out) {
+    if (text.starts_with('+') && !text.starts_with("+-")) text.remove_prefix(1);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+    return error == std::errc() && end == text.data() + text.size() && out == out;
+}
+bool parse_truth(std::string_view text, std::uint8_t& out) {
+    for (std::string_view yes : {"true", "True", "TRUE", "t", "1"}) {
+        if (text == yes) {
+            out = 1;
+            return true;
+        }
+    }
+    out = 0;
+    for (std::string_view no : {"false", "False", "FALSE", "f", "0"})
+        if (text == no) return true;
+    return false;
+}
+bool parse_with(std::optional<std::int64_t> (*parse)(std::string_view), std::string_view text, std::int64_t& out) {
+    const auto parsed = parse(text);
+    out = parsed.value_or(0);
+    return parsed.has_value();
+}
+
+// Characters, not bytes: what continues a character is not counted.
+std::int64_t characters(std::string_view text) {
+    std::int64_t count = 0;
+    for (char c : text) count += (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+    return count;
+}
+
+// Beyond a few items halving wins over looking at each.
+constexpr std::size_t looked_through = 8;
+template <typename T, typename Item>
+bool listed(const std::vector<Item>& items, T value) {
+    if (items.size() > looked_through) {
+        const auto at = std::lower_bound(items.begin(), items.end(), value);
+        return at != items.end() && *at == value;  // asked this way not a number is in no list
+    }
+    bool found = false;
+    for (const Item& item : items) found |= item == value;
+    return found;
+}
+
 }  // namespace
 
 class Evaluator::Run {
 public:
-    Run(Evaluator& evaluator, std::span<const Column* const> inputs, std::size_t rows)
-        : expression_(evaluator.expression_), registers_(evaluator.registers_), inputs_(inputs), rows_(rows) {}
+    Run(Evaluator& evaluator, std::span<const Column* const> inputs, std::size_t rows, const RowTime* times)
+        : expression_(evaluator.expression_), registers_(evaluator.registers_), inputs_(inputs), rows_(rows), times_(times) {}
 
     void run(const Operation& op) {
         switch (op.type) {
@@ -161,7 +210,50 @@ private:
                 });
             case OperationCode::least: return pair<I, I>(op, [](I a, I b) { return b < a ? b : a; });
             case OperationCode::greatest: return pair<I, I>(op, [](I a, I b) { return a < b ? b : a; });
+            case OperationCode::sign: return each<I, I>(op, [](I a) { return I{a > 0} - I{a < 0}; });
+            case OperationCode::in_list: return in_list<I>(op, expression_.lists_[op.b].integers);
+            case OperationCode::floor_divide: return pair<I, I>(op, floor_divide);
+            case OperationCode::floor_modulo: return pair<I, I>(op, floor_modulo);
+            case OperationCode::cut_divide: return pair<I, I>(op, [](I a, I b) { return a / b; });
+            default: return instants(op);
+        }
+    }
+    void instants(const Operation& op) {
+        using I = std::int64_t;
+        switch (op.code) {
+            case OperationCode::event_time: return event_time(op);
+            case OperationCode::limit_timestamp:
+                return convert<I, I>(op, [](I a, I& out) {
+                    out = a;
+                    return is_timestamp(a);
+                });
+            case OperationCode::limit_duration:
+                return convert<I, I>(op, [](I a, I& out) {
+                    out = a;
+                    return is_duration(a);
+                });
+            case OperationCode::zone_local:
+                return each_known<I, I>(op, [&zone = expression_.zones_[op.b]](I a) { return zone.local(Timestamp::micros(a)).us(); });
+            case OperationCode::date_year: return each<I, I>(op, [](I a) { return date(a).year; });
+            case OperationCode::date_month: return each<I, I>(op, [](I a) { return I{date(a).month - 1}; });
+            case OperationCode::date_day: return each<I, I>(op, [](I a) { return I{date(a).day}; });
+            case OperationCode::date_weekday: return each<I, I>(op, [](I a) { return I{weekday(floor_divide(a, day_us))}; });
+            case OperationCode::date_yearday:
+                return each<I, I>(op, [](I a) { return floor_divide(a, day_us) - days_of({date(a).year, 1, 1}); });
             default: return common<I>(op);
+        }
+    }
+    static CivilDate date(std::int64_t local) { return civil_date(floor_divide(local, day_us)); }
+    void event_time(const Operation& op) {
+        WEIR_ASSERT(times_ != nullptr);
+        Column& to = target(op);
+        for (std::size_t row = 0; row < rows_; ++row) {
+            const std::int64_t at = times_[row].event.us();
+            to.integers[row] = at;
+            if (is_timestamp(at))
+                to.present.set(row);
+            else
+                to.present.reset(row);
         }
     }
     void reals(const Operation& op) {
@@ -186,6 +278,22 @@ private:
             case OperationCode::absolute: return each<double, double>(op, [](double a) { return std::fabs(a); });
             case OperationCode::least: return pair<double, double>(op, [](double a, double b) { return b < a ? b : a; });
             case OperationCode::greatest: return pair<double, double>(op, [](double a, double b) { return a < b ? b : a; });
+            case OperationCode::in_list: return in_list<double>(op, expression_.lists_[op.b].reals);
+            default: return rounded(op);
+        }
+    }
+    void rounded(const Operation& op) {
+        using B = std::uint8_t;
+        switch (op.code) {
+            case OperationCode::round_down: return each<double, double>(op, [](double a) { return std::floor(a); });
+            case OperationCode::round_up: return each<double, double>(op, [](double a) { return std::ceil(a); });
+            case OperationCode::round_nearest: return each<double, double>(op, [](double a) { return std::round(a); });
+            case OperationCode::round_to_zero: return each<double, double>(op, [](double a) { return std::trunc(a); });
+            case OperationCode::sign:
+                return each<double, double>(op, [](double a) { return a > 0 ? 1.0 : a < 0 ? -1.0 : a; });
+            case OperationCode::is_nan: return each<double, B>(op, [](double a) { return static_cast<B>(a != a); });
+            case OperationCode::is_infinite: return each<double, B>(op, [](double a) { return static_cast<B>(std::fabs(a) == HUGE_VAL); });
+            case OperationCode::is_finite: return each<double, B>(op, [](double a) { return static_cast<B>(std::fabs(a) < HUGE_VAL); });
             default: return common<double>(op);
         }
     }
@@ -202,6 +310,10 @@ private:
             case OperationCode::is_present: return null_test(op);
             default: WEIR_ASSERT(false);  // the compiler makes no others
         }
+    }
+    template <typename T, typename Item>
+    void in_list(const Operation& op, const std::vector<Item>& items) {
+        each<T, std::uint8_t>(op, [&items](T a) { return static_cast<std::uint8_t>(listed(items, a)); });
     }
     void null_test(const Operation& op) {
         const RowBits& of = present(op.a);
@@ -277,8 +389,46 @@ private:
             case OperationCode::ends_with: return text_pair(op, [](T a, T b) { return a.ends_with(b); });
             case OperationCode::contains: return text_pair(op, [](T a, T b) { return a.find(b) != T::npos; });
             case OperationCode::select: return select<T>(op);
-            default: return null_test(op);
+            case OperationCode::is_null:
+            case OperationCode::is_present: return null_test(op);
+            case OperationCode::text_size: return each_known<T, std::int64_t>(op, characters);
+            case OperationCode::matches:
+                return each_known<T, std::uint8_t>(op, [&regex = *expression_.regexes_[op.b]](T a) { return regex.found_in(a) ? std::uint8_t{1} : std::uint8_t{0}; });
+            case OperationCode::in_list:
+                return each_known<T, std::uint8_t>(op, [&items = expression_.lists_[op.b].texts](T a) { return static_cast<std::uint8_t>(listed(items, a)); });
+            case OperationCode::parse_integer: return parsed<std::int64_t>(op, parse_number<std::int64_t>);
+            case OperationCode::parse_real: return parsed<double>(op, parse_number<double>);
+            case OperationCode::parse_boolean: return parsed<std::uint8_t>(op, parse_truth);
+            case OperationCode::parse_timestamp:
+                return parsed<std::int64_t>(op, [](T a, std::int64_t& out) { return parse_with(weir::parse_timestamp, a, out); });
+            case OperationCode::parse_duration:
+                return parsed<std::int64_t>(op, [](T a, std::int64_t& out) { return parse_with(parse_span, a, out); });
+            default: WEIR_ASSERT(false);  // the compiler makes no others
         }
+    }
+    // As each(), but without looking at rows that are null.
+    template <typename T, typename Out, typename Function>
+    void each_known(const Operation& op, Function function) {
+        present_where(op, present(op.a), present(op.a));
+        const Column& to = target(op);
+        Out* const out = values<Out>(target(op));
+        with<T>(op.a, [&](auto a) {
+            for (std::size_t row = 0; row < rows_; ++row) out[row] = to.present.test(row) ? function(a[row]) : Out{};
+        });
+    }
+    // function(text, out) says whether there is an answer; where not, the row is null.
+    template <typename Out, typename Function>
+    void parsed(const Operation& op, Function function) {
+        present_where(op, present(op.a), present(op.a));
+        Column& to = target(op);
+        Out* const out = values<Out>(to);
+        with<std::string_view>(op.a, [&](auto a) {
+            for (std::size_t row = 0; row < rows_; ++row)
+                if (!to.present.test(row) || !function(a[row], out[row])) {
+                    out[row] = Out{};
+                    to.present.reset(row);
+                }
+        });
     }
     template <typename Function>
     void text_pair(const Operation& op, Function function) {
@@ -296,6 +446,7 @@ private:
     std::span<Column> registers_;
     std::span<const Column* const> inputs_;
     std::size_t rows_;
+    const RowTime* times_;
 };
 
 namespace {
@@ -350,8 +501,8 @@ Evaluator::Evaluator(Arena& arena, const Expression& expression, std::size_t row
     fill(registers_.back(), expression.literals_[operand_index(expression.result_)], rows_max);
 }
 
-const Column& Evaluator::evaluate(std::span<const Column* const> inputs, std::size_t rows) {
-    Run run(*this, inputs, rows);
+const Column& Evaluator::evaluate(std::span<const Column* const> inputs, std::size_t rows, const RowTime* times) {
+    Run run(*this, inputs, rows, times);
     for (const Operation& op : expression_.operations_) run.run(op);
     const std::uint32_t index = operand_index(expression_.result_);
     switch (operand_kind(expression_.result_)) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "agent/base/batch.h"
 
@@ -12,9 +13,18 @@ namespace weir {
 
 enum class OperationCode : std::uint8_t {
     to_real, to_integer,                                   // conversions
+    parse_integer, parse_real, parse_boolean, parse_timestamp, parse_duration,  // of texts
     add, subtract, multiply, divide, modulo, negate, absolute, least, greatest,
+    round_down, round_up, round_nearest, round_to_zero, sign, is_nan, is_infinite, is_finite,
+    floor_divide, floor_modulo, cut_divide,                // b is a literal above 0; cut: toward zero
+    limit_timestamp, limit_duration,                       // null beyond their range
+    event_time,                                            // of the row; no operand
+    zone_local,                                            // a in the zone of number b
+    date_year, date_month, date_day, date_weekday, date_yearday,  // of local time; month, yearday from 0
     equal, unequal, less, less_equal,                      // a > b is b < a
-    starts_with, ends_with, contains,
+    starts_with, ends_with, contains, text_size,
+    matches,                                               // a, and the regular expression of number b
+    in_list,                                               // a, and the list of number b
     logical_and, logical_or, logical_not,
     is_null, is_present,
     select,                                                // a ? b : c
@@ -36,6 +46,14 @@ struct Literal {
     double real = 0;
     std::uint8_t boolean = 0;
     std::string text;
+};
+
+// The constants after `in`, of one type, sorted.
+struct ConstantList {
+    ColumnType type = ColumnType::integer;
+    std::vector<std::int64_t> integers;
+    std::vector<double> reals;
+    std::vector<std::string> texts;
 };
 
 enum class OperandKind : std::uint32_t { input = 0, reg = 1, literal = 2 };

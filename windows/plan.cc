@@ -26,6 +26,16 @@ Bytes EnginePlan::need() const {
     return total;
 }
 
+Bytes EnginePlan::expression_memory() const {
+    Bytes total = 0;
+    for (const CompiledSource& source : compiled_->sources)
+        for (const Expression& input : source.inputs) total += input.memory();
+    for (const CompiledWindow& window : compiled_->windows)
+        for (const CompiledValue& value : window.values)
+            if (value.expression) total += value.expression->memory();
+    return total;
+}
+
 Bytes EnginePlan::save_size_max() const { return engine_save_size_max(*compiled_); }
 Bytes EnginePlan::record_size_max() const {
     Bytes most = 0;

@@ -56,6 +56,7 @@ struct EngineSpec {
     // What all sketches together may take beyond their smallest form; none: what they ever could. With less, every
     // aggregate has the same share of that, first come, and a sketch that gets no more goes on with less precision.
     std::optional<Bytes> sketch_bytes;
+    const Zones* zones = nullptr;  // time zones by name; asked by compile() only
 };
 
 // Which part of a spec is wrong, and why. One of source and window is set.
@@ -83,6 +84,8 @@ public:
     // Sums to need().
     std::vector<Part> parts() const;
     Bytes need() const;
+    // What the expressions hold on the heap: regular expressions fill theirs while they run.
+    Bytes expression_memory() const;
     // A saved state is never larger.
     Bytes save_size_max() const;
     // No record that the engine emits encodes to more.

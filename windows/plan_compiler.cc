@@ -92,8 +92,8 @@ std::vector<std::string> names_of(const std::vector<Spec>& specs) {
 // The aggregates of one window, as inputs of the expressions around them.
 class PlanCompiler::Calls final : public Inputs {
 public:
-    Calls(CompiledSource& source, const Schema& schema, CompiledWindow& window)
-        : source_(source), schema_(schema), window_(window) {}
+    Calls(CompiledSource& source, const Schema& schema, CompiledWindow& window, const Zones* zones)
+        : source_(source), schema_(schema), window_(window), zones_(zones) {}
 
     std::optional<Input> input(const Node& node, Problem& problem) override {
         if (const FunctionName* known = aggregate(node)) {
@@ -174,7 +174,7 @@ private:
             problem = {inner->text + "() stands inside " + node.text + "(): aggregates do not nest", inner->offset};
             return std::nullopt;
         }
-        SchemaInputs columns(schema_);
+        SchemaInputs columns(schema_, zones_);
         auto expression = ExpressionCompiler::compile(tree, columns, problem);
         if (!expression) return std::nullopt;
         const ColumnType type = expression->type();
@@ -247,6 +247,7 @@ private:
     CompiledSource& source_;
     const Schema& schema_;
     CompiledWindow& window_;
+    const Zones* zones_;
 };
 
 PlanCompiler::PlanCompiler(EngineSpec spec, SpecProblem& problem)
@@ -395,7 +396,7 @@ void PlanCompiler::share_sketch_bytes() {
 bool PlanCompiler::window_where(const WindowSpec& spec, CompiledWindow& out) {
     if (spec.where.empty()) return true;
     Problem problem;
-    auto where = Expression::compile(spec.where, plan_->spec.sources[out.source].schema, problem);
+    auto where = Expression::compile(spec.where, plan_->spec.sources[out.source].schema, problem, plan_->spec.zones);
     if (!where) return fail("where", problem);
     if (where->type() != ColumnType::boolean)
         return fail("where", "where is true or false, and this is " + std::string(name(where->type())));
@@ -435,7 +436,7 @@ bool PlanCompiler::window_select(const WindowSpec& spec, CompiledWindow& out) {
     if (spec.select.empty()) return fail("select", "a window needs at least one value, such as n = \"count()\"");
     if (spec.select.size() + spec.by.size() + 1 > record_fields_max)
         return fail("select", "keys and values together are at most " + std::to_string(record_fields_max - 1));
-    Calls calls(plan_->sources[out.source], plan_->spec.sources[out.source].schema, out);
+    Calls calls(plan_->sources[out.source], plan_->spec.sources[out.source].schema, out, plan_->spec.zones);
     std::size_t top_items = 0;
     for (const auto& [name, text] : spec.select) {
         const std::string key = "select." + name;

@@ -59,7 +59,7 @@ void Source::prepare(const Batch& batch) {
     WEIR_ASSERT(batch.columns() == spec_.schema.size());
     item_hashes_.begin(batch.rows());
     for (std::size_t i = 0; i < columns_.size(); ++i) columns_[i] = &batch.column(i);
-    for (std::size_t i = 0; i < inputs_.size(); ++i) inputs_[i] = &evaluators_[i]->evaluate(columns_, batch.rows());
+    for (std::size_t i = 0; i < inputs_.size(); ++i) inputs_[i] = &evaluators_[i]->evaluate(columns_, batch.rows(), &batch.time(0));
     for (std::size_t i = 0; i < cell_hashes_.size(); ++i)
         for (std::size_t row = 0; row < batch.rows(); ++row)
             cell_hashes_[i][row] = hash_cell(batch.column(plan_.hashed[i]), row);

@@ -58,10 +58,17 @@ private:
         fail("expected " + std::string(expected) + ", found '" + std::string(rest.substr(0, 12)) + "'", position_);
     }
 
+    // White space, and comments from // to the end of the line.
     void skip_space() {
-        while (position_ < text_.size() && (text_[position_] == ' ' || text_[position_] == '\t' ||
-                                            text_[position_] == '\n' || text_[position_] == '\r'))
-            ++position_;
+        while (position_ < text_.size()) {
+            const char c = text_[position_];
+            if (text_.substr(position_).starts_with("//"))
+                position_ = std::min(text_.find('\n', position_), text_.size());
+            else if (c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f')
+                ++position_;
+            else
+                return;
+        }
     }
     bool accept(std::string_view token) {
         skip_space();
@@ -149,29 +156,22 @@ private:
     }
 
     Node unary() {
-        if (!enter()) return {};
         skip_space();
         const std::size_t at = position_;
-        Node node;
-        if (accept("!")) {
-            std::vector<Node> args;
-            args.push_back(unary());
-            node = operation("!", at, std::move(args));
-        } else if (accept("-")) {
-            skip_space();
-            if (position_ < text_.size() && (is_digit(text_[position_]) || text_[position_] == '.')) {
-                node = postfix(number(true));
-                node.offset = at;
-            } else {
-                std::vector<Node> args;
-                args.push_back(unary());
-                node = operation("neg", at, std::move(args));
-            }
-        } else {
-            node = postfix(primary());
-        }
-        --depth_;
+        if (accept("!")) return prefixed("!", at);
+        if (!accept("-")) return postfix(primary());
+        skip_space();
+        if (position_ == text_.size() || !(is_digit(text_[position_]) || text_[position_] == '.')) return prefixed("neg", at);
+        Node node = postfix(number(true));
+        node.offset = at;
         return node;
+    }
+    Node prefixed(std::string_view name, std::size_t at) {
+        if (!enter()) return {};
+        std::vector<Node> args;
+        args.push_back(unary());
+        --depth_;
+        return operation(name, at, std::move(args));
     }
 
     // value.method(args), and names with dots.
@@ -192,7 +192,11 @@ private:
                 call.kind = Node::Kind::call;
                 call.offset = at + 1;
                 call.text = std::move(word);
-                call.args.push_back(std::move(value));
+                // CEL's mathematical functions stand in a name space, not behind a value.
+                if (value.kind == Node::Kind::name && value.text == "math")
+                    call.text.insert(0, "math.");
+                else
+                    call.args.push_back(std::move(value));
                 arguments(call.args, ")");
                 value = std::move(call);
             } else if (value.kind == Node::Kind::name) {
@@ -221,7 +225,11 @@ private:
             arguments(node.args, "]");
         } else if (c == '\'' || c == '"') {
             node.kind = Node::Kind::text;
-            node.text = quoted(c);
+            node.text = quoted(c, false);
+        } else if ((c | 0x20) == 'r' && position_ + 1 < text_.size() && (text_[position_ + 1] == '\'' || text_[position_ + 1] == '"')) {
+            node.kind = Node::Kind::text;
+            ++position_;
+            node.text = quoted(text_[position_], true);
         } else if (c == '`') {
             node.kind = Node::Kind::name;
             node.text = back_quoted();
@@ -321,11 +329,15 @@ private:
         return node;
     }
 
-    std::string quoted(char quote) {
-        const std::size_t begin = position_++;
+    // One quote or three; in raw text a backslash is a backslash.
+    std::string quoted(char quote, bool raw) {
+        const std::size_t begin = position_;
+        const std::string three(3, quote);
+        const std::string_view closing = text_.substr(position_).starts_with(three) ? std::string_view(three) : std::string_view(&quote, 1);
+        position_ += closing.size();
         std::string value;
-        while (ok_ && position_ < text_.size() && text_[position_] != quote) {
-            if (text_[position_] == '\\')
+        while (ok_ && position_ < text_.size() && !text_.substr(position_).starts_with(closing)) {
+            if (text_[position_] == '\\' && !raw)
                 escape(value);
             else
                 value += text_[position_++];
@@ -333,30 +345,37 @@ private:
         if (position_ >= text_.size())
             fail("a string is not closed", begin);
         else
-            ++position_;
+            position_ += closing.size();
         return value;
     }
     void escape(std::string& value) {
+        constexpr std::string_view letters = "abfnrtv\\'\"`?";
+        constexpr std::string_view meant = "\a\b\f\n\r\t\v\\'\"`?";
         const std::size_t at = position_++;
         const char c = position_ < text_.size() ? text_[position_++] : '\0';
+        if (const std::size_t known = letters.find(c); known != std::string_view::npos) {
+            value += meant[known];
+            return;
+        }
         switch (c) {
-            case 'n': value += '\n'; return;
-            case 't': value += '\t'; return;
-            case 'r': value += '\r'; return;
-            case '\\':
-            case '\'':
-            case '"': value += c; return;
-            case 'x': return code_point(value, at, 2);
-            case 'u': return code_point(value, at, 4);
-            default: fail("an unknown escape in a string: use \\\\ for a backslash", at);
+            case 'x':
+            case 'X': return code_point(value, at, 2, 16);
+            case 'u': return code_point(value, at, 4, 16);
+            case 'U': return code_point(value, at, 8, 16);
+            case '0':
+            case '1':
+            case '2':
+            case '3': --position_; return code_point(value, at, 3, 8);
+            default: fail("an unknown escape in a string: use \\\\ for a backslash, or r'...' for a string without escapes", at);
         }
     }
-    // Both as UTF-8.
-    void code_point(std::string& value, std::size_t at, std::size_t digits) {
+    // All as UTF-8, which they become however many digits name them.
+    void code_point(std::string& value, std::size_t at, std::size_t digits, int base) {
         std::uint32_t code = 0;
-        const std::string_view hex = text_.substr(position_, digits);
-        const auto [end, error] = std::from_chars(hex.data(), hex.data() + hex.size(), code, 16);
-        if (hex.size() != digits || error != std::errc() || end != hex.data() + digits || (code >= 0xd800 && code < 0xe000))
+        const std::string_view number = text_.substr(position_, digits);
+        const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), code, base);
+        if (number.size() != digits || error != std::errc() || end != number.data() + digits ||
+            (code >= 0xd800 && code < 0xe000) || code > 0x10ffff)
             return fail("an escape in a string does not name a character", at);
         position_ += digits;
         const auto put = [&value](std::uint32_t byte) { value += static_cast<char>(static_cast<unsigned char>(byte)); };
@@ -364,7 +383,12 @@ private:
         if (code < 0x800) {
             put(0xc0 | code >> 6);
         } else {
-            put(0xe0 | code >> 12);
+            if (code < 0x10000) {
+                put(0xe0 | code >> 12);
+            } else {
+                put(0xf0 | code >> 18);
+                put(0x80 | (code >> 12 & 0x3f));
+            }
             put(0x80 | (code >> 6 & 0x3f));
         }
         put(0x80 | (code & 0x3f));

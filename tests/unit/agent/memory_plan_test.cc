@@ -44,6 +44,13 @@ TEST(MemoryPlan, counts_what_the_composition_takes_from_its_arena) {
     LONGS_EQUAL(arena_need(*assembled.assembly, options), counted);
 }
 
+TEST(MemoryPlan, counts_what_regular_expressions_may_grow_to) {
+    std::string text = small_config;
+    CHECK_EQUAL(0u, part(plan_of(text), "expressions"));
+    text.replace(text.find("mean = \"mean(speed)\""), 20, "mean = \"mean(speed)\", a = \"count(vid.matches('^a'))\"");
+    CHECK(part(plan_of(text), "expressions") >= 256 * 1024);
+}
+
 TEST(MemoryPlan, what_does_not_fit_is_refused_and_says_what_is_largest) {
     std::string text = small_config;
     text.replace(text.find("max_groups = 8"), 14, "max_groups = 60000");

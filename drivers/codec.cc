@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "drivers/codec_scratch.h"
+#include "drivers/event_predictor.h"
 #include "drivers/row_codec.h"
 
 namespace weir {
@@ -95,7 +96,7 @@ std::vector<std::string> split_path(std::string_view path) {
 
 namespace {
 
-constexpr std::size_t columns_max = 1024;
+constexpr std::size_t columns_max = EventShape::columns_max;
 constexpr std::size_t path_levels_max = 32;
 
 Status check_path(std::string_view path, std::string_view whose, Problem& problem) {
@@ -150,8 +151,9 @@ Status check_spec(const CodecSpec& spec, const DecodeScratch& scratch, Problem& 
 
 Bytes codec_need(const CodecSpec& spec) {
     Bytes total = 16 * 1024;  // the codec itself: samples, counters, topic values
+    if (spec.format == PayloadFormat::json) total += EventPredictor::need();
     for (const CodecColumn& column : spec.columns)
-        total += 256 + 2 * (column.name.size() + column.path.size()) * (1 + split_path(column.path).size());
+        total += 256 + sizeof(RowBits) + 2 * (column.name.size() + column.path.size()) * (1 + split_path(column.path).size());
     for (const TopicTemplate& topic : spec.topics) total += 1024 + 4 * topic.text().size();
     for (const std::string& field : spec.csv_header) total += 64 + field.size();
     return total;

@@ -1,8 +1,9 @@
 #include <algorithm>
-#include <cstring>
 
 #include "drivers/codec_scratch.h"
+#include "drivers/event_predictor.h"
 #include "drivers/json_text.h"
+#include "drivers/member_tree.h"
 #include "drivers/row_codec.h"
 
 namespace weir {
@@ -32,18 +33,9 @@ bool is_lines(std::string_view payload) {
            (rest.front() == '{' || rest.front() == '[');
 }
 
-// The members that columns want, as a tree: one pass over an object finds them all, in any order.
-struct Node {
-    std::string key;
-    int targets;
-    std::vector<int> children;
-    std::size_t expected = 0;  // the child that probably comes next: senders keep their order
-};
-
 class JsonCodec final : public RowCodec {
 public:
-    JsonCodec(const CodecSpec& spec, DecodeScratch& scratch) : RowCodec(spec), parts_(scratch.parts()) {
-        nodes_.push_back({"", no_target, {}});
+    JsonCodec(const CodecSpec& spec, DecodeScratch& scratch, bool predict) : RowCodec(spec), parts_(scratch.parts()) {
         for (std::size_t i = 0; i < spec.columns.size(); ++i) {
             const CodecColumn& column = spec.columns[i];
             if (from_topic(i)) continue;
@@ -52,19 +44,26 @@ public:
         }
         if (!spec.time.path.empty())
             add_path(spec.time.path, {time_column, ColumnType::integer, spec.time.numbers_in_strings});
+        if (predict)
+            predictor_ = std::make_unique<EventPredictor>(
+                EventTargets{tree_, targets(), from_topic(), !spec.time.path.empty(), spec.time.unit});
     }
 
 protected:
     void decode_payload(const Message& message) override {
         std::string_view payload = as_text(message.payload);
         end_ = payload.data() + payload.size();
+        predicted_ = 0;
         if (payload.starts_with("\xEF\xBB\xBF")) payload.remove_prefix(3);
         payload = trim(payload);
-        if (!is_lines(payload)) return decode_document(payload);
+        // What is read to its end as one document cannot be lines: none begins behind another without a comma.
+        if (!lines_before_ && decode_predicted(payload)) return;
+        lines_before_ = is_lines(payload);
+        if (!lines_before_) return decode_generally(payload);
         while (!payload.empty()) {
             const std::size_t end = std::min(payload.find('\n'), payload.size());
             const std::string_view line = trim(payload.substr(0, end));
-            if (!line.empty()) decode_document(line);
+            if (!line.empty() && !decode_predicted(line)) decode_generally(line);
             payload.remove_prefix(std::min(end + 1, payload.size()));
         }
     }
@@ -73,42 +72,74 @@ private:
     enum class Walk : std::uint8_t { done, malformed, again };
 
     void add_path(std::string_view path, const Target& target) {
-        std::size_t at = 0;
-        for (const std::string& key : split_path(path)) at = child(at, key);
-        nodes_[at].targets = add_target(target, nodes_[at].targets);
-    }
-    std::size_t child(std::size_t parent, const std::string& key) {
-        for (int index : nodes_[parent].children)
-            if (nodes_[static_cast<std::size_t>(index)].key == key) return static_cast<std::size_t>(index);
-        nodes_[parent].children.push_back(static_cast<int>(nodes_.size()));
-        nodes_.push_back({key, no_target, {}});
-        return nodes_.size() - 1;
+        const int node = tree_.add(split_path(path));
+        tree_.set_targets(node, add_target(target, tree_.targets(node)));
     }
 
-    void decode_document(std::string_view text) {
+    // Whether all of the document was as predicted. If not, predicted_ of an array's first elements are in the batch,
+    // uncommitted. They count only if the document as a whole is one as far as can be said without reading its values:
+    // UTF-8, quotes, the last bracket.
+    bool decode_predicted(std::string_view text) {
+        predicted_ = 0;
+        const bool array = text.starts_with('[');
+        if (!predictor_ || !topic_is_clean() || !(array || text.starts_with('{'))) return false;
+        // A batch that is not quite full costs less than the general path for the row that would find it full.
+        const std::size_t room = batch().room();
+        if (array && room < rows_before_ && rows_before_ <= (room + batch().rows()) / 8) push_batch();
+        const EventPredictor::Run run = predict(text);
+        if (run.complete) {
+            commit_rows(run.rows);
+            rows_before_ = run.rows;
+        } else if (array) {
+            predicted_ = run.rows;
+        }
+        return run.complete;
+    }
+
+    EventPredictor::Run predict(std::string_view text) {
+        return predictor_->read(text, batch(), message().arrival, message().arrival_trusted);
+    }
+
+    void decode_generally(std::string_view text) {
         const Bytes readable = static_cast<Bytes>(end_ - text.data()) + payload_padding;
         ondemand::document document;
         if (parts_.parser.iterate(text.data(), text.size(), readable).get(document)) return fail(DecodeReason::malformed);
-        const bool ok = text.starts_with('[') ? decode_array(document) : decode_root(document);
-        if (!ok) fail(DecodeReason::malformed);
+        if (!(text.starts_with('[') ? decode_array(document, text) : decode_root(document, text))) fail(DecodeReason::malformed);
     }
 
-    bool decode_root(ondemand::document& document) {
+    bool decode_root(ondemand::document& document, std::string_view text) {
         ondemand::object object;
         if (document.get_object().get(object)) return false;
         if (!decode_row(object) || !at_end(document)) return false;
         commit_row();
+        if (predictor_ && row_is_clean()) predictor_->learn(text);
         return true;
     }
 
-    bool decode_array(ondemand::document& document) {
+    bool decode_array(ondemand::document& document, std::string_view text) {
         ondemand::array array;
         if (document.get_array().get(array)) return false;
+        commit_rows(predicted_);
+        const char* const end = text.data() + text.size();
         for (auto element : array) {
+            if (predicted_ > 0) {
+                --predicted_;
+                continue;
+            }
+            const char* begin = nullptr;
+            const bool located = !document.current_location().get(begin);
             ondemand::object object;
             if (element.get_object().get(object)) return false;
             if (!decode_row(object)) return false;
             commit_row();
+            if (!predictor_ || !topic_is_clean()) continue;
+            if (located && row_is_clean()) predictor_->learn({begin, static_cast<std::size_t>(end - begin)});
+            const char* behind = nullptr;
+            if (document.current_location().get(behind) || *behind != ',') continue;
+            const EventPredictor::Run run = predict({behind, static_cast<std::size_t>(end - behind)});
+            commit_rows(run.rows);
+            if (run.complete) return true;
+            predicted_ = run.rows;
         }
         return at_end(document);
     }
@@ -118,30 +149,30 @@ private:
 
     bool decode_row(ondemand::object& object) {
         begin_row();
-        Walk walked = walk(object, 0);
+        Walk walked = walk(object, MemberTree::root);
         if (walked == Walk::again) {
             row_again();
             if (object.reset().error()) return false;
-            walked = walk(object, 0);
+            walked = walk(object, MemberTree::root);
         }
         return walked == Walk::done;
     }
 
     // Recursion is as deep as the columns' paths, whatever the document.
-    Walk walk(ondemand::object& object, std::size_t node) {
+    Walk walk(ondemand::object& object, int node) {
         for (auto result : object) {
             ondemand::field field;
             if (std::move(result).get(field)) return Walk::malformed;
-            const int next = find(nodes_[node], field.key().raw());
-            if (next < 0) continue;
-            const Walk walked = take(field.value(), static_cast<std::size_t>(next));
+            const int next = tree_.find(node, field.key().raw(), end_, parts_.text.get());
+            if (next == MemberTree::none) continue;
+            const Walk walked = take(field.value(), next);
             if (walked != Walk::done) return walked;
         }
         return Walk::done;
     }
 
-    Walk take(ondemand::value& value, std::size_t node) {
-        const int targets = nodes_[node].targets;
+    Walk take(ondemand::value& value, int node) {
+        const int targets = tree_.targets(node);
         const std::string_view token = trim_end(value.raw_json_token());
         switch (token.empty() ? '\0' : token[0]) {
             case '{': {
@@ -179,40 +210,19 @@ private:
         return put == Put::done ? Walk::done : Walk::again;
     }
 
-    // key points behind the opening quote, into the payload.
-    int find(Node& node, const char* key) {
-        const std::size_t count = node.children.size();
-        const auto readable = static_cast<std::size_t>(end_ - key);
-        for (std::size_t i = 0; i < count; ++i) {
-            const std::size_t place = node.expected + i < count ? node.expected + i : node.expected + i - count;
-            const int index = node.children[place];
-            const std::string& wanted = nodes_[static_cast<std::size_t>(index)].key;
-            if (readable <= wanted.size() || key[wanted.size()] != '"' ||
-                std::memcmp(key, wanted.data(), wanted.size()) != 0 || wanted.find_first_of("\"\\") != std::string::npos)
-                continue;
-            node.expected = place + 1 < count ? place + 1 : 0;
-            return index;
-        }
-        return count == 0 ? -1 : find_escaped(node, scan_json_string({key, readable}));
-    }
-    int find_escaped(const Node& node, const JsonString& key) {
-        if (!key.escaped) return -1;
-        const std::optional<std::size_t> size = unescape_json(key.raw, parts_.text.get());
-        if (!size) return -1;
-        for (int index : node.children)
-            if (nodes_[static_cast<std::size_t>(index)].key == std::string_view(parts_.text.get(), *size)) return index;
-        return -1;
-    }
-
     DecodeScratch::Parts& parts_;
-    std::vector<Node> nodes_;
+    MemberTree tree_;
+    std::unique_ptr<EventPredictor> predictor_;
+    std::size_t predicted_ = 0;    // elements of the array at hand that are in the batch already
+    std::size_t rows_before_ = 0;  // of the last array that was as predicted
+    bool lines_before_ = false;    // the last message was documents a line
     const char* end_ = nullptr;  // of the payload
 };
 
 }  // namespace
 
-std::unique_ptr<Codec> make_json_codec(const CodecSpec& spec, DecodeScratch& scratch) {
-    return std::make_unique<JsonCodec>(spec, scratch);
+std::unique_ptr<Codec> make_json_codec(const CodecSpec& spec, DecodeScratch& scratch, bool predict) {
+    return std::make_unique<JsonCodec>(spec, scratch, predict);
 }
 
 }  // namespace weir

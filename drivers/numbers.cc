@@ -2,6 +2,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 namespace weir {
@@ -112,6 +113,19 @@ Number parse_number(std::string_view text) {
     number.real = round_correctly(text, parts);
     number.kind = number.real - number.real == 0 ? Number::Kind::real : Number::Kind::beyond;
     return number;
+}
+
+Result<std::int64_t> integer_of(const Number& number) {
+    constexpr double int64_end = 9223372036854775808.0;
+    switch (number.kind) {
+        case Number::Kind::none: return Error::invalid;
+        case Number::Kind::beyond: return Error::out_of_range;
+        case Number::Kind::integer: return number.integer;
+        case Number::Kind::real: break;
+    }
+    if (number.real != std::trunc(number.real)) return Error::invalid;
+    if (number.real < -int64_end || number.real >= int64_end) return Error::out_of_range;
+    return static_cast<std::int64_t>(number.real);
 }
 
 }  // namespace weir

@@ -8,6 +8,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "agent/base/result.h"
+
 namespace weir {
 
 struct Number {
@@ -22,6 +24,8 @@ struct Number {
 };
 
 Number parse_number(std::string_view text);
+// As an int64; invalid: not a number, or not integral; out_of_range: beyond int64.
+Result<std::int64_t> integer_of(const Number& number);
 
 // A number's parts, for those who need more than a double. ok is false if text is no JSON number.
 struct DecimalParts {

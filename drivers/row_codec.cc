@@ -3,7 +3,6 @@
 #include <simdjson.h>
 
 #include <algorithm>
-#include <cmath>
 
 namespace weir {
 
@@ -50,8 +49,12 @@ void RowCodec::decode(const Message& message, Batch& batch, BatchSink& sink) {
 
 bool RowCodec::match_topic(const Message& message) {
     if (spec_.topics.empty()) return true;
-    for (template_ = 0; template_ < spec_.topics.size(); ++template_)
-        if (spec_.topics[template_].match(message.topic, topic_values_)) return is_utf8(message.topic);
+    for (template_ = 0; template_ < spec_.topics.size(); ++template_) {
+        if (!spec_.topics[template_].match(message.topic, topic_values_)) continue;
+        const std::vector<TopicCell>& cells = topic_cells_[template_];
+        topic_is_clean_ = std::all_of(cells.begin(), cells.end(), [&](const TopicCell& cell) { return topic_values_[cell.capture].typed; });
+        return is_utf8(message.topic);
+    }
     return false;
 }
 
@@ -101,44 +104,46 @@ void RowCodec::commit_row() {
     ++counters_.events;
 }
 
+void RowCodec::commit_rows(std::size_t count) {
+    if (count == 0) return;
+    const std::size_t from = batch_->rows();
+    if (!spec_.topics.empty())
+        for (const TopicCell& cell : topic_cells_[template_]) {
+            const TopicValue& value = topic_values_[cell.capture];
+            Column& column = batch_->column_to_fill(cell.column);
+            column.present.assign(from, count, true);
+            switch (column.type) {
+                case ColumnType::integer: std::fill_n(column.integers + from, count, value.integer); break;
+                case ColumnType::real: std::fill_n(column.reals + from, count, value.real); break;
+                case ColumnType::text: std::fill_n(column.texts + from, count, value.text); break;
+                case ColumnType::boolean: break;
+            }
+        }
+    batch_->commit_rows(count);
+    counters_.events += count;
+}
+
 void RowCodec::put_time(Result<Timestamp> time) {
     time_state_ = time.ok() ? TimeState::good : TimeState::bad;
     if (time.ok()) time_ = *time;
 }
 
-void RowCodec::put_time_number(std::string_view text) { put_time(parse_decimal_time(text, spec_.time.unit)); }
-
-void RowCodec::put_time_text(std::string_view text, bool number_too) {
-    if (number_too) {
-        const Result<Timestamp> number = parse_decimal_time(text, spec_.time.unit);
-        if (number.ok() || number.error() == Error::out_of_range) return put_time(number);
-    }
-    put_time(parse_iso8601(text));
-}
-
 void RowCodec::put_number_cell(const Target& target, std::string_view text) {
     const auto column = static_cast<std::size_t>(target.column);
     const Number number = parse_number(text);
-    switch (number.kind) {
-        case Number::Kind::none: fail(DecodeReason::wrong_type); return;
-        case Number::Kind::beyond: fail(DecodeReason::out_of_range); return;
-        case Number::Kind::integer:
-            if (target.type == ColumnType::integer)
-                batch_->set_integer(column, number.integer);
-            else
-                batch_->set_real(column, number.real);
-            return;
-        case Number::Kind::real: break;
-    }
-    constexpr double int64_end = 9223372036854775808.0;
-    if (target.type == ColumnType::real)
-        batch_->set_real(column, number.real);
-    else if (number.real != std::trunc(number.real))
+    if (target.type == ColumnType::integer) {
+        const Result<std::int64_t> integer = integer_of(number);
+        if (integer)
+            batch_->set_integer(column, *integer);
+        else
+            fail(integer.error() == Error::out_of_range ? DecodeReason::out_of_range : DecodeReason::wrong_type);
+    } else if (number.kind == Number::Kind::none) {
         fail(DecodeReason::wrong_type);
-    else if (number.real < -int64_end || number.real >= int64_end)
+    } else if (number.kind == Number::Kind::beyond) {
         fail(DecodeReason::out_of_range);
-    else
-        batch_->set_integer(column, static_cast<std::int64_t>(number.real));
+    } else {
+        batch_->set_real(column, number.real);
+    }
 }
 
 RowCodec::Put RowCodec::put_text_cell(const Target& target, std::string_view text, bool lasting) {
@@ -161,7 +166,7 @@ void RowCodec::put_number(int first, std::string_view text) {
     for (int i = first; i != no_target; i = targets_[static_cast<std::size_t>(i)].next) {
         const Target& target = targets_[static_cast<std::size_t>(i)];
         if (target.column == time_column)
-            put_time_number(text);
+            put_time(parse_decimal_time(text, spec_.time.unit));
         else if (target.type == ColumnType::integer || target.type == ColumnType::real)
             put_number_cell(target, text);
         else
@@ -195,7 +200,7 @@ RowCodec::Put RowCodec::put_string(int first, std::string_view text, bool lastin
         const Target& target = targets_[static_cast<std::size_t>(i)];
         const bool numeric = target.type == ColumnType::integer || target.type == ColumnType::real;
         if (target.column == time_column) {
-            put_time_text(text, target.numbers_in_strings);
+            put_time(parse_text_time(text, spec_.time.unit, target.numbers_in_strings));
         } else if (target.type == ColumnType::text) {
             if (put_text_cell(target, text, lasting) == Put::again) return Put::again;
         } else if (numeric && target.numbers_in_strings) {
@@ -212,7 +217,7 @@ RowCodec::Put RowCodec::put_untyped(int first, std::string_view text, bool lasti
         const Target& target = targets_[static_cast<std::size_t>(i)];
         const auto column = static_cast<std::size_t>(target.column);
         if (target.column == time_column) {
-            put_time_text(text, true);
+            put_time(parse_text_time(text, spec_.time.unit, true));
         } else if (target.type == ColumnType::text) {
             if (!is_utf8(text))
                 fail(DecodeReason::wrong_type);

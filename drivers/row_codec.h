@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "drivers/codec.h"
+#include "drivers/event_shape.h"
 #include "drivers/numbers.h"
 
 namespace weir {
@@ -17,15 +18,9 @@ public:
     void decode(const Message& message, Batch& batch, BatchSink& sink) final;
 
 protected:
-    // Where the value of a field goes; several may hang on one field, linked by next.
-    struct Target {
-        int column = time_column;
-        ColumnType type = ColumnType::real;
-        bool numbers_in_strings = false;
-        int next = no_target;
-    };
-    static constexpr int no_target = -1;
-    static constexpr int time_column = -1;
+    using Target = CodecTarget;
+    static constexpr int no_target = CodecTarget::none;
+    static constexpr int time_column = CodecTarget::time_column;
 
     // The batch's text buffer is full: the row has to be read again, into the batch that row_again() cleared.
     enum class Put : bool { done, again };
@@ -38,12 +33,23 @@ protected:
     int add_target(const Target& target, int first);
     const CodecSpec& spec() const { return spec_; }
     bool from_topic(std::size_t column) const { return from_topic_[column]; }
+    const std::vector<bool>& from_topic() const { return from_topic_; }
+    const std::vector<Target>& targets() const { return targets_; }
 
     // All of the current message.
     void begin_row();
     void row_again();   // after Put::again: forgets the row, with what it counted, and begins it anew
     void commit_row();  // by the rules of time
     void drop_row() {}  // an uncommitted row is forgotten by the next begin_row()
+    // Nothing about the row that was last begun has been counted as trouble.
+    bool row_is_clean() const { return counters_.by_reason == counted_before_; }
+    // Rows that the payload's part was filled in for; their topic's part is added. REQUIRES: topic_is_clean().
+    void commit_rows(std::size_t count);
+    // The topic's levels are of their columns' types: its part of a row is no trouble.
+    bool topic_is_clean() const { return topic_is_clean_; }
+    Batch& batch() { return *batch_; }
+    void push_batch() { sink_->push(*batch_); }
+    const Message& message() const { return *message_; }
     void fail(DecodeReason reason) { Codec::fail(reason, *message_); }
 
     void put_number(int first, std::string_view text);
@@ -63,8 +69,6 @@ private:
     void put_topic_cells();
     void put_number_cell(const Target& target, std::string_view text);
     Put put_text_cell(const Target& target, std::string_view text, bool lasting);
-    void put_time_number(std::string_view text);
-    void put_time_text(std::string_view text, bool number_too);
     void put_time(Result<Timestamp> time);
 
     CodecSpec spec_;
@@ -77,6 +81,7 @@ private:
     Batch* batch_ = nullptr;
     BatchSink* sink_ = nullptr;
     std::size_t template_ = 0;
+    bool topic_is_clean_ = true;
     std::array<TopicValue, TopicTemplate::captures_max> topic_values_{};
 
     // The row at hand.
@@ -87,7 +92,8 @@ private:
 };
 
 // The constructors behind make_codec().
-std::unique_ptr<Codec> make_json_codec(const CodecSpec& spec, DecodeScratch& scratch);
+// predict: events are read by the shape of earlier ones. Without it the rows are the same, slower (tests compare).
+std::unique_ptr<Codec> make_json_codec(const CodecSpec& spec, DecodeScratch& scratch, bool predict = true);
 std::unique_ptr<Codec> make_csv_codec(const CodecSpec& spec, DecodeScratch& scratch);
 // A column's path as member names, outermost first; empty: the path is malformed.
 std::vector<std::string> split_path(std::string_view path);

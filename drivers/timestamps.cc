@@ -136,4 +136,12 @@ Result<Timestamp> parse_decimal_time(std::string_view text, TimeUnit unit) {
     return within_limits(Timestamp::micros(static_cast<std::int64_t>(us)));
 }
 
+Result<Timestamp> parse_text_time(std::string_view text, TimeUnit unit, bool numbers_too) {
+    if (numbers_too) {
+        const Result<Timestamp> number = parse_decimal_time(text, unit);
+        if (number.ok() || number.error() == Error::out_of_range) return number;
+    }
+    return parse_iso8601(text);
+}
+
 }  // namespace weir

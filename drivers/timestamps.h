@@ -26,4 +26,7 @@ Result<Timestamp> parse_iso8601(std::string_view text);
 // A decimal number as in JSON: sign, digits, fraction, exponent; exact, never through a double.
 Result<Timestamp> parse_decimal_time(std::string_view number, TimeUnit unit);
 
+// Text that may be either; a number only if numbers_too.
+Result<Timestamp> parse_text_time(std::string_view text, TimeUnit unit, bool numbers_too);
+
 }  // namespace weir

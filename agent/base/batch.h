@@ -6,6 +6,7 @@
 // Errors: a full batch or text buffer is Error::full: push what is there, clear, go on.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <optional>
@@ -53,6 +54,15 @@ public:
     void set(std::size_t row) { words_[row / 64] |= std::uint64_t{1} << (row % 64); }
     void reset(std::size_t row) { words_[row / 64] &= ~(std::uint64_t{1} << (row % 64)); }
     void clear() { words_.fill(0); }
+    // Bits first to first + count - 1.
+    void assign(std::size_t first, std::size_t count, bool value) {
+        for (std::size_t at = first, end = first + count; at < end;) {
+            const std::size_t taken = std::min<std::size_t>(64 - at % 64, end - at);
+            const std::uint64_t bits = (~std::uint64_t{0} >> (64 - taken)) << (at % 64);
+            words_[at / 64] = value ? words_[at / 64] | bits : words_[at / 64] & ~bits;
+            at += taken;
+        }
+    }
     std::array<std::uint64_t, batch_rows_max / 64>& words() { return words_; }
     const std::array<std::uint64_t, batch_rows_max / 64>& words() const { return words_; }
 
@@ -122,6 +132,16 @@ public:
         times_[rows_] = time;
         ++rows_;
         message_open_ = true;
+    }
+    // Writing by columns: the caller fills in rows rows() to rows() + count - 1, their cells, which of them are
+    // present, and their times, and then commits them at once. REQUIRES: count <= room().
+    std::size_t room() const { return rows_max_ - rows_; }
+    Column& column_to_fill(std::size_t index) { return columns_[index]; }
+    RowTime* times_to_fill() { return times_.data(); }
+    void commit_rows(std::size_t count) {
+        WEIR_ASSERT(count <= room());
+        rows_ += count;
+        message_open_ = message_open_ || count > 0;
     }
     // All rows of the message have been committed, in this batch or before.
     void end_message();

@@ -11,6 +11,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/batch.h"
 #include "drivers/codec.h"
+#include "drivers/row_codec.h"
 #include "tests/bench/traffic.h"
 #include "windows/engine.h"
 #include "windows/plan.h"
@@ -19,6 +20,8 @@ namespace weir::bench {
 namespace {
 
 constexpr std::size_t vehicles_made = 16 * batch_rows_max;
+constexpr std::size_t arrays_made = 256;
+constexpr std::size_t events_an_array = 100;
 
 class Discard final : public BatchSink, public RecordSink {
 public:
@@ -82,6 +85,32 @@ void run_decode(const std::vector<Vehicle>& vehicles, std::size_t events) {
     if (discard.rows + batch.rows() != events) fail("rows are missing");
 }
 
+// 100 events an array, all that they hold: with the shape of events predicted, and without.
+void run_decode_arrays(std::size_t events, bool predict) {
+    const auto arrays = make_arrays(arrays_made, events_an_array, payload_padding);
+    CodecSpec spec;
+    spec.columns = {{.name = "site", .type = ColumnType::text},
+                    {.name = "lane", .type = ColumnType::integer},
+                    {.name = "speed", .type = ColumnType::real},
+                    {.name = "length", .type = ColumnType::real},
+                    {.name = "vid", .type = ColumnType::text}};
+    spec.time = {.path = "ts"};
+    const Schema schema = schema_of(spec);
+    DecodeScratch scratch(spec.max_message);
+    const auto codec = make_json_codec(spec, scratch, predict);
+    const Batch::Params params{};
+    ArenaBlock block(Batch::need(schema, params));
+    Arena arena(block.memory());
+    Batch batch(arena, schema, params);
+    Discard discard;
+    for (std::size_t i = 0; i < events / events_an_array; ++i) {
+        const std::string& array = arrays[i % arrays.size()];
+        codec->decode({.topic = "city/loops", .payload = as_byte_span(array), .arrival = Timestamp::millis(1763712000000)},
+                      batch, discard);
+    }
+    if (discard.rows + batch.rows() != events) fail("rows are missing");
+}
+
 // Batches are decoded once; the engine gets them again and again. One long window, so that none
 // closes and no event is late.
 void run_engine(const std::vector<Vehicle>& vehicles, std::size_t events,
@@ -134,6 +163,10 @@ int main(int argc, char** argv) {
     const auto vehicles = make_traffic(vehicles_made, weir::payload_padding);
     if (stage == "decode") {
         run_decode(vehicles, events);
+    } else if (stage == "arrays") {
+        run_decode_arrays(events, true);
+    } else if (stage == "arrays-general") {
+        run_decode_arrays(events, false);
     } else if (stage == "group") {
         run_engine(vehicles, events, {{"vehicles", "count()"}});
     } else if (stage == "aggregate") {
@@ -155,7 +188,7 @@ int main(int argc, char** argv) {
             std::printf("%s\t%s\n", v.topic.c_str(), v.payload.c_str());
         }
     } else {
-        std::fprintf(stderr, "usage: stages decode|group|aggregate|write EVENTS\n");
+        std::fprintf(stderr, "usage: stages decode|arrays|arrays-general|group|aggregate|write EVENTS\n");
         return 2;
     }
     return 0;

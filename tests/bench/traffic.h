@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdio>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,35 @@ inline std::vector<Vehicle> make_traffic(std::size_t count, std::size_t padding)
         v.payload.reserve(v.payload.size() + padding);
     }
     return vehicles;
+}
+
+// Events as a gateway collects them, `events` an array: 1,000 sites, 1 ms from one event to the next.
+inline std::vector<std::string> make_arrays(std::size_t count, std::size_t events, std::size_t padding) {
+    std::uint64_t state = 2;
+    const auto random = [&state] {  // xorshift64: Marsaglia, 2003
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        return state >> 11;
+    };
+    std::vector<std::string> arrays(count);
+    std::int64_t ts_ms = 1763712000000;
+    for (std::string& array : arrays) {
+        for (std::size_t i = 0; i < events; ++i) {
+            char event[160];
+            const auto speed = static_cast<unsigned>(200 + random() % 900);
+            const auto length = static_cast<unsigned>(30 + random() % 90);
+            std::snprintf(event, sizeof event,
+                          R"(%c{"ts":%lld,"site":"s%03u","lane":%u,"speed":%u.%u,"length":%u.%u,"vid":"%06x"})",
+                          i == 0 ? '[' : ',', static_cast<long long>(ts_ms++), static_cast<unsigned>(random() % 1000),
+                          static_cast<unsigned>(1 + random() % 4), speed / 10, speed % 10, length / 10, length % 10,
+                          static_cast<unsigned>(random() % 200000) * 83u % 0x1000000u);
+            array += event;
+        }
+        array += ']';
+        array.reserve(array.size() + padding);
+    }
+    return arrays;
 }
 
 }  // namespace weir::bench

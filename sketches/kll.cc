@@ -278,6 +278,11 @@ std::uint32_t KllSketch<T>::level_to_compact() const {
 }
 
 template <typename T>
+bool KllSketch<T>::is_any_full() const {
+    return level_to_compact() < levels_ - 1;
+}
+
+template <typename T>
 void KllSketch<T>::compress_to_capacity() {
     while (starts()[0] < begin_)
         if (!compress()) settle();
@@ -491,6 +496,11 @@ template <typename T>
 void KllSketch<T>::absorb(std::uint32_t level, ByteSpan from) {
     while (!from.empty()) {
         if (level >= lowest_ && starts()[0] <= begin_) {
+            if (!compress()) settle();
+            continue;
+        }
+        // In one piece where full levels can give the room: each piece is merged with all of the level.
+        if (level >= lowest_ && starts()[0] - begin_ < from.size() / sizeof(T) && is_any_full()) {
             if (!compress()) settle();
             continue;
         }

@@ -153,6 +153,7 @@ private:
     void set_high_levels();
     void append(std::span<const T> values);
     std::uint32_t level_to_compact() const;
+    bool is_any_full() const;
     void compact(std::uint32_t level);
     void sweep();
     std::uint32_t pass_runs(std::uint32_t level, T* runs, std::uint32_t count);

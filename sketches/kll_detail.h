@@ -63,9 +63,10 @@ void merge_sorted(const void* a, std::uint32_t na, const T* b, std::uint32_t nb,
     std::uint32_t ia = 0;
     std::uint32_t ib = 0;
     while (ia < na && ib < nb) {
-        const T next = load_le<T>(from + ia * sizeof(T));
-        const bool b_first = b[ib] < next;
-        *out++ = b_first ? b[ib] : next;
+        const T first = load_le<T>(from + ia * sizeof(T));
+        const T second = b[ib];
+        *out++ = second < first ? second : first;  // a minimum, not a branch
+        const bool b_first = second < first;
         ib += b_first;
         ia += !b_first;
     }

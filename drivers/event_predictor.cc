@@ -2,7 +2,7 @@
 
 #include <simdjson.h>
 #ifdef __SSE2__
-#include <emmintrin.h>
+#include <immintrin.h>
 #endif
 
 #include <algorithm>

@@ -373,7 +373,7 @@ template <typename T>
 void KllSketch<T>::sweep() {
     T* const first = items() + starts()[0];
     T* end = items() + starts()[1];
-    while (end - first >= sweep_items) {
+    while (static_cast<std::size_t>(end - first) >= sweep_items) {
         end -= sweep_items;
         std::array<T, sweep_items / 2> runs;
         std::uint32_t count = sweep_items / sweep_block;

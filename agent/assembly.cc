@@ -4,6 +4,7 @@
 
 #include "agent/base/build_info.h"
 #include "agent/base/hash.h"
+#include "agent/memory_plan.h"
 #include "windows/expression.h"
 
 namespace weir {
@@ -11,6 +12,9 @@ namespace {
 
 constexpr std::uint64_t state_format = 1;  // of Analysis::save()
 constexpr Bytes max_message_without_broker = 256 << 10;
+// A sketch's bytes take a fifteenth more in their pool, and twice as much in the two copies of the checkpoint.
+constexpr Bytes copies_of_sketches_tenths = 31;
+constexpr Bytes sketch_bytes_step = Bytes{64} << 10;
 
 std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
     return hash64(as_byte_span(text), {seed, 0x77656972});
@@ -25,8 +29,10 @@ std::unique_ptr<Assembly> Assembly::make(const AgentConfig& config, std::vector<
     };
     const auto before = errors();
     assembly->make_codecs(problems);
-    if (errors() == before) assembly->make_engine(problems);
+    if (errors() == before) assembly->make_engine(problems, 0);
     if (errors() == before) assembly->make_alerts(problems);
+    // What all else leaves of the budget is for sketches to grow in.
+    if (errors() == before) assembly->make_engine(problems, assembly->spare_budget());
     if (errors() != before) return nullptr;
 
     std::uint64_t print = assembly->hash_inputs(assembly->engine_->fingerprint() ^ state_format);
@@ -92,8 +98,9 @@ void Assembly::make_codecs(std::vector<ConfigProblem>& problems) {
     }
 }
 
-EngineSpec Assembly::engine_spec() const {
+EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
     EngineSpec spec;
+    spec.sketch_bytes = sketch_bytes;
     for (const SourceConfig& source : config_.sources)
         spec.sources.push_back({source.name, source.schema(), source.time.lateness, source.time.idle,
                                 source.time.max_future, source.partition.text, source.max_partitions});
@@ -113,10 +120,18 @@ EngineSpec Assembly::engine_spec() const {
     return spec;
 }
 
-void Assembly::make_engine(std::vector<ConfigProblem>& problems) {
+void Assembly::make_engine(std::vector<ConfigProblem>& problems, Bytes sketch_bytes) {
     SpecProblem problem;
-    engine_ = EnginePlan::compile(engine_spec(), problem);
+    engine_ = EnginePlan::compile(engine_spec(sketch_bytes), problem);
     if (!engine_) problems.push_back(problem_in(config_, problem));
+}
+
+// With sketches in their smallest form so far. Rounded, so that a few bytes more or less elsewhere, as between boards,
+// seldom change it.
+Bytes Assembly::spare_budget() const {
+    const Bytes total = make_plan(*this, part_options(*this), true).total();
+    if (total >= config_.agent.memory) return 0;
+    return (config_.agent.memory - total) / copies_of_sketches_tenths * 10 / sketch_bytes_step * sketch_bytes_step;
 }
 
 void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {

@@ -46,9 +46,10 @@ public:
 private:
     explicit Assembly(const AgentConfig& config) : config_(config) {}
     void make_codecs(std::vector<ConfigProblem>& problems);
-    void make_engine(std::vector<ConfigProblem>& problems);
+    void make_engine(std::vector<ConfigProblem>& problems, Bytes sketch_bytes);
+    Bytes spare_budget() const;
     void make_alerts(std::vector<ConfigProblem>& problems);
-    EngineSpec engine_spec() const;
+    EngineSpec engine_spec(Bytes sketch_bytes) const;
     std::uint64_t hash_inputs(std::uint64_t hash) const;
 
     const AgentConfig& config_;

@@ -144,7 +144,7 @@ struct WindowConfig {
     ConfigString where;  // empty: all events
     std::vector<ConfigString> by;
     Duration size;  // tumbling, aligned to the epoch
-    std::uint32_t max_groups = 128;
+    std::uint32_t max_groups = 256;
     Duration late_allow;  // zero: an event behind the watermark's window is late for good
     LateThen late_then = LateThen::drop;
     std::vector<SelectConfig> select;  // in the file's order

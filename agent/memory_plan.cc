@@ -211,6 +211,8 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     add("thread stacks", threads * thread_stack_bytes);
     add("process", process_bytes);
 
+    plan.sketch_bytes = assembly.engine().sketch_bytes();
+    plan.sketch_bytes_max = assembly.engine().sketch_bytes_max();
     plan.flash_bytes_per_day_max = flash_a_day(assembly, UINT64_MAX);
     plan.flash_bytes_per_day_one_group = flash_a_day(assembly, 1);
     plan.flash_budget_per_day = config.agent.flash_budget_per_day;
@@ -253,6 +255,10 @@ std::string render_plan(const MemoryPlan& plan) {
     append(out, "%-*s  %12zu  %s\n", w, "total", plan.total(), format_bytes(static_cast<double>(plan.total())).c_str());
     append(out, "%-*s  %12zu  %s, %s\n", w, "budget", plan.budget, format_bytes(static_cast<double>(plan.budget)).c_str(),
            plan.fits() ? "it fits" : "it does NOT fit");
+    if (plan.sketch_bytes < plan.sketch_bytes_max)
+        append(out, "\nsketches      %s to grow in; with every group's at full size they would take %s; beyond, precision falls\n",
+               format_bytes(static_cast<double>(plan.sketch_bytes)).c_str(),
+               format_bytes(static_cast<double>(plan.sketch_bytes_max)).c_str());
     append(out, "\nflash a day   %s with every group in use, %s with one a window; budget %s\n",
            format_bytes(static_cast<double>(plan.flash_bytes_per_day_max)).c_str(),
            format_bytes(static_cast<double>(plan.flash_bytes_per_day_one_group)).c_str(),
@@ -288,6 +294,8 @@ std::string render_plan_json(const MemoryPlan& plan) {
     put("budget_bytes", plan.budget);
     json.key("fits");
     json.boolean(plan.fits());
+    put("sketch_bytes", plan.sketch_bytes);
+    put("sketch_bytes_max", plan.sketch_bytes_max);
     put("flash_bytes_per_day", plan.flash_bytes_per_day_max);
     put("flash_bytes_per_day_one_group", plan.flash_bytes_per_day_one_group);
     put("flash_budget_per_day", plan.flash_budget_per_day);

@@ -38,6 +38,8 @@ PartOptions part_options(const Assembly& assembly);
 struct MemoryPlan {
     std::vector<PlanPart> parts;
     Bytes budget = 0;
+    std::uint64_t sketch_bytes = 0;                  // for sketches to grow in, of all windows together
+    std::uint64_t sketch_bytes_max = 0;              // what they would take if every group had them at full size
     std::uint64_t flash_bytes_per_day_max = 0;       // with every group in use
     std::uint64_t flash_bytes_per_day_one_group = 0; // with one group a window
     std::uint64_t flash_budget_per_day = 0;

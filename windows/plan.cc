@@ -36,6 +36,24 @@ Bytes EnginePlan::expression_memory() const {
     return total;
 }
 
+std::uint64_t EnginePlan::sketch_bytes() const {
+    std::uint64_t sum = 0;
+    for (const CompiledWindow& window : compiled_->windows) {
+        sum += window.folded.spare;
+        for (const StateSpec& state : window.states) sum += state.spare;
+    }
+    return sum;
+}
+
+std::uint64_t EnginePlan::sketch_bytes_max() const {
+    std::uint64_t sum = 0;
+    for (const CompiledWindow& window : compiled_->windows) {
+        sum += AggregateStates::spare_max(window.folded, window.intervals_max);
+        for (const StateSpec& state : window.states) sum += AggregateStates::spare_max(state, window.cells_all());
+    }
+    return sum;
+}
+
 Bytes EnginePlan::save_size_max() const { return engine_save_size_max(*compiled_); }
 Bytes EnginePlan::record_size_max() const {
     Bytes most = 0;

@@ -86,6 +86,9 @@ public:
     Bytes need() const;
     // What the expressions hold on the heap: regular expressions fill theirs while they run.
     Bytes expression_memory() const;
+    // What sketches may take beyond their smallest form, and what they could take at most.
+    std::uint64_t sketch_bytes() const;
+    std::uint64_t sketch_bytes_max() const;
     // A saved state is never larger.
     Bytes save_size_max() const;
     // No record that the engine emits encodes to more.

@@ -68,3 +68,22 @@ TEST(MemoryPlan, grows_with_the_groups) {
     text.replace(text.find("max_groups = 8"), 14, "max_groups = 800");
     CHECK(plan_of(text).total() > small);
 }
+
+TEST(MemoryPlan, sketches_grow_in_what_the_budget_leaves) {
+    std::string text = small_config;
+    text.replace(text.find("mean = \"mean(speed)\""), 20, "mean = \"mean(speed)\", u = \"distinct(vid)\", p = \"quantile(speed, 0.5)\"");
+    const MemoryPlan small = plan_of(text);
+    CHECK(small.fits());
+    LONGS_EQUAL(small.sketch_bytes_max, small.sketch_bytes);  // eight groups at full size
+
+    text.replace(text.find("max_groups = 8"), 14, "max_groups = 512");
+    std::vector<ConfigProblem> problems;
+    const MemoryPlan many = plan_of(text, &problems);
+    CHECK(many.fits());
+    CHECK(many.sketch_bytes < many.sketch_bytes_max);
+    CHECK(many.sketch_bytes > 0);
+    // All but rounding is used: a step of 64 KiB, three times.
+    CHECK(many.budget - many.total() < 400 << 10);
+    STRCMP_CONTAINS("to grow in", render_plan(many).c_str());
+    STRCMP_CONTAINS("\"sketch_bytes\":", render_plan_json(many).c_str());
+}

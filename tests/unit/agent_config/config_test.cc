@@ -30,7 +30,7 @@ TEST(Config, the_smallest_configuration_works_as_it_stands) {
     LONGS_EQUAL(1, config.sources[0].qos);
     CHECK(config.sources[0].time.lateness.most() == Duration());
     CHECK(config.windows[0].size == Duration::minutes(1));
-    LONGS_EQUAL(128, config.windows[0].max_groups);
+    LONGS_EQUAL(256, config.windows[0].max_groups);
     STRCMP_EQUAL("n", config.windows[0].select[0].name.c_str());
     CHECK_FALSE(config.uplink.has_value());
 }

@@ -119,10 +119,28 @@ bool is_number(T value) {
     return true;
 }
 
+// Whether no row from first to last is null.
+bool is_full(const RowBits& present, std::size_t first, std::size_t last) {
+    const auto& words = present.words();
+    const std::uint64_t head = ~std::uint64_t{0} << (first % 64);
+    const std::uint64_t tail = ~std::uint64_t{0} >> (63 - last % 64);
+    if (first / 64 == last / 64) return (~words[first / 64] & head & tail) == 0;
+    std::uint64_t missing = (~words[first / 64] & head) | (~words[last / 64] & tail);
+    for (std::size_t word = first / 64 + 1; word < last / 64; ++word) missing |= ~words[word];
+    return missing == 0;
+}
+
 // each(cell, value, row) for every row of the selection that has a value.
 template <typename T, typename Each>
 void for_each(const CellRows& selection, const Column& column, Each each) {
     const T* const values = column_values<T>(column);
+    if (is_full(column.present, selection.rows.front(), selection.rows.back())) {
+        for (std::size_t i = 0; i < selection.rows.size(); ++i) {
+            const std::size_t row = selection.rows[i];
+            if (is_number(values[row])) each(selection.cells[i], values[row], row);
+        }
+        return;
+    }
     for (std::size_t i = 0; i < selection.rows.size(); ++i) {
         const std::size_t row = selection.rows[i];
         if (column.present.test(row) && is_number(values[row])) each(selection.cells[i], values[row], row);

@@ -150,13 +150,16 @@ void EngineState::push(Source& source, const CompiledSource& plan, const Batch& 
     source.forget_rows();
     if (batch.ends_earlier_message() && source.message_open) end_message(source, plan, batch, first, 0);
     source.prepare(batch);
-    for (std::size_t row = 0; row < batch.rows(); ++row) {
+    for (std::size_t row = 0; row < batch.rows();) {
         const RowTime& time = batch.time(row);
         if (!source.message_open && !source.watermarks().arrive(time.arrival, time.arrival_trusted))
             source.counters().add(SourceCounter::arrival_steps);
         source.message_open = true;
-        source.take_in(batch, row);
-        if (batch.ends_message(row)) end_message(source, plan, batch, first, row + 1);
+        std::size_t end = row + 1;
+        while (end < batch.rows() && !batch.ends_message(end - 1)) ++end;
+        source.take_in(batch, row, end);
+        if (batch.ends_message(end - 1)) end_message(source, plan, batch, first, end);
+        row = end;
     }
     process(source, plan, batch, first, batch.rows());
 }
@@ -207,8 +210,7 @@ void EngineState::process(Source& source, const CompiledSource& plan, const Batc
 
 void EngineState::add(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t first, std::size_t last) {
     for (std::size_t number : plan.windows) {
-        const Run run{batch,         first, last, source.watermarks(), source.partitions(), source.quarantined(),
-                      source.hashes(plan_.windows[number].grouping), source.inputs(), source.item_hashes(), rows_, cells_};
+        const Run run{batch, first, last, source, source.hashes(plan_.windows[number].grouping), rows_, cells_};
         windows_[number]->add(run, emission_);
     }
 }

@@ -19,6 +19,8 @@ public:
 
     // Never moves back.
     Status set(std::uint64_t partition, std::int64_t end);
+    // Whether a window that ends at `end` could lie at or below it.
+    bool reaches(std::int64_t end) const { return end <= furthest_; }
     // Whether a window of this partition that ends at `end` lies at or below the frontier.
     bool covers(std::uint64_t partition, std::int64_t end) const {
         return end <= furthest_ && (end <= at(partition) || end <= shared_);

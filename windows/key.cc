@@ -33,24 +33,6 @@ Bytes part_width(ColumnType type) {
     return 0;
 }
 
-// Keys are short and mostly equal: worth no call of memcmp.
-bool same_text(std::string_view a, std::string_view b) {
-    if (a.size() != b.size()) return false;
-    const auto* const x = reinterpret_cast<const std::byte*>(a.data());
-    const auto* const y = reinterpret_cast<const std::byte*>(b.data());
-    const std::size_t size = a.size();
-    if (size >= 8) {
-        for (std::size_t at = 0; at + 8 < size; at += 8)
-            if (load_le<std::uint64_t>(x + at) != load_le<std::uint64_t>(y + at)) return false;
-        return load_le<std::uint64_t>(x + size - 8) == load_le<std::uint64_t>(y + size - 8);
-    }
-    if (size >= 4)
-        return load_le<std::uint32_t>(x) == load_le<std::uint32_t>(y) && load_le<std::uint32_t>(x + size - 4) == load_le<std::uint32_t>(y + size - 4);
-    for (std::size_t at = 0; at < size; ++at)
-        if (x[at] != y[at]) return false;
-    return true;
-}
-
 std::string_view stored_text(const std::byte* part) {
     return {reinterpret_cast<const char*>(part + 2), std::to_integer<std::size_t>(part[1])};
 }
@@ -67,7 +49,7 @@ std::uint64_t hash_value(const Column& column, std::size_t row) {
     switch (column.type) {
         case ColumnType::integer: return mix(static_cast<std::uint64_t>(column.integers[row]) ^ 0x5765697257656972ULL);
         case ColumnType::boolean: return mix(column.booleans[row] + 0x1234567ULL);
-        case ColumnType::text: return hash64(as_byte_span(column.texts[row]));
+        case ColumnType::text: return hash_short(column.texts[row]);
         case ColumnType::real: return mix(std::bit_cast<std::uint64_t>(column.reals[row]));
     }
     return 0;
@@ -80,7 +62,12 @@ std::uint64_t hash_cell(const Column& column, std::size_t row) {
 }
 
 void hash_cells(const Column& column, std::span<std::uint64_t> out) {
-    for (std::size_t row = 0; row < out.size(); ++row) out[row] = hash_cell(column, row);
+    if (column.type != ColumnType::text) {
+        for (std::size_t row = 0; row < out.size(); ++row) out[row] = hash_cell(column, row);
+        return;
+    }
+    for (std::size_t row = 0; row < out.size(); ++row)
+        out[row] = column.present.test(row) ? never_reserved(hash_short(column.texts[row])) : null_hash;
 }
 
 KeyLayout::KeyLayout(const Schema& schema, std::vector<std::size_t> columns) {
@@ -88,6 +75,7 @@ KeyLayout::KeyLayout(const Schema& schema, std::vector<std::size_t> columns) {
         parts_.push_back({column, schema[column].type, width_});
         width_ += part_width(schema[column].type);
     }
+    if (parts_.size() == 1 && parts_[0].type == ColumnType::text) only_text_ = parts_[0].column;
 }
 
 bool KeyLayout::encode_text(std::string_view text, std::byte* to) const {
@@ -126,7 +114,7 @@ bool KeyLayout::encode(const Batch& batch, std::size_t row, std::byte* to) const
     return cut;
 }
 
-bool KeyLayout::equals(const Batch& batch, std::size_t row, const std::byte* key) const {
+bool KeyLayout::equals_all(const Batch& batch, std::size_t row, const std::byte* key) const {
     for (const Part& part : parts_) {
         const Column& column = batch.column(part.column);
         const std::byte* const at = key + part.offset;
@@ -138,7 +126,7 @@ bool KeyLayout::equals(const Batch& batch, std::size_t row, const std::byte* key
         if (part.type != ColumnType::text) continue;
         const std::string_view text = column.texts[row];
         if (text.size() <= key_text_max) {
-            if (!same_text(text, stored_text(at))) return false;
+            if (!same_key_text(text, stored_text(at))) return false;
             continue;
         }
         std::byte whole[2 + key_text_max] = {};

@@ -61,8 +61,7 @@ void Source::prepare(const Batch& batch) {
     for (std::size_t i = 0; i < columns_.size(); ++i) columns_[i] = &batch.column(i);
     for (std::size_t i = 0; i < inputs_.size(); ++i) inputs_[i] = &evaluators_[i]->evaluate(columns_, batch.rows(), &batch.time(0));
     for (std::size_t i = 0; i < cell_hashes_.size(); ++i)
-        for (std::size_t row = 0; row < batch.rows(); ++row)
-            cell_hashes_[i][row] = hash_cell(batch.column(plan_.hashed[i]), row);
+        hash_cells(batch.column(plan_.hashed[i]), cell_hashes_[i].first(batch.rows()));
     for (std::size_t i = 0; i < groupings_.size(); ++i) {
         std::span<std::uint64_t> hashes = groupings_[i];
         std::fill_n(hashes.begin(), batch.rows(), std::uint64_t{0});
@@ -72,7 +71,6 @@ void Source::prepare(const Batch& batch) {
 }
 
 std::uint32_t Source::partition_of(const Batch& batch, std::size_t row) {
-    if (!plan_.partition) return watermarks_.partition(0, {});
     const Column& column = batch.column(plan_.partition_column);
     const std::uint64_t hash = cell_hashes_[*plan_.partition][row];
     char digits[24];
@@ -88,25 +86,32 @@ std::uint32_t Source::partition_of(const Batch& batch, std::size_t row) {
     return watermarks_.partition(hash, label);
 }
 
-void Source::take_in(const Batch& batch, std::size_t row) {
-    const RowTime& time = batch.time(row);
-    const std::int64_t at = time.event.us();
-    counters_.add(SourceCounter::rows);
-    quarantined_.reset(row);
-    const bool absurd = at < 0 || at >= year_10000_us;
-    const bool future = time.arrival_trusted && time.event > time.arrival + spec_.max_future;
-    if (absurd || future) {
-        counters_.add(absurd ? SourceCounter::absurd_time : SourceCounter::future);
-        quarantined_.set(row);
-        return;
+void Source::take_in(const Batch& batch, std::size_t first, std::size_t last) {
+    counters_.add(SourceCounter::rows, last - first);
+    if (!plan_.partition) watermarks_.partition(0, {});  // the only one there is
+    const std::int64_t max_future = spec_.max_future.us();
+    for (std::size_t row = first; row < last; ++row) {
+        const RowTime& time = batch.time(row);
+        const std::int64_t at = time.event.us();
+        quarantined_.reset(row);
+        uneven |= !time.arrival_trusted;
+        const bool absurd = at < 0 || at >= year_10000_us;
+        const bool future = !absurd && time.arrival_trusted && at - max_future > time.arrival.us();
+        if (absurd || future) [[unlikely]] {
+            counters_.add(absurd ? SourceCounter::absurd_time : SourceCounter::future);
+            quarantined_.set(row);
+            uneven = true;
+            continue;
+        }
+        const std::uint32_t partition = plan_.partition ? partition_of(batch, row) : 0;
+        row_partitions_[row] = partition;
+        if (watermarks_.is_shared(partition)) counters_.add(SourceCounter::partition_overflow);
+        watermarks_.event(partition, at);
+        // Only a row behind the furthest watermark can be behind its own.
+        if (at < watermarks_.furthest()) behind |= at < std::max(watermarks_.watermark(partition), watermarks_.watermark());
+        earliest = std::min(earliest, at);
+        latest = std::max(latest, at);
     }
-    const std::uint32_t partition = partition_of(batch, row);
-    row_partitions_[row] = partition;
-    if (watermarks_.is_shared(partition)) counters_.add(SourceCounter::partition_overflow);
-    watermarks_.event(partition, at);
-    behind |= at < std::max(watermarks_.watermark(partition), watermarks_.watermark());
-    earliest = std::min(earliest, at);
-    latest = std::max(latest, at);
 }
 
 Bytes Source::save_size_max(const SourceSpec& spec, const CompiledSource& plan) {

@@ -26,8 +26,9 @@ public:
 
     // What does not depend on time: expressions and hashes of all rows.
     void prepare(const Batch& batch);
-    // Judges one row, in order: quarantines it, or counts it toward its partition's watermark.
-    void take_in(const Batch& batch, std::size_t row);
+    // Judges rows [first, last) of one message, in order: quarantines them, or counts them toward their partition's
+    // watermark.
+    void take_in(const Batch& batch, std::size_t first, std::size_t last);
 
     Watermarks& watermarks() { return watermarks_; }
     const Watermarks& watermarks() const { return watermarks_; }
@@ -43,11 +44,13 @@ public:
     bool message_open = false;
     // The message under way, or the rows since forget_rows(), hold an event behind a watermark.
     bool behind = false;
-    // Event times of rows since forget_rows().
+    // Of the rows since forget_rows(): one is quarantined, or came while the clock was not trusted.
+    bool uneven = false;
+    // Their event times.
     std::int64_t earliest = forever_us;
     std::int64_t latest = never_us;
     void forget_rows() {
-        behind = false;
+        behind = uneven = false;
         earliest = forever_us;
         latest = never_us;
     }

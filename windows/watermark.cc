@@ -41,7 +41,7 @@ void Watermarks::reset() {
     lateness_.reset();
     if (params_.partitions_max > 1) partitions_.back().hash = shared_partition_hash;
     used_ = touched_count_ = passed_count_ = 0;
-    watermark_ = proposed_ = boundary_ = last_arrival_ = never_us;
+    watermark_ = furthest_ = proposed_ = boundary_ = last_arrival_ = never_us;
     elapsed_ = next_idle_ = 0;
     last_trusted_ = finished_ = source_passed_ = false;
     rebuild();
@@ -52,7 +52,9 @@ void Watermarks::rebuild() {
     std::fill(table_.begin(), table_.end(), 0U);
     std::fill(minima_.begin(), minima_.end(), forever_us);
     active_ = 0;
+    furthest_ = watermark_;
     for (std::size_t i = 0; i < partitions_.size(); ++i) {
+        furthest_ = std::max(furthest_, partitions_[i].watermark);
         if (!partitions_[i].active) continue;
         ++active_;
         minima_[leaves_ + i] = partitions_[i].watermark;
@@ -81,7 +83,7 @@ std::uint32_t Watermarks::partition(std::uint64_t hash, std::string_view label) 
     partition.hash = hash;
     partition.label_size = static_cast<std::uint8_t>(std::min(label.size(), label_max));
     if (partition.label_size > 0) std::memcpy(partition.label, label.data(), partition.label_size);
-    if (finished_) partition.watermark = forever_us;
+    if (finished_) partition.watermark = furthest_ = forever_us;
     return made;
 }
 
@@ -94,17 +96,6 @@ bool Watermarks::arrive(Timestamp arrival, bool trusted) {
     last_arrival_ = now;
     last_trusted_ = trusted;
     return counted == step;
-}
-
-void Watermarks::event(std::uint32_t which, std::int64_t time) {
-    Partition& partition = partitions_[which];
-    if (!partition.touched) {
-        partition.touched = 1;
-        touched_[touched_count_++] = which;
-    }
-    lateness_.observe(partition.greatest == never_us ? 0 : partition.greatest - time);
-    partition.greatest_now = std::max(partition.greatest_now, time);
-    partition.least_now = std::min(partition.least_now, time);
 }
 
 std::int64_t Watermarks::next_boundary(std::span<const Boundary> boundaries, std::int64_t watermark) {
@@ -185,6 +176,7 @@ void Watermarks::raise(std::uint32_t which, std::int64_t watermark) {
     if (watermark <= partition.watermark) return;
     const bool pass = watermark >= partition.boundary;
     partition.watermark = watermark;
+    furthest_ = std::max(furthest_, watermark);
     if (!pass) return;
     partition.boundary = next_boundary(params_.partition_boundaries, watermark);
     // At most once each: the caller clears them before it goes on.
@@ -194,6 +186,7 @@ void Watermarks::raise(std::uint32_t which, std::int64_t watermark) {
 void Watermarks::raise_source(std::int64_t watermark) {
     if (watermark <= watermark_) return;
     watermark_ = watermark;
+    furthest_ = std::max(furthest_, watermark);
     if (watermark < boundary_) return;
     boundary_ = next_boundary(params_.source_boundaries, watermark);
     source_passed_ = true;

@@ -9,6 +9,7 @@
 // Source: Akidau et al., The Dataflow Model, VLDB 2015; Flink's StatusWatermarkValve for idleness.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <span>
@@ -55,11 +56,22 @@ public:
     std::uint64_t hash(std::uint32_t partition) const { return partitions_[partition].hash; }
     std::int64_t watermark(std::uint32_t partition) const { return partitions_[partition].watermark; }
     std::int64_t watermark() const { return watermark_; }
+    // No watermark is beyond it, of a partition or of the source.
+    std::int64_t furthest() const { return furthest_; }
 
     // Arrival time goes on. Returns false when not all of the step counted.
     bool arrive(Timestamp arrival, bool trusted);
     // An event of the message that is under way.
-    void event(std::uint32_t partition, std::int64_t time);
+    void event(std::uint32_t which, std::int64_t time) {
+        Partition& partition = partitions_[which];
+        if (!partition.touched) {
+            partition.touched = 1;
+            touched_[touched_count_++] = which;
+        }
+        lateness_.observe(partition.greatest == never_us ? 0 : partition.greatest - time);
+        partition.greatest_now = std::max(partition.greatest_now, time);
+        partition.least_now = std::min(partition.least_now, time);
+    }
     // The message is over. Returns whether a boundary is passed, so that work done under the old
     // watermarks has to be finished before adopt().
     bool propose();
@@ -126,6 +138,7 @@ private:
     std::size_t touched_count_ = 0;
     std::size_t passed_count_ = 0;
     std::int64_t watermark_ = never_us;
+    std::int64_t furthest_ = never_us;
     std::int64_t proposed_ = never_us;
     std::int64_t boundary_ = never_us;
     std::int64_t elapsed_ = 0;           // arrival time that went by, steps of the clock left out

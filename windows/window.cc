@@ -11,27 +11,55 @@ namespace weir {
 
 void Window::add(const Run& run, Emission& emission) {
     std::size_t pending = 0;
-    const Column* const where = plan_.where ? run.inputs[*plan_.where] : nullptr;
+    const Column* const where = plan_.where ? run.source.inputs()[*plan_.where] : nullptr;
     counters_.add(WindowCounter::rows, run.last - run.first);
-    for (std::size_t row = run.first; row < run.last; ++row) {
-        if (run.quarantined.test(row))
-            counters_.add(WindowCounter::quarantined);
-        else if (where && !where->present.test(row))
-            counters_.add(WindowCounter::where_null);
-        else if (where && !where->booleans[row])
-            counters_.add(WindowCounter::filtered);
-        else if (admit(run, row, emission, pending))
-            counters_.add(WindowCounter::counted);
+    if (is_plain(run)) {
+        add_plain(run, where, emission, pending);
+    } else {
+        for (std::size_t row = run.first; row < run.last; ++row) {
+            if (run.source.quarantined().test(row))
+                counters_.add(WindowCounter::quarantined);
+            else if (passes_where(where, row) && admit(run, row, emission, pending))
+                counters_.add(WindowCounter::counted);
+        }
     }
     aggregate(run, pending);
+}
+
+bool Window::passes_where(const Column* where, std::size_t row) {
+    if (!where) return true;
+    if (where->present.test(row) && where->booleans[row]) return true;
+    counters_.add(where->present.test(row) ? WindowCounter::filtered : WindowCounter::where_null);
+    return false;
+}
+
+// Whether all rows lie in one interval that no watermark has reached: as nearly always. Then none needs to be judged
+// by itself.
+bool Window::is_plain(const Run& run) const {
+    const Source& source = run.source;
+    if (source.uneven || source.latest < source.earliest) return false;
+    const std::int64_t end = floor_to(source.earliest, plan_.size) + plan_.size;
+    return source.latest < end && end > source.watermarks().furthest() && end > evicted_until_ && !frontier_.reaches(end);
+}
+
+void Window::add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending) {
+    const std::int64_t start = floor_to(run.source.earliest, plan_.size);
+    for (std::size_t row = run.first; row < run.last; ++row) {
+        if (!passes_where(where, row)) continue;
+        const std::uint32_t cell = place(run, row, start, emission, pending);
+        if (cell == none) continue;
+        run.rows[pending] = static_cast<std::uint16_t>(row);
+        run.cells[pending++] = cell;
+        counters_.add(WindowCounter::counted);
+    }
 }
 
 void Window::aggregate(const Run& run, std::size_t& pending) {
     if (pending == 0) return;
     for (AggregateStates* states : states_) {
         const StateSpec& spec = states->spec();
-        const Column* const input = spec.kind == StateKind::rows ? nullptr : run.inputs[spec.input];
-        const auto hashes = is_hashed(spec.kind) ? run.item_hashes.of(spec.hashes, *input) : std::span<const Hash128>();
+        const Column* const input = spec.kind == StateKind::rows ? nullptr : run.source.inputs()[spec.input];
+        const auto hashes = is_hashed(spec.kind) ? run.source.item_hashes().of(spec.hashes, *input) : std::span<const Hash128>();
         counters_.add(WindowCounter::sketches_settled,
                       states->add({run.rows.first(pending), run.cells.first(pending)}, input, hashes, run.batch));
     }
@@ -45,9 +73,9 @@ bool Window::admit(const Run& run, std::size_t row, Emission& emission, std::siz
     if (at < recent_start_ || at - recent_start_ >= plan_.size) recent_start_ = floor_to(at, plan_.size);
     const std::int64_t start = recent_start_;
     const std::int64_t end = start + plan_.size;
-    const std::uint32_t partition = run.partitions[row];
-    const std::int64_t watermark = plan_.by_partition ? run.watermarks.watermark(partition) : run.watermarks.watermark();
-    if (frontier_.covers(plan_.by_partition ? run.watermarks.hash(partition) : 0, end)) {
+    const std::uint32_t partition = run.source.partitions()[row];
+    const std::int64_t watermark = plan_.by_partition ? run.watermarks().watermark(partition) : run.watermarks().watermark();
+    if (frontier_.covers(plan_.by_partition ? run.watermarks().hash(partition) : 0, end)) {
         counters_.add(WindowCounter::late_after_power_cut);
         return false;
     }
@@ -62,7 +90,7 @@ bool Window::admit(const Run& run, std::size_t row, Emission& emission, std::siz
     const std::uint32_t cell = place(run, row, start, emission, pending);
     if (cell == none) return false;
     if (!time.arrival_trusted) cells_[cell].flags |= untrusted;
-    if (end <= closing_watermark(run.watermarks, cell)) {
+    if (end <= closing_watermark(run.watermarks(), cell)) {
         counters_.add(WindowCounter::revised);
         mark_late(cell);
     }
@@ -93,9 +121,11 @@ std::uint32_t Window::place(const Run& run, std::size_t row, std::int64_t start,
 
 std::uint32_t Window::find(const Run& run, std::size_t row, std::uint64_t hash, std::int64_t start) const {
     const std::size_t mask = table_.size() - 1;
-    for (std::size_t at = static_cast<std::size_t>(hash) & mask; table_[at] != 0; at = (at + 1) & mask) {
-        const std::uint32_t cell = table_[at] - 1;
-        if (cells_[cell].hash == hash && cells_[cell].start == start && plan_.key.equals(run.batch, row, key(cell))) return cell;
+    const std::uint32_t* const table = table_.data();
+    for (std::size_t at = static_cast<std::size_t>(hash) & mask; table[at] != 0; at = (at + 1) & mask) {
+        const std::uint32_t number = table[at] - 1;
+        const Cell& cell = cells_[number];
+        if (cell.hash == hash && cell.start == start && plan_.key.equals(run.batch, row, key(number))) return number;
     }
     return none;
 }
@@ -122,11 +152,11 @@ std::uint32_t Window::make_cell(const Run& run, std::size_t row, std::uint32_t i
     const std::uint32_t number = free_;
     Cell& cell = cells_[number];
     free_ = cell.next;
-    const std::uint32_t partition = run.partitions[row];
+    const std::uint32_t partition = run.source.partitions()[row];
     cell = Cell{};
     cell.start = intervals_[interval].start;
     cell.hash = hash;
-    cell.partition_hash = plan_.by_partition ? run.watermarks.hash(partition) : 0;
+    cell.partition_hash = plan_.by_partition ? run.watermarks().hash(partition) : 0;
     cell.interval = interval;
     cell.list = plan_.by_partition ? partition : interval;
     cell.flags = used;
@@ -149,7 +179,7 @@ std::uint32_t Window::fold(const Run& run, std::size_t row, std::uint32_t interv
         counters_.add(WindowCounter::late_after_power_cut);
         return none;
     }
-    if (end + plan_.allow <= run.watermarks.watermark()) {
+    if (end + plan_.allow <= run.watermarks().watermark()) {
         counters_.add(WindowCounter::late);
         return none;
     }

@@ -19,6 +19,7 @@
 #include "windows/counters.h"
 #include "windows/frontier.h"
 #include "windows/item_hashes.h"
+#include "windows/source.h"
 #include "windows/watermark.h"
 
 namespace weir {
@@ -49,14 +50,12 @@ struct Run {
     const Batch& batch;
     std::size_t first = 0;
     std::size_t last = 0;
-    const Watermarks& watermarks;
-    std::span<const std::uint32_t> partitions;       // a row's
-    const RowBits& quarantined;
-    std::span<const std::uint64_t> hashes;           // of this window's keys
-    std::span<const Column* const> inputs;           // evaluated
-    ItemHashes& item_hashes;                         // of some of the inputs
-    std::span<std::uint16_t> rows;                   // scratch for batch_rows_max
+    Source& source;                          // what it made of these rows
+    std::span<const std::uint64_t> hashes;   // of this window's keys
+    std::span<std::uint16_t> rows;           // scratch for batch_rows_max
     std::span<std::uint32_t> cells;
+
+    const Watermarks& watermarks() const { return source.watermarks(); }
 };
 
 class Window {
@@ -122,6 +121,9 @@ private:
         std::string_view text;
     };
 
+    bool is_plain(const Run& run) const;
+    void add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending);
+    bool passes_where(const Column* where, std::size_t row);
     bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
     std::uint32_t place(const Run& run, std::size_t row, std::int64_t start, Emission& emission, std::size_t& pending);
     std::uint32_t find(const Run& run, std::size_t row, std::uint64_t hash, std::int64_t start) const;

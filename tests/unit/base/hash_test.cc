@@ -2,6 +2,9 @@
 
 #include <array>
 #include <cstring>
+#include <random>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "agent/base/entropy.h"
@@ -112,4 +115,67 @@ TEST(Hash, hash64_is_siphash_1_3) {
         const HashKey key{random.word(), random.word()};
         CHECK(hash64(bytes, key) == sip_hash(1, 3, key.k0, key.k1, bytes));
     }
+}
+
+namespace {
+
+// The product of two words in 16 pieces of 16 by 16 bits.
+std::uint64_t slow_fold(std::uint64_t a, std::uint64_t b) {
+    std::uint64_t digits[8] = {};
+    for (int i = 0; i < 4; ++i)
+        for (int j = 0; j < 4; ++j) {
+            std::uint64_t carry = ((a >> (16 * i)) & 0xFFFF) * ((b >> (16 * j)) & 0xFFFF);
+            for (int at = i + j; carry != 0; ++at) {
+                carry += digits[at];
+                digits[at] = carry & 0xFFFF;
+                carry >>= 16;
+            }
+        }
+    std::uint64_t folded = 0;
+    for (int i = 0; i < 4; ++i) folded |= (digits[i] ^ digits[i + 4]) << (16 * i);
+    return folded;
+}
+
+}  // namespace
+
+TEST(Hash, a_folded_product_is_what_16_small_ones_give) {
+    std::mt19937_64 random(3);
+    for (int i = 0; i < 10'000; ++i) {
+        const std::uint64_t a = random() >> (random() % 64);
+        const std::uint64_t b = random() >> (random() % 64);
+        CHECK(hash_detail::fold(a, b) == slow_fold(a, b));
+    }
+    CHECK(hash_detail::fold(~std::uint64_t{0}, ~std::uint64_t{0}) == slow_fold(~std::uint64_t{0}, ~std::uint64_t{0}));
+}
+
+TEST(Hash, hash_short_tells_texts_apart_by_every_byte_and_their_length) {
+    std::mt19937_64 random(4);
+    std::set<std::uint64_t> seen;
+    std::size_t texts = 0;
+    for (std::size_t length = 0; length <= 70; ++length) {
+        std::string text(length, 'a');
+        for (int round = 0; round < 20; ++round) {
+            for (char& c : text) c = static_cast<char>(random());
+            seen.insert(hash_short(text));
+            ++texts;
+            for (std::size_t at = 0; at < length; ++at) {
+                std::string other = text;
+                other[at] = static_cast<char>(other[at] ^ 1);
+                seen.insert(hash_short(other));
+                ++texts;
+            }
+            if (length == 0) break;
+        }
+        CHECK(hash_short(std::string(length, '\0')) != hash_short(std::string(length + 1, '\0')));
+    }
+    CHECK_EQUAL(texts, seen.size());
+}
+
+TEST(Hash, hash_short_spreads_over_every_bit) {
+    int ones[64] = {};
+    for (int i = 0; i < 4000; ++i) {
+        const std::uint64_t hash = hash_short("s" + std::to_string(i));
+        for (int bit = 0; bit < 64; ++bit) ones[bit] += hash >> bit & 1;
+    }
+    for (const int each : ones) CHECK(each > 1800 && each < 2200);  // six deviations
 }

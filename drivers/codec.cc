@@ -58,7 +58,7 @@ const DecodeSample& Codec::sample(std::size_t index) const {
 // 9 bytes a level of depth (1,024 of them).
 Bytes DecodeScratch::need(Bytes max_message) {
     const Bytes document = align_up(max_message, 64);
-    return sizeof(Parts) + 4 * (document + 64) + 5 * document / 3 + 128 + 16 * 1024 + max_message;
+    return sizeof(Parts) + 4 * (document + 64) + 5 * document / 3 + 128 + 16 * 1024 + 2 * max_message + payload_padding;
 }
 
 DecodeScratch::DecodeScratch(Bytes max_message) : max_message_(max_message), parts_(new Parts) {
@@ -66,6 +66,7 @@ DecodeScratch::DecodeScratch(Bytes max_message) : max_message_(max_message), par
     const Bytes capacity = std::max<Bytes>(max_message, 64);
     WEIR_ASSERT(parts_->parser.allocate(capacity) == simdjson::SUCCESS);
     parts_->text.reset(new char[capacity]);
+    parts_->copy.reset(new char[capacity + payload_padding]);
 }
 
 DecodeScratch::~DecodeScratch() = default;

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <cstring>
+#include <utility>
 
 #include "drivers/codec_scratch.h"
 #include "drivers/event_predictor.h"
@@ -100,25 +102,55 @@ private:
         return predictor_->read(text, batch(), message().arrival, message().arrival_trusted);
     }
 
+    enum class Outcome : std::uint8_t {
+        done,
+        malformed,
+        misled,  // a bracket behind the text was looked at; nothing has been put or counted yet
+    };
+
     void decode_generally(std::string_view text) {
-        const Bytes readable = static_cast<Bytes>(end_ - text.data()) + payload_padding;
-        ondemand::document document;
-        if (parts_.parser.iterate(text.data(), text.size(), readable).get(document)) return fail(DecodeReason::malformed);
-        if (!(text.starts_with('[') ? decode_array(document, text) : decode_root(document, text))) fail(DecodeReason::malformed);
+        Outcome outcome = decode_document(text, static_cast<Bytes>(end_ - text.data()) + payload_padding);
+        if (outcome == Outcome::misled) outcome = decode_copy(text);
+        if (outcome != Outcome::done) fail(DecodeReason::malformed);
     }
 
-    bool decode_root(ondemand::document& document, std::string_view text) {
+    // What stands behind a payload must not matter. Where brackets do not match, simdjson refuses the document at once
+    // if a closing one stands there: then once more, with blanks behind it. Rare, so never mind the strings' copies.
+    Outcome decode_copy(std::string_view text) {
+        char* const copy = parts_.copy.get();
+        std::memcpy(copy, text.data(), text.size());
+        std::memset(copy + text.size(), ' ', payload_padding);
+        const char* const end = std::exchange(end_, copy + text.size());
+        lasting_ = false;
+        const Outcome outcome = decode_document({copy, text.size()}, text.size() + payload_padding);
+        lasting_ = true;
+        end_ = end;
+        return outcome;
+    }
+
+    Outcome decode_document(std::string_view text, Bytes readable) {
+        ondemand::document document;
+        if (parts_.parser.iterate(text.data(), text.size(), readable).get(document)) return Outcome::malformed;
+        return text.starts_with('[') ? decode_array(document, text) : decode_root(document, text);
+    }
+
+    static Outcome refused(simdjson::error_code error, std::string_view text, char bracket) {
+        const char behind = *(text.data() + text.size());
+        return error == simdjson::INCOMPLETE_ARRAY_OR_OBJECT && behind == bracket ? Outcome::misled : Outcome::malformed;
+    }
+
+    Outcome decode_root(ondemand::document& document, std::string_view text) {
         ondemand::object object;
-        if (document.get_object().get(object)) return false;
-        if (!decode_row(object) || !at_end(document)) return false;
+        if (const auto error = document.get_object().get(object)) return refused(error, text, '}');
+        if (!decode_row(object) || !at_end(document)) return Outcome::malformed;
         commit_row();
         if (predictor_ && row_is_clean()) predictor_->learn(text);
-        return true;
+        return Outcome::done;
     }
 
-    bool decode_array(ondemand::document& document, std::string_view text) {
+    Outcome decode_array(ondemand::document& document, std::string_view text) {
         ondemand::array array;
-        if (document.get_array().get(array)) return false;
+        if (const auto error = document.get_array().get(array)) return refused(error, text, ']');
         commit_rows(predicted_);
         const char* const end = text.data() + text.size();
         for (auto element : array) {
@@ -127,21 +159,22 @@ private:
                 continue;
             }
             const char* begin = nullptr;
-            const bool located = !document.current_location().get(begin);
-            ondemand::object object;
-            if (element.get_object().get(object)) return false;
-            if (!decode_row(object)) return false;
-            commit_row();
-            if (!predictor_ || !topic_is_clean()) continue;
-            if (located && row_is_clean()) predictor_->learn({begin, static_cast<std::size_t>(end - begin)});
             const char* behind = nullptr;
-            if (document.current_location().get(behind) || *behind != ',') continue;
+            ondemand::object object;
+            if (document.current_location().get(begin) || element.get_object().get(object)) return Outcome::malformed;
+            if (!decode_row(object)) return Outcome::malformed;
+            // Brackets behind the text may have closed the object; then what follows is there, or at the text's beginning.
+            if (document.current_location().get(behind) || behind <= begin || behind >= end) return Outcome::malformed;
+            commit_row();
+            if (!predictor_ || !topic_is_clean() || !lasting_) continue;
+            if (row_is_clean()) predictor_->learn({begin, static_cast<std::size_t>(end - begin)});
+            if (*behind != ',') continue;
             const EventPredictor::Run run = predict({behind, static_cast<std::size_t>(end - behind)});
             commit_rows(run.rows);
-            if (run.complete) return true;
+            if (run.complete) return Outcome::done;
             predicted_ = run.rows;
         }
-        return at_end(document);
+        return at_end(document) ? Outcome::done : Outcome::malformed;
     }
     static bool at_end(ondemand::document& document) {
         return document.current_location().error() == simdjson::OUT_OF_BOUNDS;
@@ -201,7 +234,7 @@ private:
         if (!string.closed) return Walk::malformed;
         Put put = Put::done;
         if (!string.escaped) {
-            put = put_string(targets, string.raw, true);
+            put = put_string(targets, string.raw, lasting_);
         } else {
             const std::optional<std::size_t> size = unescape_json(string.raw, parts_.text.get());
             if (!size) return Walk::malformed;
@@ -215,6 +248,7 @@ private:
     std::unique_ptr<EventPredictor> predictor_;
     std::size_t predicted_ = 0;    // elements of the array at hand that are in the batch already
     std::size_t rows_before_ = 0;  // of the last array that was as predicted
+    bool lasting_ = true;          // the text at hand is the payload's own
     bool lines_before_ = false;    // the last message was documents a line
     const char* end_ = nullptr;  // of the payload
 };

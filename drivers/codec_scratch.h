@@ -15,6 +15,7 @@ static_assert(payload_padding >= simdjson::SIMDJSON_PADDING);
 struct DecodeScratch::Parts {
     simdjson::ondemand::parser parser;
     std::unique_ptr<char[]> text;  // max_message bytes, for one unescaped string
+    std::unique_ptr<char[]> copy;  // and with payload_padding, for a document that is read again
 };
 
 }  // namespace weir

@@ -191,8 +191,10 @@ void EventPredictor::use(std::size_t index) {
     EventShape& shape = shapes_[index];
     for (std::size_t i = 0; i < shape.count; ++i) {
         Slot& slot = shape.slots[i];
-        if (slot.targets == CodecTarget::none || slot.column == CodecTarget::time_column) continue;
-        Column& column = batch_->column_to_fill(static_cast<std::size_t>(slot.column));
+        if (slot.targets == CodecTarget::none) continue;
+        const CodecTarget& target = wanted_.targets[static_cast<std::size_t>(slot.targets)];
+        if (target.column == CodecTarget::time_column) continue;
+        Column& column = batch_->column_to_fill(static_cast<std::size_t>(target.column));
         switch (slot.kind) {
             case EventShape::Kind::real: slot.reals = column.reals; break;
             case EventShape::Kind::integer: slot.integers = column.integers; break;
@@ -291,17 +293,17 @@ EventShape::Read* EventPredictor::reader_of(EventShape::Kind kind) {
 // still be in the text, and from there to the next such place no more than 40 bytes are read.
 inline const char* EventPredictor::onward(EventPredictor& self, const Slot& slot, const char* at, std::size_t row, const char* value) {
     const Slot& next = *(&slot + 1);
-    if (!matches(next, at)) [[unlikely]] return not_matched(self, slot, at, row, value);
+    if (!matches(next, at)) [[unlikely]] return not_matched(self, next, at, row, value);
     at += next.size;
     if (at > self.end_) [[unlikely]] return nullptr;
     return next.read(self, next, at, row);
 }
 
-// The end of an array, or a number that goes on (1.5e3, say): it is read once more, all of it.
-[[gnu::noinline]] const char* EventPredictor::not_matched(EventPredictor& self, const Slot& slot, const char* at, std::size_t row, const char* value) {
+// Not the bytes of `next`: the end of an array, or a number before it that goes on (1.5e3, say) and is read once more, all of it.
+[[gnu::noinline]] const char* EventPredictor::not_matched(EventPredictor& self, const Slot& next, const char* at, std::size_t row, const char* value) {
     if (at >= self.end_) return nullptr;
-    const Slot& next = *(&slot + 1);
     if (is_number_char(*at)) {
+        const Slot& slot = *(&next - 1);
         if (slot.kind == EventShape::Kind::more) return nullptr;
         at = self.read_any(slot.targets, value, row);
         if (at == nullptr || at >= self.end_) return nullptr;

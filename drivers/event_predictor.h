@@ -69,7 +69,7 @@ private:
     static EventShape::Read* reader_of(EventShape::Kind kind);
     static const char* onward(EventPredictor& self, const Slot& slot, const char* at, std::size_t row, const char* value);
     static EventShape::Read onward_unusually;
-    static const char* not_matched(EventPredictor& self, const Slot& slot, const char* at, std::size_t row, const char* value);
+    static const char* not_matched(EventPredictor& self, const Slot& next, const char* at, std::size_t row, const char* value);
     const char* read_unusual(const EventShape::Slot& slot, const char* at, std::size_t row);
     const char* read_any(int targets, const char* at, std::size_t row);
     const char* skip(const char* at) const;

@@ -74,10 +74,9 @@ private:
             return *at_ == '{' ? object(node, depth) : array(depth);
         }
         EventShape::Slot slot;
-        slot.targets = targets;
+        slot.targets = static_cast<std::int16_t>(targets);
         slot.kind = node == MemberTree::none ? EventShape::Kind::skip : kind(targets);
         if (targets != CodecTarget::none && !claim(targets)) return false;
-        if (targets != CodecTarget::none) slot.column = target(targets).column;
         if (!close_literal(slot)) return false;
         if (*at_ == '"' ? !string(false) : !scalar()) return false;
         literal_ = at_;
@@ -137,7 +136,7 @@ private:
         slot.words = slot.masks = {};
         std::memcpy(slot.words.data(), bytes, size);
         std::memcpy(slot.masks.data(), ones.data(), size);
-        slot.size = static_cast<std::uint32_t>(size);
+        slot.size = size;
         slot.mask = (1u << size) - 1;
     }
 

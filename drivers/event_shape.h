@@ -64,12 +64,12 @@ struct EventShape {
             std::int64_t* integers;
             std::string_view* texts;
         };
-        std::uint32_t size = 0;  // of the bytes
+        std::size_t size = 0;    // of the bytes
         std::uint32_t mask = 0;  // as many ones
-        std::int32_t targets = CodecTarget::none;
-        std::int32_t column = 0;  // of the one target
+        std::int16_t targets = CodecTarget::none;
         Kind kind = Kind::next;
     };
+    static_assert(sizeof(Slot) <= 64, "a line of the cache");
 
     // Learns the shape of the event at the beginning of text. tree says what is wanted; for time_wanted an event
     // without a time has no shape.

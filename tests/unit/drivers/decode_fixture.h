@@ -3,6 +3,7 @@
 
 #include <cinttypes>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -21,6 +22,21 @@ inline TopicTemplate topic_template(std::string_view text) {
 
 // simdjson chooses its kernel once and keeps what it allocated for that: before the leak detector counts.
 inline const Bytes kernel_chosen = DecodeScratch(64).max_message();
+
+struct FreeBytes {
+    void operator()(std::byte* bytes) const { std::free(bytes); }
+};
+using PaddedBytes = std::unique_ptr<std::byte[], FreeBytes>;
+
+// A payload with exactly its padding and not a byte more, so that a sanitizer sees an overrun: by malloc, since the
+// leak detector's operator new keeps something behind what it gives out. behind: what the padding is filled with.
+inline PaddedBytes padded(std::string_view payload, std::string_view behind) {
+    auto* const copy = static_cast<std::byte*>(std::malloc(payload.size() + payload_padding));
+    WEIR_ASSERT(copy != nullptr);
+    if (!payload.empty()) std::memcpy(copy, payload.data(), payload.size());
+    for (std::size_t i = 0; i < payload_padding; ++i) copy[payload.size() + i] = static_cast<std::byte>(behind[i % behind.size()]);
+    return PaddedBytes(copy);
+}
 
 // "speed=1.5 vid=a @1000;" a row; "|" ends a message; "/" where a batch was pushed.
 class DecodeFixture : public BatchSink {
@@ -45,11 +61,8 @@ public:
         feed(payload, topic);
         return flush();
     }
-    // The payload gets exactly its padding and not a byte more, so that a sanitizer sees an overrun.
     void feed(std::string_view payload, std::string_view topic = "t") {
-        auto& copy = payloads_.emplace_back(new std::byte[payload.size() + payload_padding]);
-        std::memset(copy.get(), 0xAA, payload.size() + payload_padding);
-        if (!payload.empty()) std::memcpy(copy.get(), payload.data(), payload.size());
+        const PaddedBytes& copy = payloads_.emplace_back(padded(payload, "\xAA"));
         codec_->decode({topic, {copy.get(), payload.size()}, Timestamp::millis(7), true}, batch_, *this);
     }
     std::string flush() {
@@ -92,7 +105,7 @@ private:
     Arena arena_;
     Batch batch_;
     std::unique_ptr<Codec> codec_;
-    std::vector<std::unique_ptr<std::byte[]>> payloads_;
+    std::vector<PaddedBytes> payloads_;
     std::string rendered_;
 };
 

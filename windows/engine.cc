@@ -5,7 +5,7 @@
 #include "agent/base/hash.h"
 #include "windows/engine_memory.h"
 #include "windows/source.h"
-#include "windows/window.h"
+#include "windows/window_kinds.h"
 
 namespace weir {
 namespace {
@@ -59,7 +59,7 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
                    Arena::need<std::uint16_t>(batch_rows_max) + Arena::need<std::uint32_t>(batch_rows_max) +
                    Arena::need<Emission::Gap>(gaps_max) + Arena::need<Field>(record_fields_max) +
                    Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan));
-    engine += plan.sources.size() * Arena::need<Source>() + plan.windows.size() * Arena::need<Window>();
+    engine += plan.sources.size() * Arena::need<Source>();
     parts.push_back({"engine", engine});
     for (std::size_t i = 0; i < plan.sources.size(); ++i) {
         const SourceSpec& spec = plan.spec.sources[i];
@@ -70,7 +70,7 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
     for (std::size_t i = 0; i < plan.windows.size(); ++i) {
         const CompiledWindow& window = plan.windows[i];
         const std::string prefix = "window " + plan.spec.windows[i].name + ": ";
-        Bytes rest = Window::need(window, plan.sources[window.source].partitions_max);
+        Bytes rest = window_need(window, plan.sources[window.source].partitions_max);
         for (const StateSpec& state : window.states) {
             const Bytes bytes = AggregateStates::need(state, window.cells_all());
             rest -= bytes;
@@ -106,7 +106,7 @@ std::size_t items_max(const CompiledPlan& plan) {
 Bytes engine_save_size_max(const CompiledPlan& plan) {
     Bytes total = save_header + 64 + gaps_max * sizeof(Emission::Gap);
     for (std::size_t i = 0; i < plan.sources.size(); ++i) total += Source::save_size_max(plan.spec.sources[i], plan.sources[i]);
-    for (const CompiledWindow& window : plan.windows) total += Window::save_size_max(window);
+    for (const CompiledWindow& window : plan.windows) total += window_save_size_max(window);
     return total;
 }
 
@@ -140,7 +140,7 @@ EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sin
         sources_[i] = arena.make<Source>(arena, plan.spec.sources[i], plan.sources[i]);
     for (std::size_t i = 0; i < plan.windows.size(); ++i) {
         const CompiledWindow& window = plan.windows[i];
-        windows_[i] = arena.make<Window>(arena, window, plan.spec.windows[i].name, static_cast<std::uint32_t>(i),
+        windows_[i] = make_window(arena, window, plan.spec.windows[i].name, static_cast<std::uint32_t>(i),
                                          plan.sources[window.source].partitions_max, plan.spec.seed);
     }
 }
@@ -199,10 +199,8 @@ void EngineState::process(Source& source, const CompiledSource& plan, const Batc
     if (first == last) return;
     bool fits = true;
     for (std::size_t number : plan.windows) {
-        const Window& window = *windows_[number];
         if (source.latest < source.earliest) break;  // nothing but quarantined rows
-        const std::int64_t spread = floor_to(source.latest, window.size()) - floor_to(source.earliest, window.size());
-        fits &= spread / window.size() + 1 <= static_cast<std::int64_t>(window.intervals_free());
+        fits &= !windows_[number]->may_evict(source.earliest, source.latest);
     }
     if (fits) return add(source, plan, batch, first, last);
     for (std::size_t row = first; row < last; ++row) add(source, plan, batch, row, row + 1);

@@ -1,4 +1,4 @@
-#include "windows/window.h"
+#include "windows/tumbling_window.h"
 
 #include <algorithm>
 #include <cstring>
@@ -9,7 +9,12 @@
 
 namespace weir {
 
-void Window::add(const Run& run, Emission& emission) {
+bool TumblingWindow::may_evict(std::int64_t earliest, std::int64_t latest) const {
+    const std::int64_t spread = floor_to(latest, plan_.size) - floor_to(earliest, plan_.size);
+    return spread / plan_.size + 1 > static_cast<std::int64_t>(intervals_.size() - intervals_used_);
+}
+
+void TumblingWindow::add(const Run& run, Emission& emission) {
     std::size_t pending = 0;
     const Column* const where = plan_.where ? run.source.inputs()[*plan_.where] : nullptr;
     counters_.add(WindowCounter::rows, run.last - run.first);
@@ -26,7 +31,7 @@ void Window::add(const Run& run, Emission& emission) {
     aggregate(run, pending);
 }
 
-bool Window::passes_where(const Column* where, std::size_t row) {
+bool TumblingWindow::passes_where(const Column* where, std::size_t row) {
     if (!where) return true;
     if (where->present.test(row) && where->booleans[row]) return true;
     counters_.add(where->present.test(row) ? WindowCounter::filtered : WindowCounter::where_null);
@@ -35,14 +40,14 @@ bool Window::passes_where(const Column* where, std::size_t row) {
 
 // Whether all rows lie in one interval that no watermark has reached: as nearly always. Then none needs to be judged
 // by itself.
-bool Window::is_plain(const Run& run) const {
+bool TumblingWindow::is_plain(const Run& run) const {
     const Source& source = run.source;
     if (source.uneven || source.latest < source.earliest) return false;
     const std::int64_t end = floor_to(source.earliest, plan_.size) + plan_.size;
     return source.latest < end && end > source.watermarks().furthest() && end > evicted_until_ && !frontier_.reaches(end);
 }
 
-void Window::add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending) {
+void TumblingWindow::add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending) {
     const std::int64_t start = floor_to(run.source.earliest, plan_.size);
     for (std::size_t row = run.first; row < run.last; ++row) {
         if (!passes_where(where, row)) continue;
@@ -54,20 +59,14 @@ void Window::add_plain(const Run& run, const Column* where, Emission& emission, 
     }
 }
 
-void Window::aggregate(const Run& run, std::size_t& pending) {
+void TumblingWindow::aggregate(const Run& run, std::size_t& pending) {
     if (pending == 0) return;
-    for (AggregateStates* states : states_) {
-        const StateSpec& spec = states->spec();
-        const Column* const input = spec.kind == StateKind::rows ? nullptr : run.source.inputs()[spec.input];
-        const auto hashes = is_hashed(spec.kind) ? run.source.item_hashes().of(spec.hashes, *input) : std::span<const Hash128>();
-        counters_.add(WindowCounter::sketches_settled,
-                      states->add({run.rows.first(pending), run.cells.first(pending)}, input, hashes, run.batch));
-    }
+    results_->add(run, {run.rows.first(pending), run.cells.first(pending)}, counters_);
     pending = 0;
 }
 
 // Finds the row's cell and leaves both in run.rows and run.cells.
-bool Window::admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending) {
+bool TumblingWindow::admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending) {
     const RowTime& time = run.batch.time(row);
     const std::int64_t at = time.event.us();
     if (at < recent_start_ || at - recent_start_ >= plan_.size) recent_start_ = floor_to(at, plan_.size);
@@ -99,13 +98,13 @@ bool Window::admit(const Run& run, std::size_t row, Emission& emission, std::siz
     return true;
 }
 
-std::int64_t Window::closing_watermark(const Watermarks& watermarks, std::uint32_t cell) const {
+std::int64_t TumblingWindow::closing_watermark(const Watermarks& watermarks, std::uint32_t cell) const {
     if (plan_.by_partition && !is_other(cell)) return watermarks.watermark(cells_[cell].list);
     return watermarks.watermark();
 }
 
 // none, with the reason counted, when there is no place.
-std::uint32_t Window::place(const Run& run, std::size_t row, std::int64_t start, Emission& emission, std::size_t& pending) {
+std::uint32_t TumblingWindow::place(const Run& run, std::size_t row, std::int64_t start, Emission& emission, std::size_t& pending) {
     const std::uint64_t hash = cell_hash(run.hashes[row], start);
     const std::uint32_t known = find(run, row, hash, start);
     if (known != none) return known;
@@ -119,7 +118,7 @@ std::uint32_t Window::place(const Run& run, std::size_t row, std::int64_t start,
     return fold(run, row, interval);
 }
 
-std::uint32_t Window::find(const Run& run, std::size_t row, std::uint64_t hash, std::int64_t start) const {
+std::uint32_t TumblingWindow::find(const Run& run, std::size_t row, std::uint64_t hash, std::int64_t start) const {
     const std::size_t mask = table_.size() - 1;
     const std::uint32_t* const table = table_.data();
     for (std::size_t at = static_cast<std::size_t>(hash) & mask; table[at] != 0; at = (at + 1) & mask) {
@@ -130,14 +129,14 @@ std::uint32_t Window::find(const Run& run, std::size_t row, std::uint64_t hash, 
     return none;
 }
 
-std::uint32_t Window::interval_at(std::int64_t start) const {
+std::uint32_t TumblingWindow::interval_at(std::int64_t start) const {
     for (std::size_t i = 0; i < intervals_.size(); ++i)
         if (intervals_[i].used && intervals_[i].start == start) return static_cast<std::uint32_t>(i);
     return none;
 }
 
-std::uint32_t Window::open_interval(const Run& run, std::int64_t start, Emission& emission, std::size_t& pending) {
-    if (intervals_free() == 0) {
+std::uint32_t TumblingWindow::open_interval(const Run& run, std::int64_t start, Emission& emission, std::size_t& pending) {
+    if (intervals_used_ == intervals_.size()) {
         const auto older = [](const Interval& a, const Interval& b) { return a.start < b.start; };
         if (start < std::min_element(intervals_.begin(), intervals_.end(), older)->start) return none;
         evict_oldest(run, emission, pending);
@@ -148,7 +147,7 @@ std::uint32_t Window::open_interval(const Run& run, std::int64_t start, Emission
     return static_cast<std::uint32_t>(unused - intervals_.begin());
 }
 
-std::uint32_t Window::make_cell(const Run& run, std::size_t row, std::uint32_t interval, std::uint64_t hash) {
+std::uint32_t TumblingWindow::make_cell(const Run& run, std::size_t row, std::uint32_t interval, std::uint64_t hash) {
     const std::uint32_t number = free_;
     Cell& cell = cells_[number];
     free_ = cell.next;
@@ -166,12 +165,12 @@ std::uint32_t Window::make_cell(const Run& run, std::size_t row, std::uint32_t i
     ++cells_used_;
     link(number);
     insert(number);
-    create_states(number, hash);
+    results_->create(number, hash ^ seed_);
     return number;
 }
 
 // "(other)" closes by the source's watermark, whatever partitions its keys are of.
-std::uint32_t Window::fold(const Run& run, std::size_t row, std::uint32_t interval) {
+std::uint32_t TumblingWindow::fold(const Run& run, std::size_t row, std::uint32_t interval) {
     const std::int64_t start = intervals_[interval].start;
     const std::int64_t end = start + plan_.size;
     if (intervals_[interval].admitted < plan_.groups_max) counters_.add(WindowCounter::pool_exhausted);
@@ -190,7 +189,7 @@ std::uint32_t Window::fold(const Run& run, std::size_t row, std::uint32_t interv
         cell.start = start;
         cell.interval = interval;
         cell.flags = used;
-        create_states(number, cell_hash(~std::uint64_t{0}, start));
+        results_->create(number, cell_hash(~std::uint64_t{0}, start) ^ seed_);
         folded_->create(interval, 0);
     }
     counters_.add(WindowCounter::folded);
@@ -198,22 +197,13 @@ std::uint32_t Window::fold(const Run& run, std::size_t row, std::uint32_t interv
     return number;
 }
 
-void Window::create_states(std::uint32_t cell, std::uint64_t hash) {
-    std::uint64_t seed = hash ^ seed_;
-    for (AggregateStates* states : states_) states->create(cell, seed = cell_hash(seed, plan_.size));
-}
-
-void Window::release_states(std::uint32_t cell) {
-    for (AggregateStates* states : states_) states->release(cell);
-}
-
-void Window::mark_late(std::uint32_t cell) {
+void TumblingWindow::mark_late(std::uint32_t cell) {
     std::uint8_t& flags = cells_[cell].flags;
     if (!(flags & dirty)) dirty_[dirty_count_++] = cell;
     flags |= closed | dirty;
 }
 
-void Window::link(std::uint32_t number) {
+void TumblingWindow::link(std::uint32_t number) {
     Cell& cell = cells_[number];
     std::uint32_t& head = heads_[cell.list];
     cell.previous = none;
@@ -222,13 +212,13 @@ void Window::link(std::uint32_t number) {
     head = number;
 }
 
-void Window::unlink(std::uint32_t number) {
+void TumblingWindow::unlink(std::uint32_t number) {
     const Cell& cell = cells_[number];
     (cell.previous == none ? heads_[cell.list] : cells_[cell.previous].next) = cell.next;
     if (cell.next != none) cells_[cell.next].previous = cell.previous;
 }
 
-void Window::insert(std::uint32_t cell) {
+void TumblingWindow::insert(std::uint32_t cell) {
     const std::size_t mask = table_.size() - 1;
     std::size_t at = static_cast<std::size_t>(cells_[cell].hash) & mask;
     while (table_[at] != 0) at = (at + 1) & mask;
@@ -236,7 +226,7 @@ void Window::insert(std::uint32_t cell) {
 }
 
 // Closes the hole by moving up what stands behind it, so that searches never meet a tombstone.
-void Window::erase(std::uint32_t cell) {
+void TumblingWindow::erase(std::uint32_t cell) {
     const std::size_t mask = table_.size() - 1;
     std::size_t hole = static_cast<std::size_t>(cells_[cell].hash) & mask;
     while (table_[hole] != cell + 1) hole = (hole + 1) & mask;

@@ -1,12 +1,12 @@
 #include <algorithm>
 
-#include "windows/window.h"
+#include "windows/tumbling_window.h"
 
 // From cells to records: what is due, in which order, and what it says.
 
 namespace weir {
 
-void Window::collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) {
+void TumblingWindow::collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) {
     const auto append = [&](std::uint32_t cell) { due[count++] = {number_, cell}; };
     for (std::size_t i = 0; i < dirty_count_; ++i) {
         Cell& cell = cells_[dirty_[i]];
@@ -33,7 +33,7 @@ void Window::collect(const Watermarks& watermarks, std::span<Due> due, std::size
     }
 }
 
-void Window::release(const Watermarks& watermarks) {
+void TumblingWindow::release(const Watermarks& watermarks) {
     const auto release_list = [&](std::uint32_t list, std::int64_t watermark) {
         for (std::uint32_t cell = heads_[list]; cell != none;) {
             const std::uint32_t next = cells_[cell].next;
@@ -51,22 +51,22 @@ void Window::release(const Watermarks& watermarks) {
     }
 }
 
-void Window::free_cell(std::uint32_t number) {
+void TumblingWindow::free_cell(std::uint32_t number) {
     erase(number);
     unlink(number);
     Cell& cell = cells_[number];
     --intervals_[cell.interval].live;
     --cells_used_;
-    release_states(number);
+    results_->release(number);
     cell = Cell{};
     cell.next = free_;
     free_ = number;
 }
 
-void Window::free_interval(std::uint32_t interval) {
+void TumblingWindow::free_interval(std::uint32_t interval) {
     Cell& folded = cells_[other(interval)];
     if (folded.flags & used) {
-        release_states(other(interval));
+        results_->release(other(interval));
         folded_->release(interval);
     }
     folded = Cell{};
@@ -75,7 +75,7 @@ void Window::free_interval(std::uint32_t interval) {
 }
 
 // Too many intervals are open: the oldest is closed as it stands, and says that it is partial.
-void Window::evict_oldest(const Run& run, Emission& emission, std::size_t& pending) {
+void TumblingWindow::evict_oldest(const Run& run, Emission& emission, std::size_t& pending) {
     aggregate(run, pending);
     const auto oldest = std::min_element(intervals_.begin(), intervals_.end(),
                                          [](const Interval& a, const Interval& b) { return a.start < b.start; });
@@ -101,114 +101,39 @@ void Window::evict_oldest(const Run& run, Emission& emission, std::size_t& pendi
     counters_.add(WindowCounter::evicted);
 }
 
-void Window::drop_clean_from_dirty() {
+void TumblingWindow::drop_clean_from_dirty() {
     const auto kept = std::remove_if(dirty_.begin(), dirty_.begin() + static_cast<std::ptrdiff_t>(dirty_count_),
                                      [&](std::uint32_t cell) { return !(cells_[cell].flags & dirty); });
     dirty_count_ = static_cast<std::size_t>(kept - dirty_.begin());
 }
 
-bool Window::before(std::uint32_t a, std::uint32_t b) const {
+bool TumblingWindow::before(std::uint32_t a, std::uint32_t b) const {
     if (cells_[a].start != cells_[b].start) return cells_[a].start < cells_[b].start;
     if (is_other(a) || is_other(b)) return !is_other(a) && is_other(b);
     const int order = plan_.key.compare(key(a), key(b));
     return order != 0 ? order < 0 : a < b;
 }
 
-void Window::emit(std::uint32_t number, std::uint16_t flags, Emission& emission) {
+void TumblingWindow::emit(std::uint32_t number, std::uint16_t flags, Emission& emission) {
     Cell& cell = cells_[number];
-    const std::int64_t ends = end(number);
-    if (frontier_.covers(cell.partition_hash, ends)) {
+    if (frontier_.covers(cell.partition_hash, end(number))) {
         counters_.add(WindowCounter::suppressed);
         return;
     }
-    for (const Emission::Gap& gap : emission.gaps.first(emission.gap_count))
-        if (cell.start < gap.to && ends > gap.from) flags |= record_partial;
-    if (is_other(number)) flags |= record_other;
     if (cell.flags & untrusted) flags |= record_clock_untrusted;
-    const std::size_t keys = fill_key(number, emission.fields);
-    const std::size_t values = fill_values(number, emission.fields.subspan(keys), emission);
-    Record record;
-    record.flags = flags;
-    record.window = name_;
-    record.definition = plan_.definition;
-    record.start = Timestamp::micros(cell.start);
-    record.end = Timestamp::micros(ends);
-    record.revision = cell.revision++;
-    record.sequence = emission.next_sequence++;
-    record.partition = cell.partition_hash;
-    record.key = emission.fields.first(keys);
-    record.values = emission.fields.subspan(keys, values);
-    counters_.add(WindowCounter::emitted);
-    emission.sink->emit(record);
-}
-
-std::size_t Window::fill_key(std::uint32_t cell, std::span<Field> fields) const {
-    for (std::size_t i = 0; i < plan_.key.size(); ++i) {
-        fields[i].name = plan_.key_names[i];
-        fields[i].value = is_other(cell) ? Value::of_text("(other)") : plan_.key.value(key(cell), i);
-    }
-    return plan_.key.size();
-}
-
-namespace {
-
-Value of_column(const Column& column) {
-    if (!column.present.test(0)) return {};
-    switch (column.type) {
-        case ColumnType::integer: return Value::of_integer(column.integers[0]);
-        case ColumnType::real: return Value::of_real(column.reals[0]);
-        case ColumnType::boolean: return Value::of_boolean(column.booleans[0] != 0);
-        case ColumnType::text: return Value::of_text(column.texts[0]);
-    }
-    return {};
-}
-
-}  // namespace
-
-void Window::fill_call(std::size_t call, const Value& value) {
-    CallValue& to = call_values_[call];
-    const bool estimate = value.kind == ValueKind::estimate;
-    bool present = false;
-    switch (to.column.type) {
-        case ColumnType::integer: present = value.kind == ValueKind::integer; break;
-        case ColumnType::real: present = value.kind == ValueKind::real || estimate; break;
-        case ColumnType::boolean: present = value.kind == ValueKind::boolean; break;
-        case ColumnType::text: present = value.kind == ValueKind::text; break;
-    }
-    to.column.present.reset(0);
-    if (!present) return;
-    to.column.present.set(0);
-    to.integer = value.integer;
-    to.real = value.real;
-    to.boolean = value.boolean ? 1 : 0;
-    to.text = value.text;
-}
-
-std::size_t Window::fill_values(std::uint32_t cell, std::span<Field> fields, Emission& emission) {
-    ByteWriter sketches(emission.sketches);
-    for (std::size_t i = 0; i < states_.size(); ++i) sketches_[i] = states_[i]->sketch(cell, sketches);
-    std::size_t items = 0;
-    for (std::size_t i = 0; i < plan_.calls.size(); ++i) {
-        const CallSpec& call = plan_.calls[i];
-        finished_[i] = states_[call.state]->finish(call, cell, emission.top_items.subspan(items));
-        if (finished_[i].kind == ValueKind::estimate || finished_[i].kind == ValueKind::top)
-            finished_[i].sketch = sketches_[call.state];
-        items += call.items;
-        fill_call(i, finished_[i]);
-    }
-    std::size_t count = 0;
-    for (std::size_t i = 0; i < plan_.values.size(); ++i) {
-        const CompiledValue& value = plan_.values[i];
-        fields[count].name = value.name;
-        fields[count++].value = value.call ? finished_[*value.call] : of_column(evaluators_[i]->evaluate(call_columns_, 1));
-    }
-    if (is_other(cell)) {
-        fields[count].name = "folded_keys";
+    Value folded_keys;
+    Results::Of of{number, cell.start, end(number), cell.partition_hash, cell.revision++, flags, nullptr, nullptr};
+    if (is_other(number)) {
         CallSpec keys;
         keys.function = Function::distinct;
-        fields[count++].value = folded_->finish(keys, cells_[cell].interval, {});
+        folded_keys = folded_->finish(keys, cell.interval, {});
+        of.flags |= record_other;
+        of.folded_keys = &folded_keys;
+    } else {
+        of.key = key(number);
     }
-    return count;
+    counters_.add(WindowCounter::emitted);
+    results_->emit(of, emission);
 }
 
 }  // namespace weir

@@ -2,7 +2,7 @@
 #include <bit>
 #include <cstring>
 
-#include "windows/window.h"
+#include "windows/tumbling_window.h"
 
 // Memory of a window, and its state as bytes.
 
@@ -16,26 +16,19 @@ std::size_t lists(const CompiledWindow& plan, std::size_t partitions_max) {
 
 }  // namespace
 
-Bytes Window::need(const CompiledWindow& plan, std::size_t partitions_max) {
+Bytes TumblingWindow::need(const CompiledWindow& plan, std::size_t partitions_max) {
     const std::size_t cells = plan.cells_all();
     Bytes total = Arena::need<Cell>(cells) + Arena::need<std::byte>(plan.cells_max * plan.key.width()) +
                   Arena::need<std::uint32_t>(table_size(plan)) + Arena::need<std::uint32_t>(lists(plan, partitions_max)) +
-                  Arena::need<Interval>(plan.intervals_max) + Arena::need<AggregateStates*>(plan.states.size()) +
+                  Arena::need<Interval>(plan.intervals_max) + Arena::need<Results>() + Results::need(plan, cells) +
                   Arena::need<AggregateStates>() + AggregateStates::need(plan.folded, plan.intervals_max) +
-                  Arena::need<Evaluator*>(plan.values.size()) + Arena::need<CallValue>(plan.calls.size()) +
-                  Arena::need<const Column*>(plan.calls.size()) + Arena::need<Value>(plan.calls.size()) +
-                  Arena::need<SketchView>(plan.states.size()) + Arena::need<std::uint32_t>(cells) +
-                  Frontier::need(plan.frontiers_max);
-    for (const StateSpec& state : plan.states) total += Arena::need<AggregateStates>() + AggregateStates::need(state, cells);
-    for (const CompiledValue& value : plan.values)
-        if (value.expression) total += Arena::need<Evaluator>() + Evaluator::need(*value.expression, 1);
+                  Arena::need<std::uint32_t>(cells) + Frontier::need(plan.frontiers_max);
     return total;
 }
 
-Window::Window(Arena& arena, const CompiledWindow& plan, std::string_view name, std::uint32_t number,
+TumblingWindow::TumblingWindow(Arena& arena, const CompiledWindow& plan, std::string_view name, std::uint32_t number,
                std::size_t partitions_max, std::uint64_t seed)
     : plan_(plan),
-      name_(name),
       number_(number),
       seed_(seed ^ plan.definition),
       cells_(arena.take<Cell>(plan.cells_all())),
@@ -43,34 +36,16 @@ Window::Window(Arena& arena, const CompiledWindow& plan, std::string_view name, 
       table_(arena.take<std::uint32_t>(table_size(plan))),
       heads_(arena.take<std::uint32_t>(lists(plan, partitions_max))),
       intervals_(arena.take<Interval>(plan.intervals_max)),
-      states_(arena.take<AggregateStates*>(plan.states.size())),
+      results_(arena.make<Results>(arena, plan, name, plan.cells_all())),
       folded_(arena.make<AggregateStates>(arena, plan.folded, plan.intervals_max)),
-      evaluators_(arena.take<Evaluator*>(plan.values.size())),
-      call_values_(arena.take<CallValue>(plan.calls.size())),
-      call_columns_(arena.take<const Column*>(plan.calls.size())),
-      finished_(arena.take<Value>(plan.calls.size())),
-      sketches_(arena.take<SketchView>(plan.states.size())),
       dirty_(arena.take<std::uint32_t>(plan.cells_all())),
       frontier_(arena, plan.frontiers_max) {
-    for (std::size_t i = 0; i < plan.states.size(); ++i)
-        states_[i] = arena.make<AggregateStates>(arena, plan.states[i], plan.cells_all());
-    for (std::size_t i = 0; i < plan.values.size(); ++i)
-        if (plan.values[i].expression) evaluators_[i] = arena.make<Evaluator>(arena, *plan.values[i].expression, std::size_t{1});
-    for (std::size_t i = 0; i < plan.calls.size(); ++i) {
-        CallValue& call = call_values_[i];
-        call.column.type = plan.call_types[i];
-        call.column.integers = &call.integer;
-        call.column.reals = &call.real;
-        call.column.booleans = &call.boolean;
-        call.column.texts = &call.text;
-        call_columns_[i] = &call.column;
-    }
     reset();
 }
 
-void Window::reset() {
+void TumblingWindow::reset() {
     std::fill(cells_.begin(), cells_.end(), Cell{});
-    for (AggregateStates* states : states_) states->reset();
+    results_->reset();
     folded_->reset();
     std::fill(table_.begin(), table_.end(), 0U);
     std::fill(heads_.begin(), heads_.end(), none);
@@ -87,14 +62,13 @@ void Window::reset() {
     frontier_.reset();
 }
 
-Bytes Window::save_size_max(const CompiledWindow& plan) {
-    Bytes states = AggregateStates::save_size_max(plan.folded, plan.intervals_max);
-    for (const StateSpec& state : plan.states) states += AggregateStates::save_size_max(state, plan.cells_all());
+Bytes TumblingWindow::save_size_max(const CompiledWindow& plan) {
+    const Bytes states = AggregateStates::save_size_max(plan.folded, plan.intervals_max) + Results::save_size_max(plan, plan.cells_all());
     return 64 + window_counters * 8 + plan.intervals_max * 32 + plan.cells_all() * (64 + plan.key.width()) + states +
            Frontier::save_size_max(plan.frontiers_max);
 }
 
-void Window::save(ByteWriter& out) const {
+void TumblingWindow::save(ByteWriter& out) const {
     out.write(evicted_until_);
     for (std::uint64_t value : counters_.values()) out.write(value);
     frontier_.save(out);
@@ -111,7 +85,7 @@ void Window::save(ByteWriter& out) const {
         if (cells_[i].flags & used) save_cell(i, out);
 }
 
-void Window::save_cell(std::uint32_t number, ByteWriter& out) const {
+void TumblingWindow::save_cell(std::uint32_t number, ByteWriter& out) const {
     const Cell& cell = cells_[number];
     out.write(static_cast<std::uint8_t>(is_other(number)));
     out.write(cell.flags);
@@ -124,10 +98,10 @@ void Window::save_cell(std::uint32_t number, ByteWriter& out) const {
         folded_->save(cell.interval, out);
     else
         out.bytes({key(number), plan_.key.width()});
-    for (const AggregateStates* states : states_) states->save(number, out);
+    results_->save(number, out);
 }
 
-bool Window::load(ByteReader& in, std::size_t partitions) {
+bool TumblingWindow::load(ByteReader& in, std::size_t partitions) {
     reset();
     evicted_until_ = in.read<std::int64_t>();
     for (std::uint64_t& value : counters_.values()) value = in.read<std::uint64_t>();
@@ -151,7 +125,7 @@ bool Window::load(ByteReader& in, std::size_t partitions) {
 }
 
 // number none: of "(other)", whose number follows from the interval.
-bool Window::load_cell(std::uint32_t number, ByteReader& in, std::size_t partitions) {
+bool TumblingWindow::load_cell(std::uint32_t number, ByteReader& in, std::size_t partitions) {
     Cell cell;
     cell.flags = in.read<std::uint8_t>();
     cell.interval = in.read<std::uint32_t>();
@@ -179,9 +153,7 @@ bool Window::load_cell(std::uint32_t number, ByteReader& in, std::size_t partiti
         insert(number);
     }
     if (cell.flags & dirty) dirty_[dirty_count_++] = number;
-    for (AggregateStates* states : states_)
-        if (!states->load(number, in)) return false;
-    return true;
+    return results_->load(number, in);
 }
 
 }  // namespace weir

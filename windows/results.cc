@@ -1,0 +1,163 @@
+#include "windows/results.h"
+
+#include "windows/window_layout.h"
+
+namespace weir {
+
+Bytes Results::need(const CompiledWindow& plan, std::size_t cells) {
+    Bytes total = Arena::need<AggregateStates*>(plan.states.size()) + Arena::need<Evaluator*>(plan.values.size()) +
+                  Arena::need<CallValue>(plan.calls.size()) + Arena::need<const Column*>(plan.calls.size()) +
+                  Arena::need<Value>(plan.calls.size()) + Arena::need<SketchView>(plan.states.size());
+    for (const StateSpec& state : plan.states) total += Arena::need<AggregateStates>() + AggregateStates::need(state, cells);
+    for (const CompiledValue& value : plan.values)
+        if (value.expression) total += Arena::need<Evaluator>() + Evaluator::need(*value.expression, 1);
+    return total;
+}
+
+Results::Results(Arena& arena, const CompiledWindow& plan, std::string_view name, std::size_t cells)
+    : plan_(plan),
+      name_(name),
+      states_(arena.take<AggregateStates*>(plan.states.size())),
+      evaluators_(arena.take<Evaluator*>(plan.values.size())),
+      call_values_(arena.take<CallValue>(plan.calls.size())),
+      call_columns_(arena.take<const Column*>(plan.calls.size())),
+      finished_(arena.take<Value>(plan.calls.size())),
+      sketches_(arena.take<SketchView>(plan.states.size())) {
+    for (std::size_t i = 0; i < plan.states.size(); ++i) states_[i] = arena.make<AggregateStates>(arena, plan.states[i], cells);
+    for (std::size_t i = 0; i < plan.values.size(); ++i)
+        if (plan.values[i].expression) evaluators_[i] = arena.make<Evaluator>(arena, *plan.values[i].expression, std::size_t{1});
+    for (std::size_t i = 0; i < plan.calls.size(); ++i) {
+        CallValue& call = call_values_[i];
+        call.column.type = plan.call_types[i];
+        call.column.integers = &call.integer;
+        call.column.reals = &call.real;
+        call.column.booleans = &call.boolean;
+        call.column.texts = &call.text;
+        call_columns_[i] = &call.column;
+    }
+}
+
+void Results::create(std::uint32_t cell, std::uint64_t seed) {
+    for (AggregateStates* states : states_) states->create(cell, seed = cell_hash(seed, plan_.size));
+}
+
+void Results::release(std::uint32_t cell) {
+    for (AggregateStates* states : states_) states->release(cell);
+}
+
+void Results::reset() {
+    for (AggregateStates* states : states_) states->reset();
+}
+
+void Results::add(const Run& run, const CellRows& selection, WindowCounters& counters) {
+    for (AggregateStates* states : states_) {
+        const StateSpec& spec = states->spec();
+        const Column* const input = spec.kind == StateKind::rows ? nullptr : run.source.inputs()[spec.input];
+        const auto hashes = is_hashed(spec.kind) ? run.source.item_hashes().of(spec.hashes, *input) : std::span<const Hash128>();
+        counters.add(WindowCounter::sketches_settled, states->add(selection, input, hashes, run.batch));
+    }
+}
+
+Bytes Results::save_size_max(const CompiledWindow& plan, std::size_t cells) {
+    Bytes total = 0;
+    for (const StateSpec& state : plan.states) total += AggregateStates::save_size_max(state, cells);
+    return total;
+}
+
+void Results::save(std::uint32_t cell, ByteWriter& out) const {
+    for (const AggregateStates* states : states_) states->save(cell, out);
+}
+
+bool Results::load(std::uint32_t cell, ByteReader& in) {
+    for (AggregateStates* states : states_)
+        if (!states->load(cell, in)) return false;
+    return true;
+}
+
+void Results::emit(Of of, Emission& emission) {
+    for (const Emission::Gap& gap : emission.gaps.first(emission.gap_count))
+        if (of.start < gap.to && of.end > gap.from) of.flags |= record_partial;
+    const std::size_t keys = fill_key(of, emission.fields);
+    const std::size_t values = fill_values(of, emission.fields.subspan(keys), emission);
+    Record record;
+    record.flags = of.flags;
+    record.window = name_;
+    record.definition = plan_.definition;
+    record.start = Timestamp::micros(of.start);
+    record.end = Timestamp::micros(of.end);
+    record.revision = of.revision;
+    record.sequence = emission.next_sequence++;
+    record.partition = of.partition_hash;
+    record.key = emission.fields.first(keys);
+    record.values = emission.fields.subspan(keys, values);
+    emission.sink->emit(record);
+}
+
+std::size_t Results::fill_key(const Of& of, std::span<Field> fields) const {
+    for (std::size_t i = 0; i < plan_.key.size(); ++i) {
+        fields[i].name = plan_.key_names[i];
+        fields[i].value = of.key ? plan_.key.value(of.key, i) : Value::of_text("(other)");
+    }
+    return plan_.key.size();
+}
+
+namespace {
+
+Value of_column(const Column& column) {
+    if (!column.present.test(0)) return {};
+    switch (column.type) {
+        case ColumnType::integer: return Value::of_integer(column.integers[0]);
+        case ColumnType::real: return Value::of_real(column.reals[0]);
+        case ColumnType::boolean: return Value::of_boolean(column.booleans[0] != 0);
+        case ColumnType::text: return Value::of_text(column.texts[0]);
+    }
+    return {};
+}
+
+}  // namespace
+
+void Results::fill_call(std::size_t call, const Value& value) {
+    CallValue& to = call_values_[call];
+    const bool estimate = value.kind == ValueKind::estimate;
+    bool present = false;
+    switch (to.column.type) {
+        case ColumnType::integer: present = value.kind == ValueKind::integer; break;
+        case ColumnType::real: present = value.kind == ValueKind::real || estimate; break;
+        case ColumnType::boolean: present = value.kind == ValueKind::boolean; break;
+        case ColumnType::text: present = value.kind == ValueKind::text; break;
+    }
+    to.column.present.reset(0);
+    if (!present) return;
+    to.column.present.set(0);
+    to.integer = value.integer;
+    to.real = value.real;
+    to.boolean = value.boolean ? 1 : 0;
+    to.text = value.text;
+}
+
+std::size_t Results::fill_values(const Of& of, std::span<Field> fields, Emission& emission) {
+    ByteWriter sketches(emission.sketches);
+    for (std::size_t i = 0; i < states_.size(); ++i) sketches_[i] = states_[i]->sketch(of.cell, sketches);
+    std::size_t items = 0;
+    for (std::size_t i = 0; i < plan_.calls.size(); ++i) {
+        const CallSpec& call = plan_.calls[i];
+        finished_[i] = states_[call.state]->finish(call, of.cell, emission.top_items.subspan(items));
+        if (finished_[i].kind == ValueKind::estimate || finished_[i].kind == ValueKind::top)
+            finished_[i].sketch = sketches_[call.state];
+        items += call.items;
+        fill_call(i, finished_[i]);
+    }
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < plan_.values.size(); ++i) {
+        const CompiledValue& value = plan_.values[i];
+        fields[count].name = value.name;
+        fields[count++].value = value.call ? finished_[*value.call] : of_column(evaluators_[i]->evaluate(call_columns_, 1));
+    }
+    if (of.folded_keys) {
+        fields[count].name = "folded_keys";
+        fields[count++].value = *of.folded_keys;
+    }
+    return count;
+}
+
+}  // namespace weir

@@ -1,0 +1,72 @@
+// What the aggregates of a window hold for each of its cells, and the record that a cell makes: keys, values,
+// sketches, flags. Shared by all kinds of windows; a cell is a number that the window gives.
+// Memory: need(plan, cells): the states of cells (aggregate.h) and room for one record's values.
+// Cost: add() one loop over the rows an aggregate; emit() O(aggregates), of sketches their size.
+// Threads: one owner. Errors: none.
+// Source: DESIGN.md section 5.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "agent/base/arena.h"
+#include "windows/compiled_plan.h"
+#include "windows/window.h"
+
+namespace weir {
+
+class Results {
+public:
+    // The cell that a record is made of.
+    struct Of {
+        std::uint32_t cell = 0;
+        std::int64_t start = 0;
+        std::int64_t end = 0;
+        std::uint64_t partition_hash = 0;
+        std::uint32_t revision = 0;
+        std::uint16_t flags = 0;            // record_other: no key
+        const std::byte* key = nullptr;
+        const Value* folded_keys = nullptr; // of "(other)"
+    };
+
+    static Bytes need(const CompiledWindow& plan, std::size_t cells);
+    // name and plan must outlive it.
+    Results(Arena& arena, const CompiledWindow& plan, std::string_view name, std::size_t cells);
+
+    void create(std::uint32_t cell, std::uint64_t seed);
+    void release(std::uint32_t cell);
+    void reset();
+    // Row rows[i] of the run goes to cell cells[i].
+    void add(const Run& run, const CellRows& selection, WindowCounters& counters);
+    // Gaps add record_partial to the flags; a sequence number is taken.
+    void emit(Of of, Emission& emission);
+
+    static Bytes save_size_max(const CompiledWindow& plan, std::size_t cells);
+    void save(std::uint32_t cell, ByteWriter& out) const;
+    bool load(std::uint32_t cell, ByteReader& in);
+
+private:
+    // A value of a call, as the one row of a column.
+    struct CallValue {
+        Column column;
+        std::int64_t integer = 0;
+        double real = 0;
+        std::uint8_t boolean = 0;
+        std::string_view text;
+    };
+    std::size_t fill_key(const Of& of, std::span<Field> fields) const;
+    std::size_t fill_values(const Of& of, std::span<Field> fields, Emission& emission);
+    void fill_call(std::size_t call, const Value& value);
+
+    const CompiledWindow& plan_;
+    std::string_view name_;
+    std::span<AggregateStates*> states_;
+    std::span<Evaluator*> evaluators_;  // one a value that is an expression, else nullptr
+    std::span<CallValue> call_values_;
+    std::span<const Column*> call_columns_;
+    std::span<Value> finished_;         // of each call, of the cell being emitted
+    std::span<SketchView> sketches_;    // of each state, the same
+};
+
+}  // namespace weir

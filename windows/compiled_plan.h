@@ -10,6 +10,7 @@
 #include "windows/aggregate.h"
 #include "windows/expression.h"
 #include "windows/key.h"
+#include "windows/pattern_plan.h"
 #include "windows/plan.h"
 #include "windows/watermark.h"
 
@@ -58,13 +59,26 @@ struct CompiledSource {
     std::vector<Boundary> partition_boundaries;       // of the windows that close by partition
     std::vector<Boundary> source_boundaries;          // of all windows
     std::vector<std::size_t> windows;
+    std::vector<std::size_t> patterns;
     bool revises = false;              // one of them takes late rows
 };
+
+struct PlannedPattern {
+    std::size_t source = 0;
+    std::size_t grouping = 0;  // among the source's groupings
+    std::uint64_t definition = 0;
+    CompiledPattern plan;
+};
+
+// Patterns go on when a watermark passes a multiple of this: within a step how rows are cut into batches must not
+// show, and not every message has to be worked off alone.
+inline constexpr std::int64_t pattern_step_us = 100'000;
 
 struct CompiledPlan {
     EngineSpec spec;
     std::vector<CompiledSource> sources;
     std::vector<CompiledWindow> windows;
+    std::vector<PlannedPattern> patterns;
     std::uint64_t fingerprint = 0;
 
     std::size_t cells_all() const {

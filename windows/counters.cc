@@ -36,4 +36,11 @@ std::string_view name(WindowCounter counter) {
     return "?";
 }
 
+std::string_view name(PatternCounter counter) {
+    constexpr std::string_view names[pattern_counters] = {
+        "rows",         "counted", "filtered",   "where_null",    "late",         "quarantined", "groups_full",
+        "pending_full", "emitted", "suppressed", "runs_given_up", "runs_expired", "key_cut",     "skipped_to_next"};
+    return names[static_cast<std::size_t>(counter)];
+}
+
 }  // namespace weir

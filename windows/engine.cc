@@ -4,6 +4,7 @@
 
 #include "agent/base/hash.h"
 #include "windows/engine_memory.h"
+#include "windows/pattern.h"
 #include "windows/source.h"
 #include "windows/window_kinds.h"
 
@@ -36,6 +37,7 @@ public:
     const CompiledPlan& plan_;
     std::span<Source*> sources_;
     std::span<Window*> windows_;
+    std::span<Pattern*> patterns_;
     Emission emission_;
 
 private:
@@ -45,6 +47,7 @@ private:
     bool late_additions(const CompiledSource& plan) const;
     void collect(Source& source, const CompiledSource& plan, std::size_t& count);
     void emit(std::size_t count);
+    void advance_patterns(Source& source, const CompiledSource& plan);
     void release(Source& source, const CompiledSource& plan);
 
     std::span<Due> due_;
@@ -55,7 +58,7 @@ private:
 std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
     std::vector<EnginePlan::Part> parts;
     Bytes engine = Arena::need<EngineState>() + Arena::need<Source*>(plan.sources.size()) +
-                   Arena::need<Window*>(plan.windows.size()) + Arena::need<Due>(plan.cells_all()) +
+                   Arena::need<Window*>(plan.windows.size()) + Arena::need<Pattern*>(plan.patterns.size()) + Arena::need<Due>(plan.cells_all()) +
                    Arena::need<std::uint16_t>(batch_rows_max) + Arena::need<std::uint32_t>(batch_rows_max) +
                    Arena::need<Emission::Gap>(gaps_max) + Arena::need<Field>(record_fields_max) +
                    Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan));
@@ -79,6 +82,11 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
         const Bytes folded = AggregateStates::need(window.folded, window.intervals_max);
         parts.push_back({prefix + window.folded.label + " (pool)", folded});
         parts.push_back({prefix + "groups", rest - folded});
+    }
+    for (std::size_t i = 0; i < plan.patterns.size(); ++i) {
+        const PlannedPattern& pattern = plan.patterns[i];
+        parts.push_back({"pattern " + plan.spec.patterns[i].name,
+                         Arena::need<Pattern>() + Pattern::need(pattern.plan, plan.sources[pattern.source].partitions_max)});
     }
     return parts;
 }
@@ -107,6 +115,7 @@ Bytes engine_save_size_max(const CompiledPlan& plan) {
     Bytes total = save_header + 64 + gaps_max * sizeof(Emission::Gap);
     for (std::size_t i = 0; i < plan.sources.size(); ++i) total += Source::save_size_max(plan.spec.sources[i], plan.sources[i]);
     for (const CompiledWindow& window : plan.windows) total += window_save_size_max(window);
+    for (const PlannedPattern& pattern : plan.patterns) total += Pattern::save_size_max(pattern.plan);
     return total;
 }
 
@@ -126,8 +135,20 @@ Bytes window_record_size_max(const CompiledPlan& plan, std::size_t index) {
     return total + field_head + 64;
 }
 
+Bytes pattern_record_size_max(const CompiledPlan& plan, std::size_t index) {
+    constexpr Bytes head = 64;
+    constexpr Bytes field_head = 5;
+    const CompiledPattern& pattern = plan.patterns[index].plan;
+    Bytes total = head + plan.spec.patterns[index].name.size();
+    for (const std::string& name : pattern.key_names) total += field_head + name.size() + 4 + key_text_max;
+    // A text is a literal, or of a row.
+    for (const PatternExpression& measure : pattern.measures)
+        total += field_head + measure.name.size() + 32 + (measure.kind == ValueKind::text ? expression_text_max : 0);
+    return total;
+}
+
 EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink)
-    : plan_(plan), sources_(arena.take<Source*>(plan.sources.size())), windows_(arena.take<Window*>(plan.windows.size())) {
+    : plan_(plan), sources_(arena.take<Source*>(plan.sources.size())), windows_(arena.take<Window*>(plan.windows.size())), patterns_(arena.take<Pattern*>(plan.patterns.size())) {
     due_ = arena.take<Due>(plan.cells_all());
     rows_ = arena.take<std::uint16_t>(batch_rows_max);
     cells_ = arena.take<std::uint32_t>(batch_rows_max);
@@ -142,6 +163,11 @@ EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sin
         const CompiledWindow& window = plan.windows[i];
         windows_[i] = make_window(arena, window, plan.spec.windows[i].name, static_cast<std::uint32_t>(i),
                                          plan.sources[window.source].partitions_max, plan.spec.seed);
+    }
+    for (std::size_t i = 0; i < plan.patterns.size(); ++i) {
+        const PlannedPattern& pattern = plan.patterns[i];
+        patterns_[i] = arena.make<Pattern>(arena, pattern.plan, plan.spec.patterns[i].name, pattern.definition,
+                                           plan.sources[pattern.source].partitions_max);
     }
 }
 
@@ -182,9 +208,21 @@ void EngineState::end_message(Source& source, const CompiledSource& plan, const 
         std::size_t count = 0;
         collect(source, plan, count);
         emit(count);
+        advance_patterns(source, plan);
         release(source, plan);
     }
     source.watermarks().clear_passed();
+}
+
+void EngineState::advance_patterns(Source& source, const CompiledSource& plan) {
+    for (std::size_t number : plan.patterns) {
+        Pattern& pattern = *patterns_[number];
+        if (!pattern.by_partition()) {
+            if (source.watermarks().source_passed()) pattern.advance(source.watermarks(), 0, emission_);
+            continue;
+        }
+        for (std::uint32_t partition : source.watermarks().passed()) pattern.advance(source.watermarks(), partition, emission_);
+    }
 }
 
 bool EngineState::late_additions(const CompiledSource& plan) const {
@@ -211,6 +249,9 @@ void EngineState::add(Source& source, const CompiledSource& plan, const Batch& b
         const Run run{batch, first, last, source, source.hashes(plan_.windows[number].grouping), rows_, cells_};
         windows_[number]->add(run, emission_);
     }
+    for (std::size_t number : plan.patterns)
+        patterns_[number]->add({batch, first, last, source.watermarks(), source.partitions(), source.quarantined(),
+                                source.hashes(plan_.patterns[number].grouping), source.inputs()});
 }
 
 void EngineState::collect(Source& source, const CompiledSource& plan, std::size_t& count) {
@@ -242,6 +283,7 @@ void EngineState::tick(Timestamp arrival, bool trusted) {
     }
     emit(count);
     for (std::size_t i = 0; i < sources_.size(); ++i) {
+        advance_patterns(*sources_[i], plan_.sources[i]);
         release(*sources_[i], plan_.sources[i]);
         sources_[i]->watermarks().clear_passed();
     }
@@ -263,6 +305,7 @@ void EngineState::close_all() {
     }
     emit(count);
     for (std::size_t i = 0; i < sources_.size(); ++i) {
+        for (std::size_t pattern : plan_.sources[i].patterns) patterns_[pattern]->finish(sources_[i]->watermarks(), emission_);
         release(*sources_[i], plan_.sources[i]);
         sources_[i]->watermarks().clear_passed();
     }
@@ -275,6 +318,8 @@ Status EngineState::set_frontier(std::uint64_t definition, std::uint64_t partiti
             status = window->frontier().set(partition, std::clamp(end.us(), never_us, forever_us));
             if (!status.ok()) break;
         }
+    for (Pattern* pattern : patterns_)
+        if (pattern->definition() == definition) status = pattern->frontier().set(partition, std::clamp(end.us(), never_us, forever_us));
     return status;
 }
 
@@ -293,6 +338,7 @@ void EngineState::mark_gap(Timestamp from, Timestamp to) {
 void EngineState::reset() {
     for (Source* source : sources_) source->reset();
     for (Window* window : windows_) window->reset();
+    for (Pattern* pattern : patterns_) pattern->reset();
     emission_.next_sequence = 1;
     emission_.gap_count = 0;
 }
@@ -306,6 +352,7 @@ void EngineState::save_payload(ByteWriter& out) const {
     }
     for (const Source* source : sources_) source->save(out);
     for (const Window* window : windows_) window->save(out);
+    for (const Pattern* pattern : patterns_) pattern->save(out);
 }
 
 bool EngineState::load_payload(ByteReader& in) {
@@ -321,6 +368,8 @@ bool EngineState::load_payload(ByteReader& in) {
         if (!source->load(in)) return false;
     for (std::size_t i = 0; i < windows_.size(); ++i)
         if (!windows_[i]->load(in, plan_.sources[plan_.windows[i].source].partitions_max)) return false;
+    for (std::size_t i = 0; i < patterns_.size(); ++i)
+        if (!patterns_[i]->load(in, plan_.sources[plan_.patterns[i].source].partitions_max)) return false;
     return in.ok() && in.remaining() == 0;
 }
 
@@ -392,6 +441,12 @@ SourceStatus Engine::source_status(std::size_t source) const {
 WindowStatus Engine::window_status(std::size_t window) const {
     const Window& of = *state_->windows_[window];
     return {of.intervals_used(), of.cells_used(), state_->plan_.windows[window].cells_max, of.counters().values()};
+}
+
+PatternStatus Engine::pattern_status(std::size_t pattern) const {
+    const Pattern& of = *state_->patterns_[pattern];
+    const CompiledPattern& plan = state_->plan_.patterns[pattern].plan;
+    return {of.groups(), plan.groups_max, of.pending(), plan.pending_max, of.counters().values()};
 }
 
 }  // namespace weir

@@ -6,6 +6,7 @@
 // Threads: one owner. Errors: none on the event path: what cannot be counted where it belongs has a
 // counter that names the reason, and for each window
 //   rows = counted + filtered + where_null + late + late_after_power_cut + late_after_eviction + quarantined.
+// and for each pattern what pattern.h says. Records of windows come before the matches of the same watermark.
 // Source: DESIGN.md section 5; Akidau et al., The Dataflow Model, VLDB 2015; idle partitions as Flink's
 // StatusWatermarkValve: when all are idle the source follows the greatest.
 #pragma once
@@ -42,6 +43,14 @@ struct WindowStatus {
     std::array<std::uint64_t, window_counters> counters{};
 };
 
+struct PatternStatus {
+    std::size_t groups = 0;     // keys with rows or runs under way
+    std::size_t groups_max = 0;
+    std::size_t pending = 0;    // rows that wait for the watermark
+    std::size_t pending_max = 0;
+    std::array<std::uint64_t, pattern_counters> counters{};
+};
+
 class EngineState;
 
 class Engine {
@@ -66,7 +75,7 @@ public:
     std::uint64_t next_sequence() const;
     void set_next_sequence(std::uint64_t sequence);
 
-    // After a power cut. Nothing of this window and partition that ends at or before `end` is emitted again;
+    // After a power cut. Nothing of this window or pattern and partition that ends at or before `end` is emitted again;
     // its rows count as late_after_power_cut. Error::missing: no such definition; full: too many partitions.
     Status set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end);
     // Events between these times may be lost: windows that overlap [from, to) carry record_partial.
@@ -82,6 +91,7 @@ public:
 
     SourceStatus source_status(std::size_t source) const;
     WindowStatus window_status(std::size_t window) const;
+    PatternStatus pattern_status(std::size_t pattern) const;
 
     static constexpr Duration arrival_step_max = Duration::minutes(1);
 

@@ -14,6 +14,7 @@ inline constexpr std::size_t gaps_max = 8;
 std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan);
 Bytes engine_save_size_max(const CompiledPlan& plan);
 Bytes window_record_size_max(const CompiledPlan& plan, std::size_t window);
+Bytes pattern_record_size_max(const CompiledPlan& plan, std::size_t pattern);
 // The most that one record needs: bytes of sketches, items of top lists.
 Bytes sketch_bytes_max(const CompiledPlan& plan);
 std::size_t items_max(const CompiledPlan& plan);

@@ -10,13 +10,6 @@
 
 namespace weir {
 
-std::string_view name(PatternCounter counter) {
-    constexpr std::string_view names[pattern_counters] = {
-        "rows",         "counted", "filtered",   "where_null",    "late",         "quarantined", "groups_full",
-        "pending_full", "emitted", "suppressed", "runs_given_up", "runs_expired", "key_cut",     "skipped_to_next"};
-    return names[static_cast<std::size_t>(counter)];
-}
-
 void Pattern::add(const PatternRows& rows) {
     const Column* const where = plan_.where ? rows.inputs[*plan_.where] : nullptr;
     counters_.add(PatternCounter::rows, rows.last - rows.first);

@@ -26,26 +26,6 @@
 
 namespace weir {
 
-enum class PatternCounter : std::uint8_t {
-    rows,                  // of the source
-    counted,               // taken in
-    filtered,              // where was false
-    where_null,            // where was null
-    late,                  // behind the watermark
-    quarantined,           // by the source: future, absurd_time
-    groups_full,           // of keys for which there was no place
-    pending_full,          // too many rows waited for the watermark
-    // These count something else.
-    emitted,               // matches
-    suppressed,            // matches not emitted, being at or below the emission frontier
-    runs_given_up,         // ways to map the rows that were dropped for max_runs
-    runs_expired,          // runs that were under way when `within` had passed
-    key_cut,               // a string key longer than 64 bytes was cut and marked with its hash
-    skipped_to_next,       // matches without a row of the variable to which `after` goes: it went to the next row
-};
-inline constexpr std::size_t pattern_counters = 14;
-std::string_view name(PatternCounter counter);
-
 // Rows [first, last) of a batch, judged by the watermarks as they are.
 struct PatternRows {
     const Batch& batch;
@@ -188,7 +168,8 @@ private:
         return plan_.within > 0 ? progress(runs(group)).start + plan_.within + 1 : forever_us;
     }
     std::int64_t watermark_of(const Watermarks& watermarks, std::uint32_t lane) const {
-        return plan_.by_partition ? watermarks.watermark(lane) : watermarks.watermark();
+        const std::int64_t at = plan_.by_partition ? watermarks.watermark(lane) : watermarks.watermark();
+        return at >= forever_us ? at : floor_to(at, plan_.step);
     }
 
     const CompiledPattern& plan_;

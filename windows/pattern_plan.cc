@@ -9,6 +9,7 @@ namespace weir {
 namespace {
 
 constexpr Duration longest = Duration::minutes(60 * 24 * 366);
+constexpr std::uint64_t planned_max = std::uint64_t{1} << 30;
 
 struct AggregateName {
     std::string_view name;
@@ -66,7 +67,7 @@ public:
     std::optional<CompiledPattern> run(std::string_view partition) {
         if (!limits() || !match() || !keys(partition) || !where() || !define()) return std::nullopt;
         out_.condition_bytes = out_.run_bytes;
-        if (!measures() || !after()) return std::nullopt;
+        if (!measures() || !after() || !fits()) return std::nullopt;
         out_.definition_text = definition_text();
         return std::move(out_);
     }
@@ -337,6 +338,15 @@ private:
                         [&](const PatternState::Edge& edge) { return edge.variable == out_.after_variable; }))
             return fail("after", "every match begins with " + spec_.after_variable + ": the search would not move on");
         return true;
+    }
+
+    // In 64 bits: on a small machine the product may be more than a size can say.
+    bool fits() {
+        const std::uint64_t run = out_.run_bytes + 64;
+        const std::uint64_t row = out_.row_bytes + 64;
+        const std::uint64_t bytes = std::uint64_t{out_.groups_max} * (128 + out_.key.width() + out_.runs_max * run) + out_.pending_max * row;
+        if (bytes <= planned_max) return true;
+        return fail("max_groups", "max_groups, max_runs and max_pending together would take " + std::to_string(bytes >> 20) + " MiB, more than any plan may");
     }
 
     std::optional<std::size_t> variable(std::string_view name) const {

@@ -93,6 +93,7 @@ struct CompiledPattern {
     std::vector<PatternExpression> measures;
     std::vector<FieldType> fields;  // of the records, keys first
     std::int64_t within = 0;        // microseconds; 0: any time
+    std::int64_t step = 1;          // watermarks count in steps of this: between two, nothing is late or done
     Contiguity contiguity = Contiguity::strict;
     AfterMatch after = AfterMatch::past_last_row;
     std::uint8_t after_variable = 0;

@@ -33,6 +33,10 @@ Bytes EnginePlan::expression_memory() const {
     for (const CompiledWindow& window : compiled_->windows)
         for (const CompiledValue& value : window.values)
             if (value.expression) total += value.expression->memory();
+    for (const PlannedPattern& pattern : compiled_->patterns) {
+        for (const PatternExpression& condition : pattern.plan.conditions) total += condition.expression->memory();
+        for (const PatternExpression& measure : pattern.plan.measures) total += measure.expression->memory();
+    }
     return total;
 }
 
@@ -58,12 +62,15 @@ Bytes EnginePlan::save_size_max() const { return engine_save_size_max(*compiled_
 Bytes EnginePlan::record_size_max() const {
     Bytes most = 0;
     for (std::size_t i = 0; i < windows(); ++i) most = std::max(most, record_size_max(i));
+    for (std::size_t i = 0; i < patterns(); ++i) most = std::max(most, pattern_record_size_max(i));
     return most;
 }
 Bytes EnginePlan::record_size_max(std::size_t window) const { return window_record_size_max(*compiled_, window); }
+Bytes EnginePlan::pattern_record_size_max(std::size_t pattern) const { return weir::pattern_record_size_max(*compiled_, pattern); }
 
 std::size_t EnginePlan::sources() const { return compiled_->sources.size(); }
 std::size_t EnginePlan::windows() const { return compiled_->windows.size(); }
+std::size_t EnginePlan::patterns() const { return compiled_->patterns.size(); }
 
 std::optional<std::size_t> EnginePlan::find_source(std::string_view name) const {
     for (std::size_t i = 0; i < sources(); ++i)
@@ -76,8 +83,17 @@ std::optional<std::size_t> EnginePlan::find_window(std::string_view name) const 
     return std::nullopt;
 }
 
+std::optional<std::size_t> EnginePlan::find_pattern(std::string_view name) const {
+    for (std::size_t i = 0; i < patterns(); ++i)
+        if (pattern(i).name == name) return i;
+    return std::nullopt;
+}
+
 const SourceSpec& EnginePlan::source(std::size_t index) const { return compiled_->spec.sources[index]; }
 const WindowSpec& EnginePlan::window(std::size_t index) const { return compiled_->spec.windows[index]; }
+const PatternSpec& EnginePlan::pattern(std::size_t index) const { return compiled_->spec.patterns[index]; }
+std::uint64_t EnginePlan::pattern_definition(std::size_t pattern) const { return compiled_->patterns[pattern].definition; }
+std::span<const FieldType> EnginePlan::pattern_fields(std::size_t pattern) const { return compiled_->patterns[pattern].plan.fields; }
 std::uint64_t EnginePlan::definition(std::size_t window) const { return compiled_->windows[window].definition; }
 std::uint64_t EnginePlan::fingerprint() const { return compiled_->fingerprint; }
 std::span<const FieldType> EnginePlan::fields(std::size_t window) const { return compiled_->windows[window].fields; }

@@ -20,6 +20,7 @@
 #include "agent/base/time.h"
 #include "windows/expression.h"
 #include "windows/lateness.h"
+#include "windows/pattern_plan.h"
 
 namespace weir {
 
@@ -52,6 +53,7 @@ struct WindowSpec {
 struct EngineSpec {
     std::vector<SourceSpec> sources;
     std::vector<WindowSpec> windows;
+    std::vector<PatternSpec> patterns;
     std::uint64_t seed = 1;  // of the sketches' coins
     // What all sketches together may take beyond their smallest form; none: what they ever could. With less, every
     // aggregate has the same share of that, first come, and a sketch that gets no more goes on with less precision.
@@ -59,10 +61,11 @@ struct EngineSpec {
     const Zones* zones = nullptr;  // time zones by name; asked by compile() only
 };
 
-// Which part of a spec is wrong, and why. One of source and window is set.
+// Which part of a spec is wrong, and why. One of source, window and pattern is set.
 struct SpecProblem {
     std::string source;
     std::string window;
+    std::string pattern;
     std::string key;  // "where", "by", "size", "select.p85", "partition", ...
     Problem problem;
 };
@@ -94,20 +97,26 @@ public:
     // No record that the engine emits encodes to more.
     Bytes record_size_max() const;
     Bytes record_size_max(std::size_t window) const;  // the same, of one window
+    Bytes pattern_record_size_max(std::size_t pattern) const;
 
     std::size_t sources() const;
     std::size_t windows() const;
+    std::size_t patterns() const;
     std::optional<std::size_t> find_source(std::string_view name) const;
     std::optional<std::size_t> find_window(std::string_view name) const;
     const SourceSpec& source(std::size_t index) const;
+    std::optional<std::size_t> find_pattern(std::string_view name) const;
     const WindowSpec& window(std::size_t index) const;
+    const PatternSpec& pattern(std::size_t index) const;
     // A hash of all that determines a window's results: source columns and times, where, by, size, late, select.
     std::uint64_t definition(std::size_t window) const;
+    std::uint64_t pattern_definition(std::size_t pattern) const;
     // Over all definitions, limits and the seed: a saved state belongs to one fingerprint.
     std::uint64_t fingerprint() const;
     // What the records of a window hold, keys first: for Condition::compile(). The last is "folded_keys",
     // which only the row of "(other)" has.
     std::span<const FieldType> fields(std::size_t window) const;
+    std::span<const FieldType> pattern_fields(std::size_t pattern) const;
 
     const CompiledPlan& compiled() const { return *compiled_; }
 

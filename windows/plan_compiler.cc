@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "agent/base/hash.h"
+#include "windows/pattern.h"
 
 namespace weir {
 namespace {
@@ -264,6 +265,10 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
         if (!window(spec)) return nullptr;
         all += "\nwindow " + spec.name + " " + std::to_string(plan_->windows.back().definition);
     }
+    for (const PatternSpec& spec : plan_->spec.patterns) {
+        if (!pattern(spec)) return nullptr;
+        all += "\npattern " + spec.name + " " + std::to_string(plan_->patterns.back().definition);
+    }
     for (const SourceSpec& spec : plan_->spec.sources) all += "\nsource " + spec.name;
     share_sketch_bytes();
     for (const CompiledWindow& window : plan_->windows)
@@ -273,7 +278,7 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
 }
 
 bool PlanCompiler::fail(std::string key, std::string what, std::size_t offset) {
-    problem_ = {at_source_, at_window_, std::move(key), {std::move(what), offset}};
+    problem_ = {at_source_, at_window_, at_pattern_, std::move(key), {std::move(what), offset}};
     return false;
 }
 
@@ -332,6 +337,40 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     if (out.by_partition) source.partition_boundaries.push_back({out.size, out.allow});
     plan_->windows.push_back(std::move(out));
     at_window_.clear();
+    return true;
+}
+
+bool PlanCompiler::pattern(const PatternSpec& spec) {
+    at_pattern_ = spec.name;
+    for (const PatternSpec& other : plan_->spec.patterns)
+        if (&other != &spec && other.name == spec.name) return fail("name", "two patterns are called " + spec.name);
+    for (const WindowSpec& other : plan_->spec.windows)
+        if (other.name == spec.name) return fail("name", "a window is called " + spec.name + ", too");
+    const auto sources = names_of(plan_->spec.sources);
+    const auto found = std::find(sources.begin(), sources.end(), spec.from);
+    if (found == sources.end()) return fail("from", "no source is called " + spec.from + suggestion(spec.from, sources));
+    PlannedPattern out;
+    out.source = static_cast<std::size_t>(found - sources.begin());
+    const SourceSpec& from = plan_->spec.sources[out.source];
+    CompiledSource& source = plan_->sources[out.source];
+    std::string key;
+    Problem problem;
+    auto compiled = compile_pattern(spec, from.schema, from.partition, source.inputs, plan_->spec.zones, key, problem);
+    if (!compiled) return fail(key, problem);
+    out.plan = std::move(*compiled);
+    out.plan.step = pattern_step_us;
+    out.plan.frontiers_max = out.plan.by_partition ? source.partitions_max : 1;
+    std::vector<std::size_t> columns;
+    for (const std::string& by : spec.by) columns.push_back(*from.schema.find(by));
+    out.grouping = grouping(source, columns);
+    planned_ += Pattern::need(out.plan, source.partitions_max);
+    if (planned_ + sketch_bytes() > planned_max) return fail("max_groups", "the windows and patterns up to this one would take more than any plan may");
+    out.definition = hash64(as_byte_span(source_text(from) + out.plan.definition_text));
+    source.patterns.push_back(plan_->patterns.size());
+    source.source_boundaries.push_back({pattern_step_us, 0});
+    if (out.plan.by_partition) source.partition_boundaries.push_back({pattern_step_us, 0});
+    plan_->patterns.push_back(std::move(out));
+    at_pattern_.clear();
     return true;
 }
 
@@ -408,7 +447,6 @@ bool PlanCompiler::window_key(const WindowSpec& spec, CompiledWindow& out) {
     const Schema& schema = plan_->spec.sources[out.source].schema;
     CompiledSource& source = plan_->sources[out.source];
     std::vector<std::size_t> columns;
-    std::vector<std::size_t> grouping;
     for (const std::string& by : spec.by) {
         const auto column = schema.find(by);
         if (!column) {
@@ -420,16 +458,22 @@ bool PlanCompiler::window_key(const WindowSpec& spec, CompiledWindow& out) {
         if (std::find(columns.begin(), columns.end(), *column) != columns.end()) return fail("by", by + " stands twice");
         columns.push_back(*column);
         out.by_partition |= source.partition && source.partition_column == *column;
-        grouping.push_back(hashed(source, *column));
         out.key_names.push_back(by);
         out.fields.push_back({by, value_kind(schema[*column].type)});
     }
     if (columns.size() > record_fields_max / 2) return fail("by", "at most " + std::to_string(record_fields_max / 2) + " columns");
     out.key = KeyLayout(schema, columns);
-    const auto known = std::find(source.groupings.begin(), source.groupings.end(), grouping);
-    out.grouping = static_cast<std::size_t>(known - source.groupings.begin());
-    if (known == source.groupings.end()) source.groupings.push_back(grouping);
+    out.grouping = grouping(source, columns);
     return true;
+}
+
+std::size_t PlanCompiler::grouping(CompiledSource& source, const std::vector<std::size_t>& columns) {
+    std::vector<std::size_t> cells;
+    for (std::size_t column : columns) cells.push_back(hashed(source, column));
+    const auto known = std::find(source.groupings.begin(), source.groupings.end(), cells);
+    const auto index = static_cast<std::size_t>(known - source.groupings.begin());
+    if (known == source.groupings.end()) source.groupings.push_back(std::move(cells));
+    return index;
 }
 
 bool PlanCompiler::window_select(const WindowSpec& spec, CompiledWindow& out) {
@@ -476,10 +520,14 @@ std::size_t PlanCompiler::input(CompiledSource& source, Expression expression) {
     return source.inputs.size() - 1;
 }
 
-std::string PlanCompiler::definition_text(const WindowSpec& spec, const CompiledWindow& window) const {
-    const SourceSpec& source = plan_->spec.sources[window.source];
-    const auto line = [](std::string_view key, const auto& value) { return std::string(key) + " " + value + "\n"; };
-    const auto us = [](Duration d) { return std::to_string(d.us()); };
+namespace {
+
+std::string line(std::string_view key, const std::string& value) { return std::string(key) + " " + value + "\n"; }
+std::string us(Duration d) { return std::to_string(d.us()); }
+
+}  // namespace
+
+std::string PlanCompiler::source_text(const SourceSpec& source) {
     std::string text = line("from", source.name);
     for (const ColumnSpec& column : source.schema.columns()) text += line("column", column.name + " " + std::string(name(column.type)));
     const auto lateness = [&](const LatenessParams& l) {
@@ -489,6 +537,11 @@ std::string PlanCompiler::definition_text(const WindowSpec& spec, const Compiled
     };
     text += line("time", lateness(source.lateness) + " " + us(source.idle) + " " + us(source.max_future));
     text += line("partition", source.partition + " " + std::to_string(source.max_partitions));
+    return text;
+}
+
+std::string PlanCompiler::definition_text(const WindowSpec& spec, const CompiledWindow& window) const {
+    std::string text = source_text(plan_->spec.sources[window.source]);
     if (window.where) text += line("where", plan_->sources[window.source].inputs[*window.where].canonical());
     for (const std::string& by : spec.by) text += line("by", by);
     text += line("size", us(spec.size));

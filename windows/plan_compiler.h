@@ -25,6 +25,7 @@ private:
     bool fail(std::string key, const Problem& problem) { return fail(std::move(key), problem.what, problem.offset); }
     bool source(const SourceSpec& spec);
     bool window(const WindowSpec& spec);
+    bool pattern(const PatternSpec& spec);
     bool window_limits(const WindowSpec& spec, CompiledWindow& out);
     bool window_where(const WindowSpec& spec, CompiledWindow& out);
     bool window_key(const WindowSpec& spec, CompiledWindow& out);
@@ -33,6 +34,8 @@ private:
     std::uint64_t sketch_bytes() const;
     void share_sketch_bytes();
     std::string definition_text(const WindowSpec& spec, const CompiledWindow& window) const;
+    static std::size_t grouping(CompiledSource& source, const std::vector<std::size_t>& columns);
+    static std::string source_text(const SourceSpec& source);
     static std::size_t hashed(CompiledSource& source, std::size_t column);
     static std::size_t input(CompiledSource& source, Expression expression);
 
@@ -42,6 +45,7 @@ private:
     std::uint64_t wanted_ = 0;   // what sketches would take beyond that, at most
     std::string at_source_;
     std::string at_window_;
+    std::string at_pattern_;
     std::vector<std::string> selected_;  // canonical texts of the window being compiled
 };
 

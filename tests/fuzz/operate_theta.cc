@@ -10,6 +10,8 @@ namespace weir::fuzz {
 
 namespace {
 
+constexpr std::size_t many = std::size_t{1} << 20;
+
 struct Subject {
     explicit Subject(const ThetaSketch::Params& given, Input& input)
         : params(given), whole(given), growing(given, input.below(2048), input.below(8192)) {}
@@ -82,8 +84,8 @@ void operate_theta(ByteSpan bytes) {
                 other.growing->merge(*subject.growing);
                 other.lost |= subject.lost || is_settled(*other.growing);
                 other.seen.insert(subject.seen.begin(), subject.seen.end());
-                other.distinct_max =
-                    std::max({other.distinct_max + subject.distinct_max, other.seen.size()});
+                other.distinct_max += subject.distinct_max;
+                if (!subject.whole->is_exact()) other.distinct_max = many;
                 budget -= 200;
                 break;
             case 1: {
@@ -122,6 +124,7 @@ void operate_theta(ByteSpan bytes) {
                 std::erase_if(other.seen,
                               [&](std::uint64_t hash) { return !subject.seen.contains(hash); });
                 other.distinct_max = std::max(other.distinct_max, subject.distinct_max);
+                if (!subject.whole->is_exact()) other.distinct_max = many;
                 budget -= 200;
                 break;
             case 7: subject.update({input.number(8), 0}); break;

@@ -199,7 +199,7 @@ Status MqttSource::Client::start(Problem& problem) {
         paho_ = std::make_unique<mqtt::async_client>(paho_url(url_, host), options_.client_id);
         paho_->set_message_callback([this](mqtt::const_message_ptr message) { deliver(*message); });
         paho_->set_connection_lost_handler([this](const std::string&) { lost(); });
-        socket_gate::add(*this, {host, url_.host, url_.port, !url_.tls, options_.max_message});
+        socket_gate::add(*this, {host, url_.host, url_.port, !url_.tls, options_.max_message, options_.gather});
         control_ = std::thread([this] { run(); });
     } catch (const std::exception& e) {
         problem = {std::string("Paho: ") + e.what(), 0};

@@ -60,6 +60,9 @@ struct MqttOptions {
     Duration backoff_least = Duration::seconds(1);
     Duration backoff_most = Duration::seconds(60);
     Duration silence = Duration::micros(0);  // 0: no watchdog
+    // Where messages come one at a time, so long at most is waited for more after each, so that they wake the process
+    // together. 0: not. (Plain TCP, with weir_socket_gate.)
+    Duration gather = Duration::millis(1);
     unsigned max_inflight = 64;              // publications under way; above it publish() is Error::full
     Bytes max_message = 256 * 1024;          // for the plan; a larger one is delivered, its reader refuses it
     std::vector<MqttFilter> filters = {};

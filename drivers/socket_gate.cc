@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <algorithm>
 #include <array>
@@ -59,6 +60,7 @@ struct Registration {
     std::array<char, name_bytes_max> address{};
     std::uint16_t port = 0;
     bool read_ahead = false;
+    std::int64_t gather_us = 0;
 };
 
 // One connection of Paho's. fd changes only under the mutex; others read it to find their slot.
@@ -69,6 +71,8 @@ struct Socket {
     char* buffer = nullptr;  // kept for the next connection
     bool read_ahead = false;
     bool progress = false;  // something was taken from the buffer since writing was last polled for
+    bool alone = false;     // what last came was little: more may come before long
+    std::int64_t gather_us = 0;
     std::size_t begin = 0;
     std::size_t end = 0;
 
@@ -85,6 +89,7 @@ constinit std::array<Registration, sockets_max> registrations{};
 constinit thread_local Registration* resolved = nullptr;
 constinit thread_local bool receives = false;  // it has polled gated sockets for reading
 constinit std::atomic<std::size_t> guarded{0};
+constinit std::atomic<std::uint64_t> all_fills{0};
 constinit thread_local int fills = 0;  // read-ahead since this thread last polled for real
 
 Socket* find(int fd) {
@@ -115,6 +120,8 @@ void adopt(int fd, const Registration& registration) {
         socket.gate = registration.gate;
         socket.begin = socket.end = 0;
         socket.progress = false;
+        socket.alone = false;
+        socket.gather_us = registration.gather_us;
         if (registration.read_ahead && socket.buffer == nullptr)
             socket.buffer = static_cast<char*>(std::malloc(read_ahead_bytes));
         socket.read_ahead = registration.read_ahead && socket.buffer != nullptr;
@@ -141,6 +148,8 @@ ssize_t receive(Socket& socket, int fd, void* into, std::size_t size) {
         const ssize_t got = real_recv()(fd, socket.buffer, read_ahead_bytes, MSG_DONTWAIT);
         if (got <= 0) return got;
         ++fills;
+        all_fills.fetch_add(1, std::memory_order_relaxed);
+        socket.alone = static_cast<std::size_t>(got) < gathered_bytes;
         socket.begin = 0;
         socket.end = static_cast<std::size_t>(got);
     }
@@ -169,6 +178,7 @@ public:
             timeout_ms = 0;
         else if (held_ && (timeout_ms < 0 || timeout_ms > recheck_ms))
             timeout_ms = recheck_ms;
+        if (gather_us_ > 0 && answered_ == 0 && timeout_ms != 0) gather();
         const int result = real_poll()(kernel_.data(), count_, timeout_ms);
         if (result < 0) return result;
         return answer(1);
@@ -190,6 +200,8 @@ private:
                 take_over(i, 0);
             } else if (socket->buffered()) {
                 take_over(i, POLLIN);
+            } else if (std::exchange(socket->alone, false)) {
+                gather_us_ = std::max(gather_us_, socket->gather_us);
             }
         } else if (fds_[i].events == POLLOUT && socket->buffered() && socket->progress && !shut) {
             // It took our last acknowledgement, or Paho would not have read on; once it does not, progress ends.
@@ -202,6 +214,11 @@ private:
         kernel_[i].fd = -1;
         revents_[i] = revents;
         answered_ += revents != 0;
+    }
+    // Without it a message every 250 us wakes the process as often; a timer wakes it once for four of them.
+    void gather() const {
+        const timespec pause{0, static_cast<long>(gather_us_ * 1000)};
+        ::nanosleep(&pause, nullptr);
     }
     int answer(short from_kernel) {
         int ready = 0;
@@ -220,6 +237,7 @@ private:
     nfds_t asks_kernel_ = 0;
     int answered_ = 0;
     bool held_ = false;
+    std::int64_t gather_us_ = 0;
 };
 
 int gated_poll(pollfd* fds, nfds_t count, int timeout_ms) {
@@ -244,6 +262,7 @@ void add(Gate& gate, const Endpoint& endpoint) {
         std::strcpy(registration.address.data(), endpoint.address.c_str());
         registration.port = endpoint.port;
         registration.read_ahead = endpoint.read_ahead;
+        registration.gather_us = std::clamp<std::int64_t>(endpoint.gather.us(), 0, 999999);
         registration.gate = &gate;
         // A message, its copies' overhead, and what Paho keeps about it.
         guarded.store(std::max(guarded.load(), endpoint.message_bytes_max + read_ahead_bytes));
@@ -285,6 +304,8 @@ void finish(int kept, Duration limit) {
 }
 
 bool linked() { return true; }
+
+std::uint64_t reads() { return all_fills.load(std::memory_order_relaxed); }
 
 std::size_t guarded_bytes() { return receives ? guarded.load(std::memory_order_relaxed) : 0; }
 

@@ -2,8 +2,9 @@
 // An executable that links weir_socket_gate has its own getaddrinfo, connect, recv, poll and close, which the shared
 // Paho library then calls too. They affect only the sockets that Paho opens to an endpoint registered here:
 // a closed gate makes poll() not report the socket as readable, so that TCP pushes back and the broker
-// queues; and recv() reads 64 KiB ahead (plain TCP only: OpenSSL reads ahead by itself). Every other socket goes
-// straight to the C library. Without weir_socket_gate in the executable none of this happens and linked() is
+// queues; and recv() reads 64 KiB ahead (plain TCP only: OpenSSL reads ahead by itself). Where messages come one at a
+// time, poll() first sleeps for `gather` after each: what comes meanwhile wakes nobody and is read at once. Every other
+// socket goes straight to the C library. Without weir_socket_gate in the executable none of this happens and linked() is
 // false: sources still work, unthrottled.
 // A thread that polls such sockets is Paho's receive thread. Should an allocation fail on it, Paho would go on and
 // acknowledge a message that nobody has seen; so malloc, calloc and realloc are also ours, and end the process
@@ -27,6 +28,8 @@ namespace weir::socket_gate {
 
 inline constexpr std::size_t read_ahead_bytes = 64 * 1024;
 inline constexpr std::size_t sockets_max = 16;
+// Who finds more than this was woken for enough; it also keeps the broker's window of unacknowledged messages moving.
+inline constexpr std::size_t gathered_bytes = 2048;
 
 class Gate {
 public:
@@ -40,6 +43,7 @@ struct Endpoint {
     std::uint16_t port = 0;
     bool read_ahead = false;
     std::size_t message_bytes_max = 256 * 1024;  // larger ones are refused anyway
+    Duration gather = Duration::micros(0);       // less than a second
 };
 
 // From now on a connection that Paho makes to the endpoint goes through the gate.
@@ -55,6 +59,9 @@ int keep(const Gate& gate);
 void finish(int kept, Duration limit);
 
 bool linked();
+
+// How often plain sockets were read ahead, since the start.
+std::uint64_t reads();
 
 // For receive_guard.cc: the largest request that may not fail on this thread; 0: any may.
 std::size_t guarded_bytes();

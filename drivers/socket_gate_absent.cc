@@ -9,6 +9,7 @@ void remove(Gate&) {}
 int keep(const Gate&) { return -1; }
 void finish(int, Duration) {}
 bool linked() { return false; }
+std::uint64_t reads() { return 0; }
 std::size_t guarded_bytes() { return 0; }
 
 }  // namespace weir::socket_gate

@@ -187,8 +187,11 @@ int main(int argc, char** argv) {
             v.payload.replace(v.payload.find(before), before.size(), after);
             std::printf("%s\t%s\n", v.topic.c_str(), v.payload.c_str());
         }
+    } else if (stage == "write-arrays") {
+        for (const std::string& array : make_arrays(events / events_an_array, events_an_array, 0))
+            std::printf("%s\n", array.c_str());
     } else {
-        std::fprintf(stderr, "usage: stages decode|arrays|arrays-general|group|aggregate|write EVENTS\n");
+        std::fprintf(stderr, "usage: stages decode|arrays|arrays-general|group|aggregate|write|write-arrays EVENTS\n");
         return 2;
     }
     return 0;

@@ -89,6 +89,27 @@ TEST(SocketGate, a_gate_that_opens_and_shuts_loses_and_repeats_nothing) {
     source.stop();
 }
 
+TEST(SocketGate, messages_that_come_one_at_a_time_are_read_together) {
+    Broker broker;
+    broker.start();
+    RecordingHandler handler;
+    MqttOptions options = gated(broker);
+    options.gather = Duration::millis(300);
+    MqttSource source(options, handler, the_clock, the_entropy);
+    Problem problem;
+    CHECK(source.start(problem).ok());
+    CHECK(eventually([&] { return handler.count("subscribed") == 1; }));
+    const std::uint64_t reads = socket_gate::reads();
+    constexpr int count = 100;
+    const std::string command = "for i in $(seq 100); do echo $i; sleep 0.002; done | mosquitto_pub -h 127.0.0.1 -p " +
+                                std::to_string(broker.port()) + " -q 0 -l -t t/n";
+    CHECK_EQUAL(0, std::system(command.c_str()));
+    CHECK(eventually([&] { return handler.messages().size() >= count; }));
+    LONGS_EQUAL(count, handler.messages().size());
+    CHECK(socket_gate::reads() - reads <= count / 2);  // one each without waiting; a slow machine makes it fewer
+    source.stop();
+}
+
 TEST(SocketGate, messages_larger_than_the_read_ahead_are_whole) {
     Broker broker;
     broker.start();

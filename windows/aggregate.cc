@@ -27,6 +27,11 @@ struct IntegerSum {
         high += (value < 0 ? -1 : 0) + (low < bits ? 1 : 0);
         ++n;
     }
+    void merge(const IntegerSum& other) {
+        low += other.low;
+        high += other.high + (low < other.low ? 1 : 0);
+        n += other.n;
+    }
     bool fits() const { return high == (static_cast<std::int64_t>(low) < 0 ? -1 : 0); }
     double real() const {
         if (fits()) return static_cast<double>(static_cast<std::int64_t>(low));
@@ -43,6 +48,12 @@ struct RealSum {
         error += (sum - (total - part)) + (value - part);
         sum = total;
         ++n;
+    }
+    void merge(const RealSum& other) {
+        const std::int64_t both = n + other.n;
+        add(other.sum);
+        error += other.error;
+        n = both;
     }
     // Beyond the range of a double the errors are not numbers.
     double real() const { return std::isfinite(error) ? sum + error : sum; }
@@ -73,6 +84,19 @@ struct Moments {
         const double before = value - mean;
         mean += before / static_cast<double>(n);
         squares += before * (value - mean);
+    }
+    void merge(const Moments& other) {
+        if (other.n == 0) return;
+        if (n == 0) {
+            *this = other;
+            return;
+        }
+        const double between = other.mean - mean;
+        const auto both = static_cast<double>(n + other.n);
+        const double share = static_cast<double>(other.n) / both;
+        mean += between * share;
+        squares += other.squares + between * between * static_cast<double>(n) * share;
+        n += other.n;
     }
 };
 
@@ -411,6 +435,79 @@ void AggregateStates::add_to_numbers(const CellRows& selection, const Column* in
         }
         case StateKind::moments:
             return for_each<double>(selection, *input, [s = states<Moments>()](std::uint32_t cell, double value, std::size_t) { s[cell].add(value); });
+        case StateKind::kll:
+        case StateKind::hll:
+        case StateKind::frequent: break;
+    }
+}
+
+template <typename Sketch>
+std::size_t AggregateStates::merge_sketches(std::uint32_t to, std::uint32_t from) {
+    const auto move = [](std::byte* block, MutableByteSpan into) { Sketch::at(block)->move_to(into); };
+    const Bytes wanted = sketch_at<Sketch>(to).wanted(sketch_at<Sketch>(from));
+    const bool refused = wanted > sketch_at<Sketch>(to).room() && !pool_.grow(to, wanted, move);
+    if (refused) sketch_at<Sketch>(to).settle();
+    if constexpr (std::is_same_v<Sketch, KllSketch<double>>)
+        return sketch_at<Sketch>(to).merge(sketch_at<Sketch>(from)).ok() && !refused ? 0 : 1;
+    else
+        sketch_at<Sketch>(to).merge(sketch_at<Sketch>(from));
+    return refused ? 1 : 0;
+}
+
+namespace {
+
+template <typename T, typename Better>
+void merge_extremes(Extreme<T>& to, const Extreme<T>& from, Better better) {
+    if (from.n > 0 && (to.n == 0 || better(from.value, to.value))) to.value = from.value;
+    to.n += from.n;
+}
+
+template <typename State>
+void merge_picks(State& to, const State& from, bool first) {
+    const std::int64_t both = to.n + from.n;
+    if (from.n > 0 && (to.n == 0 || (first ? from.time < to.time : from.time >= to.time))) to = from;
+    to.n = both;
+}
+
+}  // namespace
+
+std::size_t AggregateStates::merge(std::uint32_t to, std::uint32_t from) {
+    switch (spec_.kind) {
+        case StateKind::kll: return merge_sketches<KllSketch<double>>(to, from);
+        case StateKind::hll: return merge_sketches<HllSketch>(to, from);
+        case StateKind::frequent:
+            return with_item(spec_.type, [&](auto item) { return merge_sketches<FrequentItems<decltype(item)>>(to, from); });
+        default: merge_numbers(to, from); return 0;
+    }
+}
+
+void AggregateStates::merge_numbers(std::uint32_t to, std::uint32_t from) {
+    const bool integers = spec_.type == ColumnType::integer;
+    const auto extremes = [&](auto better) {
+        if (integers) return merge_extremes(states<Extreme<std::int64_t>>()[to], state<Extreme<std::int64_t>>(from), better);
+        merge_extremes(states<Extreme<double>>()[to], state<Extreme<double>>(from), better);
+    };
+    switch (spec_.kind) {
+        case StateKind::rows:
+        case StateKind::truths:
+        case StateKind::present: states<Count>()[to].n += state<Count>(from).n; return;
+        case StateKind::sum:
+            if (integers) return states<IntegerSum>()[to].merge(state<IntegerSum>(from));
+            return states<RealSum>()[to].merge(state<RealSum>(from));
+        case StateKind::least: return extremes(std::less<>());
+        case StateKind::greatest: return extremes(std::greater<>());
+        case StateKind::first:
+        case StateKind::last: {
+            const bool first = spec_.kind == StateKind::first;
+            switch (spec_.type) {
+                case ColumnType::integer: return merge_picks(states<Pick<std::int64_t>>()[to], state<Pick<std::int64_t>>(from), first);
+                case ColumnType::real: return merge_picks(states<Pick<double>>()[to], state<Pick<double>>(from), first);
+                case ColumnType::boolean: return merge_picks(states<Pick<std::uint8_t>>()[to], state<Pick<std::uint8_t>>(from), first);
+                case ColumnType::text: return merge_picks(states<PickText>()[to], state<PickText>(from), first);
+            }
+            return;
+        }
+        case StateKind::moments: return states<Moments>()[to].merge(state<Moments>(from));
         case StateKind::kll:
         case StateKind::hll:
         case StateKind::frequent: break;

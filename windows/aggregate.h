@@ -7,7 +7,7 @@
 // Accuracy: ints are summed exactly in 128 bits; reals with an error of at most 2u|S| + n^2 u^2 sum|x|;
 // variance by Welford's method, of the sample (n - 1). Sketches: their headers.
 // Threads: one owner. Errors: none. Null and NaN are skipped.
-// Source: Knuth, TAOCP 2, 4.2.2 (two-sum); Welford, Technometrics 4 (1962).
+// Source: Knuth, TAOCP 2, 4.2.2 (two-sum); Welford, Technometrics 4 (1962); merged: Chan, Golub, LeVeque, 1979.
 #pragma once
 
 #include <cstdint>
@@ -85,6 +85,10 @@ public:
     std::size_t add(const CellRows& selection, const Column* input, std::span<const Hash128> hashes, const Batch& batch);
     // One item into a cell of kind hll, likewise.
     std::size_t add_item(std::uint32_t cell, std::int64_t item);
+    // Afterwards `to` is as if it had also seen what `from` saw, after its own rows in the journal; `from` stays
+    // as it is. Counts, int sums and extremes are exact; sums of reals keep their bound; sketches as their headers
+    // say. Returns 1 when a sketch was refused the room for it, for good, else 0. REQUIRES: to != from.
+    std::size_t merge(std::uint32_t to, std::uint32_t from);
     const StateSpec& spec() const { return spec_; }
 
     static Bytes save_size_max(const StateSpec& spec, std::size_t cells);  // of all cells
@@ -121,6 +125,9 @@ private:
     void offer(std::uint32_t cell, std::size_t& refused, Offer offer_to);
     template <typename Sketch>
     bool make_room(std::uint32_t cell);
+    template <typename Sketch>
+    std::size_t merge_sketches(std::uint32_t to, std::uint32_t from);
+    void merge_numbers(std::uint32_t to, std::uint32_t from);
 
     const StateSpec& spec_;
     Bytes stride_;

@@ -280,3 +280,166 @@ TEST(Aggregate, lengths_that_no_cell_has_are_not_loaded) {
         CHECK_FALSE(tight.states->load(1, in));
     }
 }
+
+namespace {
+
+// Two cells, the second merged into the first, and a third that saw all of it.
+struct Merged {
+    Merged(StateKind kind, ColumnType type) : schema({{"x", type}}) {
+        spec.kind = kind;
+        spec.type = type;
+        block = std::make_unique<ArenaBlock>(Batch::need(schema, {}) + AggregateStates::need(spec, 3));
+        Arena arena(block->memory());
+        batch = std::make_unique<Batch>(arena, schema, Batch::Params{});
+        states = std::make_unique<AggregateStates>(arena, spec, 3);
+        for (std::size_t cell = 0; cell < 3; ++cell) states->create(cell, cell);
+    }
+    template <typename Set>
+    void add(std::uint32_t cell, std::int64_t time, Set set) {
+        batch->clear();
+        batch->begin_row();
+        set(*batch);
+        batch->commit_row({Timestamp::micros(time), Timestamp::micros(time), true});
+        const std::uint16_t row = 0;
+        for (std::uint32_t to : {cell, 2U}) LONGS_EQUAL(0, states->add({{&row, 1}, {&to, 1}}, &batch->column(0), {}, *batch));
+    }
+    void integer(std::uint32_t cell, std::int64_t value, std::int64_t time = 0) {
+        add(cell, time, [=](Batch& b) { b.set_integer(0, value); });
+    }
+    void real(std::uint32_t cell, double value, std::int64_t time = 0) {
+        add(cell, time, [=](Batch& b) { b.set_real(0, value); });
+    }
+    void text(std::uint32_t cell, std::string_view value, std::int64_t time) {
+        add(cell, time, [=](Batch& b) { b.set_text(0, value); });
+    }
+    Value finish(Function function, std::size_t cell) const {
+        CallSpec call;
+        call.function = function;
+        return states->finish(call, cell, {});
+    }
+    void merge() { LONGS_EQUAL(0, states->merge(0, 1)); }
+
+    Schema schema;
+    StateSpec spec;
+    std::unique_ptr<ArenaBlock> block;
+    std::unique_ptr<Batch> batch;
+    std::unique_ptr<AggregateStates> states;
+};
+
+constexpr std::int64_t largest = std::numeric_limits<std::int64_t>::max();
+
+}  // namespace
+
+TEST(Aggregate, merged_int_sums_are_exact_beyond_64_bits) {
+    Merged of(StateKind::sum, ColumnType::integer);
+    for (std::int64_t value : {largest, largest, std::int64_t{-5}}) of.integer(0, value);
+    for (std::int64_t value : {-largest, -largest, std::int64_t{12}}) of.integer(1, value);
+    of.merge();
+    LONGS_EQUAL(7, of.finish(Function::sum, 0).integer);
+    DOUBLES_EQUAL(7.0 / 6, of.finish(Function::mean, 0).real, 1e-15);
+    Merged carries(StateKind::sum, ColumnType::integer);
+    for (int i = 0; i < 3; ++i) carries.integer(0, largest);
+    for (int i = 0; i < 3; ++i) carries.integer(1, largest);
+    carries.merge();
+    CHECK(carries.finish(Function::sum, 0).real == carries.finish(Function::sum, 2).real);
+}
+
+TEST(Aggregate, merged_real_sums_keep_what_both_had_compensated) {
+    Merged of(StateKind::sum, ColumnType::real);
+    for (double value : {1e100, 1.0, 3.0}) of.real(0, value);
+    for (double value : {-1e100, 2.0, 0.5}) of.real(1, value);
+    of.merge();
+    DOUBLES_EQUAL(6.5, of.finish(Function::sum, 0).real, 0);
+    DOUBLES_EQUAL(6.5 / 6, of.finish(Function::mean, 0).real, 1e-15);
+}
+
+TEST(Aggregate, merged_counts_and_extremes_are_those_of_all_rows) {
+    for (StateKind kind : {StateKind::least, StateKind::greatest}) {
+        const Function function = kind == StateKind::least ? Function::least : Function::greatest;
+        Merged of(kind, ColumnType::integer);
+        of.merge();
+        CHECK(of.finish(function, 0).kind == ValueKind::null);
+        of.integer(1, -7);  // into an empty one
+        of.merge();
+        LONGS_EQUAL(-7, of.finish(function, 0).integer);
+        Merged reals(kind, ColumnType::real);
+        for (double value : {2.5, -1.5, 9.0}) reals.real(0, value);
+        for (double value : {4.0, -3.5, 8.0}) reals.real(1, value);
+        reals.merge();
+        DOUBLES_EQUAL(reals.finish(function, 2).real, reals.finish(function, 0).real, 0);
+    }
+    Merged count(StateKind::present, ColumnType::integer);
+    for (int i = 0; i < 5; ++i) count.integer(i % 2 ? 1 : 0, i);
+    count.merge();
+    LONGS_EQUAL(5, count.finish(Function::count, 0).integer);
+    LONGS_EQUAL(2, count.finish(Function::count, 1).integer);  // stays as it is
+}
+
+TEST(Aggregate, merged_first_and_last_go_by_event_time_then_by_who_came_first) {
+    for (StateKind kind : {StateKind::first, StateKind::last}) {
+        const Function function = kind == StateKind::first ? Function::first : Function::last;
+        Merged of(kind, ColumnType::text);
+        of.text(0, "early", 10);
+        of.text(0, "middle", 20);
+        of.text(1, "before", 5);
+        of.text(1, "after", 30);
+        of.merge();
+        CHECK(of.finish(function, 0).text == (kind == StateKind::first ? "before" : "after"));
+        Merged tie(kind, ColumnType::integer);
+        tie.integer(0, 1, 10);
+        tie.integer(1, 2, 10);
+        tie.merge();
+        LONGS_EQUAL(kind == StateKind::first ? 1 : 2, tie.finish(function, 0).integer);
+        LONGS_EQUAL(tie.finish(function, 2).integer, tie.finish(function, 0).integer);
+    }
+}
+
+TEST(Aggregate, merged_variance_is_that_of_all_rows) {
+    Merged of(StateKind::moments, ColumnType::real);
+    of.merge();
+    CHECK(of.finish(Function::variance, 0).kind == ValueKind::null);
+    for (int i = 0; i < 100; ++i) of.real(i < 30 ? 0 : 1, 1e9 + i * i % 37);
+    of.merge();
+    DOUBLES_EQUAL(of.finish(Function::variance, 2).real, of.finish(Function::variance, 0).real, 1e-6);
+    Merged one(StateKind::moments, ColumnType::real);
+    for (double value : {1.0, 2.0, 4.0}) one.real(1, value);
+    one.merge();
+    CHECK(one.finish(Function::variance, 0).real == one.finish(Function::variance, 2).real);
+}
+
+TEST(Aggregate, merged_sketches_know_what_both_saw) {
+    for (StateKind kind : sketch_kinds)
+        for (std::int64_t size : {0, 5, 200, 20000}) {
+            Sketches of(kind, 3, ample(kind, 3));
+            for (std::size_t cell = 0; cell < 3; ++cell) of.states->create(cell, cell);
+            of.add(0, numbers(0, 1000));
+            of.add(1, numbers(1000 - std::min<std::int64_t>(size, 1000), 1000 + size));
+            LONGS_EQUAL(0, of.states->merge(0, 1));
+            TopItem items[4];
+            const Value value = of.finish(0, items);
+            const double seen = 1000 + static_cast<double>(size);
+            if (kind == StateKind::hll) CHECK(value.lower <= seen && seen <= value.upper);
+            if (kind == StateKind::kll) {
+                of.add(2, numbers(0, 1000));
+                of.add(2, numbers(1000 - std::min<std::int64_t>(size, 1000), 1000 + size));
+                CHECK(value.lower <= of.finish(2).upper && of.finish(2).lower <= value.upper);
+            }
+            if (kind == StateKind::frequent) CHECK(!value.top.empty());
+        }
+}
+
+TEST(Aggregate, a_merge_that_finds_no_room_settles_and_says_so) {
+    for (StateKind kind : sketch_kinds) {
+        Sketches of(kind, 2, 0);
+        of.states->create(0, 1);
+        of.states->create(1, 2);
+        // Each fits its first block, both together do not.
+        const std::int64_t fits = kind == StateKind::kll ? 16 : 5;
+        LONGS_EQUAL(0, of.add(0, numbers(0, fits)));
+        LONGS_EQUAL(0, of.add(1, numbers(fits, 2 * fits)));
+        LONGS_EQUAL(1, of.states->merge(0, 1));
+        const Value value = of.finish(0);
+        if (kind == StateKind::hll) CHECK(value.lower <= 10 && 10 <= value.upper);
+        LONGS_EQUAL(0, of.states->merge(0, 1));  // asks once
+    }
+}

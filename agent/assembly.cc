@@ -117,6 +117,24 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
         for (const SelectConfig& select : window.select) out.select.emplace_back(select.name, select.expression.text);
         spec.windows.push_back(std::move(out));
     }
+    for (const PatternConfig& pattern : config_.patterns) {
+        PatternSpec out;
+        out.name = pattern.name;
+        out.from = pattern.from.text;
+        out.where = pattern.where.text;
+        for (const ConfigString& column : pattern.by) out.by.push_back(column.text);
+        out.match = pattern.match.text;
+        for (const SelectConfig& define : pattern.define) out.define.emplace_back(define.name, define.expression.text);
+        for (const SelectConfig& measure : pattern.measures) out.measures.emplace_back(measure.name, measure.expression.text);
+        out.within = pattern.within;
+        out.contiguity = pattern.contiguity;
+        out.after = pattern.after;
+        out.after_variable = pattern.after_variable;
+        out.max_groups = pattern.max_groups;
+        out.max_runs = pattern.max_runs;
+        out.max_pending = pattern.max_pending;
+        spec.patterns.push_back(std::move(out));
+    }
     return spec;
 }
 

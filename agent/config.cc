@@ -103,6 +103,9 @@ const SourceConfig* AgentConfig::find_source(std::string_view name) const {
 const WindowConfig* AgentConfig::find_window(std::string_view name) const {
     return find_named(windows, name);
 }
+const PatternConfig* AgentConfig::find_pattern(std::string_view name) const {
+    return find_named(patterns, name);
+}
 
 bool ConfigLoad::ok() const {
     return std::all_of(problems.begin(), problems.end(),

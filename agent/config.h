@@ -151,6 +151,25 @@ struct WindowConfig {
     ConfigPlace at;
 };
 
+struct PatternConfig {
+    std::string name;
+    ConfigString from;   // a source
+    ConfigString where;  // empty: all events
+    std::vector<ConfigString> by;
+    ConfigString match;
+    std::vector<SelectConfig> define;    // in the file's order, as measures are
+    std::vector<SelectConfig> measures;
+    Duration within;  // zero: any time
+    Contiguity contiguity = Contiguity::strict;
+    AfterMatch after = AfterMatch::past_last_row;
+    std::string after_variable;
+    ConfigPlace after_at;
+    std::uint32_t max_groups = 256;
+    std::uint32_t max_runs = 16;
+    std::uint32_t max_pending = 2048;
+    ConfigPlace at;
+};
+
 enum class Severity : std::uint8_t { info, warning, critical };
 
 struct MqttActionConfig {
@@ -192,6 +211,7 @@ struct AgentConfig {
     std::vector<MqttConfig> mqtt;  // "" first if there is one
     std::vector<SourceConfig> sources;
     std::vector<WindowConfig> windows;
+    std::vector<PatternConfig> patterns;
     std::vector<AlertConfig> alerts;
     std::optional<UplinkConfig> uplink;
     std::vector<ConfigFile> files;  // CONFIG, then its drop-ins
@@ -199,6 +219,7 @@ struct AgentConfig {
     const MqttConfig* find_mqtt(std::string_view name) const;
     const SourceConfig* find_source(std::string_view name) const;
     const WindowConfig* find_window(std::string_view name) const;
+    const PatternConfig* find_pattern(std::string_view name) const;
 };
 
 struct ConfigProblem {

@@ -207,6 +207,9 @@ private:
                 problem(alert.from.at,
                         "from in " + title + ": " + in_quotes(alert.from.text) +
                             " is a source, which is not in this release; name a window of it");
+            } else if (config_.find_pattern(alert.from.text)) {
+                problem(alert.from.at, "from in " + title + ": " + in_quotes(alert.from.text) +
+                                           " is a pattern, which is not in this release; its matches are results");
             } else {
                 std::vector<std::string> names;
                 for (const WindowConfig& each : config_.windows) names.push_back(each.name);

@@ -77,6 +77,7 @@ public:
         for (const MqttConfig& each : config_.mqtt) mqtt(each);
         for (const SourceConfig& each : config_.sources) source(each);
         for (const WindowConfig& each : config_.windows) window(each);
+        for (const PatternConfig& each : config_.patterns) pattern(each);
         for (const AlertConfig& each : config_.alerts) alert(each);
         if (config_.uplink) uplink(*config_.uplink);
         return std::move(out_);
@@ -225,6 +226,34 @@ private:
              "drop: counted; revise: a new revision of the result");
         for (const SelectConfig& select : window.select)
             line("select." + select.name, toml(select.expression.text), "");
+    }
+
+    void pattern(const PatternConfig& pattern) {
+        section("[[pattern]]", "What is looked for: rows of a key that follow each other in time, one result a match.");
+        line("name", toml(pattern.name), "");
+        line("from", toml(pattern.from.text), "a source");
+        optional("where", pattern.where.text, "events that are there; default: all");
+        line("by", toml_list(pattern.by, text_of), "the key; [] looks at all rows together");
+        line("match", toml(pattern.match.text), "variables; | * + ? {m,n}, reluctant with ? behind");
+        for (const SelectConfig& define : pattern.define) line("define." + define.name, toml(define.expression.text), "");
+        line("within", toml(pattern.within), "from the first row to the last; 0s is any time");
+        line("contiguity", toml(pattern.contiguity == Contiguity::strict ? "strict" : "next"),
+             "strict: no row in between; next: rows that do not fit are passed over");
+        line("after", toml(after(pattern)), "where the search goes on");
+        line("max_groups", std::to_string(pattern.max_groups), "keys with rows or runs under way; more are counted");
+        line("max_runs", std::to_string(pattern.max_runs), "open runs a key; more are given up, counted");
+        line("max_pending", std::to_string(pattern.max_pending), "rows that wait to be sorted by time; more are counted");
+        for (const SelectConfig& measure : pattern.measures) line("measures." + measure.name, toml(measure.expression.text), "");
+    }
+
+    static std::string after(const PatternConfig& pattern) {
+        switch (pattern.after) {
+            case AfterMatch::past_last_row: return "past last row";
+            case AfterMatch::next_row: return "next row";
+            case AfterMatch::first: return "first " + pattern.after_variable;
+            case AfterMatch::last: return "last " + pattern.after_variable;
+        }
+        return "";
     }
 
     void alert(const AlertConfig& alert) {

@@ -61,8 +61,9 @@ ConfigProblem problem_in(const ConfigString& expression, const Problem& problem)
 }
 
 ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem) {
-    const std::string kind = problem.window.empty() ? "[[source]] \"" + problem.source
-                                                    : "[[window]] \"" + problem.window;
+    const std::string kind = !problem.pattern.empty()  ? "[[pattern]] \"" + problem.pattern
+                             : !problem.window.empty() ? "[[window]] \"" + problem.window
+                                                       : "[[source]] \"" + problem.source;
     const std::string what = problem.key + " in " + kind + "\": " + problem.problem.what;
     const Problem inner{what, problem.problem.offset};
     if (const WindowConfig* window = config.find_window(problem.window);
@@ -75,6 +76,19 @@ ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem) 
             if (problem.key == "select." + select.name) return problem_in(select.expression, inner);
         }
         return {window->at, what, false};
+    }
+    if (const PatternConfig* pattern = config.find_pattern(problem.pattern);
+        pattern && !problem.pattern.empty()) {
+        if (problem.key == "where") return problem_in(pattern->where, inner);
+        if (problem.key == "from") return problem_in(pattern->from, {what, 0});
+        if (problem.key == "match") return problem_in(pattern->match, inner);
+        if (problem.key == "by" && !pattern->by.empty()) return problem_in(pattern->by[0], {what, 0});
+        if (problem.key == "after") return {pattern->after_at, what, false};
+        for (const SelectConfig& define : pattern->define)
+            if (problem.key == "define." + define.name) return problem_in(define.expression, inner);
+        for (const SelectConfig& measure : pattern->measures)
+            if (problem.key == "measures." + measure.name) return problem_in(measure.expression, inner);
+        return {pattern->at, what, false};
     }
     if (const SourceConfig* source = config.find_source(problem.source)) {
         if (problem.key == "partition") return problem_in(source->partition, {what, 0});

@@ -76,13 +76,12 @@ void ConfigSections::read(const ConfigNode& root) {
     };
     read_each("source", &ConfigSections::read_source);
     read_each("window", &ConfigSections::read_window);
+    read_each("pattern", &ConfigSections::read_pattern);
     read_each("alert", &ConfigSections::read_alert);
     if (const auto* node = reader.find("uplink", ConfigType::table, "[uplink]")) read_uplink(*node);
     reader.unreleased("page", "leave it out; `weir status` shows counters and alerts");
-    reader.unreleased("pattern",
-                      "leave it out; a [[window]] with `where` counts single events of a kind");
     reader.require("source", "[[source]] with name, topics and columns");
-    reader.require("window", "[[window]] with name, from, size and select");
+    if (!root.find("pattern")) reader.require("window", "[[window]] with name, from, size and select");
     reader.finish();
     settle_agent_id();
     settle_client_ids();

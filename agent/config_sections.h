@@ -32,6 +32,10 @@ private:
     void read_window(const ConfigNode& node, const std::string& title);
     void read_select(ConfigReader& reader, WindowConfig& window);
     void read_late(ConfigReader& reader, WindowConfig& window);
+    void read_pattern(const ConfigNode& node, const std::string& title);
+    void read_expressions(ConfigReader& reader, std::string_view key, std::string_view example,
+                          std::vector<SelectConfig>& out);
+    void read_after(ConfigReader& reader, PatternConfig& pattern);
     void read_alert(const ConfigNode& node, const std::string& title);
     void read_action(const ConfigNode& node, const std::string& title, AlertConfig& alert);
     void read_uplink(const ConfigNode& node);

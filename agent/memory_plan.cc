@@ -54,6 +54,11 @@ std::uint64_t flash_a_day(const Assembly& assembly, std::uint64_t groups_max) {
         load.rows += closes * groups;
         load.row_bytes += closes * groups * assembly.engine().record_size_max(w);
     }
+    // How many matches there will be nobody knows; their rows are left out.
+    for (std::size_t p = 0; p < assembly.engine().patterns(); ++p) {
+        all_groups += assembly.engine().pattern(p).max_groups;
+        used_groups += std::min<std::uint64_t>(assembly.engine().pattern(p).max_groups, groups_max);
+    }
     const auto flush_us = static_cast<std::uint64_t>(std::max<std::int64_t>(config.agent.flush.us(), 1));
     const std::uint64_t flushes = seconds_a_day * 1000000 / flush_us;
     const std::uint64_t state = Analysis::save_size_max(assembly);
@@ -106,6 +111,8 @@ PartOptions part_options(const Assembly& assembly) {
     Bytes closing = 0;
     for (std::size_t w = 0; w < assembly.engine().windows(); ++w)
         closing += (assembly.engine().window(w).max_groups + 1) * (assembly.engine().record_size_max(w) + 128);
+    for (std::size_t p = 0; p < assembly.engine().patterns(); ++p)
+        closing += assembly.engine().pattern(p).max_groups * (assembly.engine().pattern_record_size_max(p) + 128);
     options.outbox.staging_bytes =
         config.uplink ? std::clamp(align_up(closing / 7 * 8, 4096), std::max(staging_bytes_least, 4 * record), std::max(staging_bytes_most, 4 * record))
                       : staging_bytes_least + 2 * record;

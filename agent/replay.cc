@@ -101,6 +101,15 @@ void tell_what_was_lost(const Analysis& analysis, const ReplayReader& reader) {
                              analysis.assembly().engine().window(w).name.c_str(), count,
                              std::string(name(counter)).c_str());
     }
+    for (std::size_t p = 0; p < analysis.assembly().engine().patterns(); ++p) {
+        const PatternStatus status = analysis.engine().pattern_status(p);
+        for (PatternCounter counter : {PatternCounter::late, PatternCounter::where_null, PatternCounter::quarantined,
+                                       PatternCounter::groups_full, PatternCounter::pending_full, PatternCounter::runs_given_up})
+            if (const std::uint64_t count = status.counters[static_cast<std::size_t>(counter)]; count > 0)
+                std::fprintf(stderr, "replay: pattern '%s': %" PRIu64 " %s\n",
+                             analysis.assembly().engine().pattern(p).name.c_str(), count,
+                             std::string(name(counter)).c_str());
+    }
 }
 
 class Replay {

@@ -6,9 +6,6 @@
 #include "agent/base/json_writer.h"
 
 namespace weir {
-namespace {
-
-// Of the key as text, so that it is the same for equal keys whatever the record's memory.
 std::uint64_t hash_of_key(const Record& record) {
     std::uint64_t hash = 1;
     for (const Field& field : record.key) {
@@ -24,8 +21,6 @@ std::uint64_t hash_of_key(const Record& record) {
     return hash == 0 ? 1 : hash;
 }
 
-}  // namespace
-
 std::string_view name(AlertState state) { return state == AlertState::raised ? "raised" : "cleared"; }
 
 std::string_view name(Severity severity) {
@@ -39,7 +34,7 @@ std::string_view name(Severity severity) {
 
 // Twice the keys that can be open at once, so that keys which went away unnoticed have room.
 std::size_t Alerts::table_size(const Assembly& assembly, const AlertPlan& plan) {
-    return 2 * (assembly.engine().window(plan.window).max_groups + 1);
+    return 2 * ((plan.anomaly ? plan.anomaly->keys_max : assembly.engine().window(plan.window).max_groups) + 1);
 }
 
 Bytes Alerts::need(const Assembly& assembly) {
@@ -59,32 +54,48 @@ Alerts::Alerts(Arena& arena, const Assembly& assembly, AlertSink& sink) : sink_(
             WEIR_ASSERT(condition.has_value());  // Assembly::make() compiled it before
             return std::move(*condition);
         };
-        rules_.push_back({&alert, plan.definition, assembly.engine().window(plan.window).name,
-                          assembly.engine().definition(plan.window), compile(alert.when), std::nullopt,
-                          arena.take<Raised>(table_size(assembly, plan))});
-        if (!alert.clear.empty()) rules_.back().clear = compile(alert.clear);
+        Rule rule;
+        rule.alert = &alert;
+        rule.definition = plan.definition;
+        rule.raised = arena.take<Raised>(table_size(assembly, plan));
+        if (plan.anomaly) {
+            rule.score_above = plan.anomaly->score_above;
+        } else {
+            rule.window = assembly.engine().window(plan.window).name;
+            rule.window_definition = assembly.engine().definition(plan.window);
+            rule.when = compile(alert.when);
+            if (!alert.clear.empty()) rule.clear = compile(alert.clear);
+        }
+        rules_.push_back(std::move(rule));
     }
 }
 
 void Alerts::observe(const Record& result) {
     if (result.kind != RecordKind::result || result.revision != 0) return;
-    for (Rule& rule : rules_)
-        if (rule.window_definition == result.definition && rule.window == result.window) judge(rule, result);
+    for (Rule& rule : rules_) {
+        if (!rule.when || rule.window_definition != result.definition || rule.window != result.window) continue;
+        const std::optional<bool> when = rule.when->evaluate(result);
+        const std::optional<bool> clear = rule.clear ? rule.clear->evaluate(result)
+                                          : when     ? std::optional<bool>(!*when)
+                                                     : std::nullopt;
+        judge(rule, result, when, clear);
+    }
 }
 
-void Alerts::judge(Rule& rule, const Record& result) {
+void Alerts::observe(std::size_t alert, double score, const Record& record) {
+    const bool above = score >= rules_[alert].score_above;
+    judge(rules_[alert], record, above, !above);
+}
+
+void Alerts::judge(Rule& rule, const Record& result, std::optional<bool> raises, std::optional<bool> clears) {
     const std::uint64_t hash = hash_of_key(result);
     Raised* standing = find(rule, hash);
-    const std::optional<bool> when = rule.when.evaluate(result);
     AlertState state = AlertState::raised;
     if (standing == nullptr) {
-        if (when != true) return;
+        if (raises != true) return;
         raise(rule, hash);
     } else {
-        const std::optional<bool> over = rule.clear ? rule.clear->evaluate(result)
-                                         : when     ? std::optional<bool>(!*when)
-                                                    : std::nullopt;
-        if (over != true) return;
+        if (clears != true) return;
         *standing = {};
         --rule.count;
         state = AlertState::cleared;

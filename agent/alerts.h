@@ -1,5 +1,5 @@
 // Alerts in their plainest form: a condition on a window's results raises one for a key, another (or the end
-// of the first) clears it, each said once.
+// of the first) clears it, each said once. Or a score that is high enough raises, and the next that is not clears.
 // A transition is decided per alert and key. Only a window's first word on an interval counts (revision 0):
 // what was acted on is not taken back by a late event. A condition that is null changes nothing.
 // Memory: need(): per alert one entry for each key that the window can have, 16 bytes each.
@@ -30,6 +30,9 @@ struct AlertTransition {
     const Record* result = nullptr;  // what decided it; lives during the call
 };
 
+// Of the key as text, so that it is the same for equal keys whatever the record's memory. Never 0.
+std::uint64_t hash_of_key(const Record& record);
+
 class AlertSink {
 public:
     virtual ~AlertSink() = default;
@@ -43,6 +46,8 @@ public:
 
     // A result of the engine, in order.
     void observe(const Record& result);
+    // A score of the detector of alert (an index into Assembly::alerts()) and what it is of.
+    void observe(std::size_t alert, double score, const Record& record);
 
     std::size_t raised(std::size_t alert) const;
     std::uint64_t transitions() const { return transitions_; }
@@ -67,11 +72,12 @@ private:
         std::uint64_t number = 0;  // of the transition; the least is the oldest
     };
     struct Rule {
-        const AlertConfig* alert;
-        std::uint64_t definition;
+        const AlertConfig* alert = nullptr;
+        std::uint64_t definition = 0;
         std::string_view window;
-        std::uint64_t window_definition;
-        Condition when;
+        std::uint64_t window_definition = 0;
+        std::optional<Condition> when;  // none: its detectors' scores
+        double score_above = 0;
         std::optional<Condition> clear;
         std::span<Raised> raised;
         std::size_t count = 0;
@@ -79,7 +85,7 @@ private:
     static std::size_t table_size(const Assembly& assembly, const AlertPlan& plan);
     Raised* find(Rule& rule, std::uint64_t hash);
     void raise(Rule& rule, std::uint64_t hash);
-    void judge(Rule& rule, const Record& result);
+    void judge(Rule& rule, const Record& result, std::optional<bool> raises, std::optional<bool> clears);
 
     std::vector<Rule> rules_;
     AlertSink& sink_;

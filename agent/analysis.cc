@@ -10,7 +10,7 @@ Batch::Params batch_params(const Analysis::Options& options) { return {options.b
 }  // namespace
 
 Bytes Analysis::need(const Assembly& assembly, const Options& options) {
-    Bytes total = Engine::need(assembly.engine()) + Alerts::need(assembly);
+    Bytes total = Engine::need(assembly.engine()) + Alerts::need(assembly) + Anomalies::need(assembly);
     for (const CodecSpec& codec : assembly.codecs()) total += Batch::need(schema_of(codec), batch_params(options));
     return total;
 }
@@ -26,7 +26,8 @@ Analysis::Analysis(Arena& arena, const Assembly& assembly, const Options& option
       out_(out),
       scratch_(assembly.max_message()),
       engine_(arena, assembly.engine(), *this),
-      alerts_(arena, assembly, *this) {
+      alerts_(arena, assembly, *this),
+      anomalies_(arena, assembly, *this) {
     const auto add_codec = [&](const CodecSpec& spec, std::vector<std::unique_ptr<Codec>>& to) {
         Problem problem;
         Result<std::unique_ptr<Codec>> codec = make_codec(spec, scratch_, problem);
@@ -80,6 +81,7 @@ void Analysis::flush() {
 }
 
 void Analysis::push(Batch& batch) {
+    anomalies_.observe(source_, batch);
     if (!batch.empty() || batch.ends_earlier_message()) engine_.push(source_, batch);
     batch.clear();
 }
@@ -107,6 +109,12 @@ void Analysis::emit(const Record& record) {
     numbered.flags = static_cast<std::uint16_t>(numbered.flags | added_flags_);
     out_.result(numbered);
     alerts_.observe(numbered);
+    anomalies_.observe(numbered);
+}
+
+void Analysis::scored(const AnomalyScore& score) {
+    out_.score(score);
+    alerts_.observe(score.alert, score.verdict.score, *score.record);
 }
 
 // An alert's record: the key of the result that decided it; state and severity before its plain values.
@@ -132,7 +140,8 @@ void Analysis::transition(const AlertTransition& transition) {
 }
 
 Bytes Analysis::save_size_max(const Assembly& assembly) {
-    return assembly.engine().save_size_max() + Alerts::save_size_max(assembly) + 3 * sizeof(std::uint64_t);
+    return assembly.engine().save_size_max() + Alerts::save_size_max(assembly) +
+           Anomalies::save_size_max(assembly) + 3 * sizeof(std::uint64_t);
 }
 
 Status Analysis::save(ByteWriter& out) const {
@@ -141,6 +150,7 @@ Status Analysis::save(ByteWriter& out) const {
     out.write(unrouted_);
     if (Status saved = engine_.save(out); !saved.ok()) return saved;
     alerts_.save(out);
+    anomalies_.save(out);
     return out.ok() ? Status::success() : Status(Error::full);
 }
 
@@ -149,7 +159,8 @@ Status Analysis::load(ByteReader& in) {
     messages_ = in.read<std::uint64_t>();
     unrouted_ = in.read<std::uint64_t>();
     if (Status loaded = engine_.load(in); !loaded.ok()) return loaded;
-    return alerts_.load(in);
+    if (Status loaded = alerts_.load(in); !loaded.ok()) return loaded;
+    return anomalies_.load(in);
 }
 
 }  // namespace weir

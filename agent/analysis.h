@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/alerts.h"
+#include "agent/anomalies.h"
 #include "agent/assembly.h"
 #include "agent/base/arena.h"
 #include "agent/base/batch.h"
@@ -28,9 +29,11 @@ public:
     virtual void result(const Record& record) = 0;
     // record: the alert as it goes up the uplink.
     virtual void alert(const AlertTransition& transition, const Record& record) = 0;
+    // Every score of an alert's detectors, before what it raises or clears.
+    virtual void score(const AnomalyScore&) {}
 };
 
-class Analysis final : private BatchSink, private RecordSink, private AlertSink {
+class Analysis final : private BatchSink, private RecordSink, private AlertSink, private AnomalySink {
 public:
     struct Options {
         std::size_t batch_rows = batch_rows_max;
@@ -67,6 +70,7 @@ public:
     }
     Engine& engine() { return engine_; }
     const Engine& engine() const { return engine_; }
+    const Anomalies& anomalies() const { return anomalies_; }
     const Alerts& alerts() const { return alerts_; }
     Alerts& alerts() { return alerts_; }
     const Assembly& assembly() const { return assembly_; }
@@ -81,6 +85,7 @@ private:
     void push(Batch& batch) override;
     void emit(const Record& record) override;
     void transition(const AlertTransition& transition) override;
+    void scored(const AnomalyScore& score) override;
     void select(std::size_t source);
 
     const Assembly& assembly_;
@@ -92,6 +97,7 @@ private:
     std::size_t source_ = 0;  // whose batch is pending
     Engine engine_;
     Alerts alerts_;
+    Anomalies anomalies_;
     std::array<Field, record_fields_max> alert_values_;
     std::uint64_t sequence_ = 0;
     std::uint64_t messages_ = 0;

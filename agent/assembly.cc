@@ -1,6 +1,7 @@
 #include "agent/assembly.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "agent/base/build_info.h"
 #include "agent/base/hash.h"
@@ -155,6 +156,10 @@ Bytes Assembly::spare_budget() const {
 void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {
     for (std::size_t i = 0; i < config_.alerts.size(); ++i) {
         const AlertConfig& alert = config_.alerts[i];
+        if (alert.anomaly) {
+            make_anomaly(i, problems);
+            continue;
+        }
         const std::optional<std::size_t> window = engine_->find_window(alert.from.text);
         if (!window) {
             problems.push_back({alert.from.at, "alert '" + alert.name + "': there is no window '" + alert.from.text + "'"});
@@ -175,8 +180,44 @@ void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {
             condition_memory_ += condition->memory();
             definition = hash_of(condition->canonical(), definition);
         }
-        alerts_.push_back({i, *window, definition});
+        alerts_.push_back({i, *window, definition, std::nullopt});
     }
+}
+
+// check_references() has seen to the names.
+void Assembly::make_anomaly(std::size_t index, std::vector<ConfigProblem>& problems) {
+    const AlertConfig& alert = config_.alerts[index];
+    AnomalyPlan plan;
+    plan.of = alert.anomaly->of.text;
+    plan.detector = {alert.anomaly->method, alert.anomaly->season};
+    plan.score_above = alert.anomaly->score_above;
+    std::string text = alert.name + "\n" + plan.of + "\n" + std::string(name(alert.anomaly->method)) + " " +
+                       std::to_string(alert.anomaly->season.us()) + " " +
+                       std::to_string(std::bit_cast<std::uint64_t>(plan.score_above));
+    std::uint64_t seed = 0;
+    if (const std::optional<std::size_t> window = engine_->find_window(alert.from.text)) {
+        plan.from = *window;
+        plan.keys_max = engine_->window(*window).max_groups;
+        seed = engine_->definition(*window);
+    } else {
+        const std::optional<std::size_t> source = engine_->find_source(alert.from.text);
+        const std::optional<std::size_t> column = source ? engine_->source(*source).schema.find(plan.of) : std::nullopt;
+        if (!column) {
+            problems.push_back({alert.from.at, "alert '" + alert.name + "': there is no '" + plan.of + "' in '" + alert.from.text + "'"});
+            return;
+        }
+        plan.of_source = true;
+        plan.from = *source;
+        plan.column = *column;
+        plan.keys_max = alert.by.empty() ? 1 : alert.max_groups;
+        text += "\n" + alert.from.text + " " + std::to_string(plan.keys_max);
+        for (const ConfigString& key : alert.by) {
+            plan.by.push_back(engine_->source(*source).schema.find(key.text).value_or(0));
+            text += "\n" + key.text;
+        }
+    }
+    const std::size_t window = plan.of_source ? 0 : plan.from;
+    alerts_.push_back({index, window, hash_of(text, seed), std::move(plan)});
 }
 
 }  // namespace weir

@@ -12,15 +12,27 @@
 
 #include "agent/config.h"
 #include "drivers/codec.h"
+#include "windows/detector.h"
 #include "windows/plan.h"
 
 namespace weir {
 
 // An alert with its conditions still as text: each Analysis compiles its own, since a Condition has state.
+struct AnomalyPlan {
+    bool of_source = false;
+    std::size_t from = 0;    // index into the engine's plan: a source, or a window
+    std::size_t column = 0;  // of a source
+    std::string of;
+    std::vector<std::size_t> by;  // columns of a source
+    std::size_t keys_max = 1;
+    Detector::Params detector;
+    double score_above = 1;
+};
 struct AlertPlan {
     std::size_t alert = 0;   // index into AgentConfig::alerts
-    std::size_t window = 0;  // index into the engine's plan
+    std::size_t window = 0;  // index into the engine's plan; not of a source
     std::uint64_t definition = 0;
+    std::optional<AnomalyPlan> anomaly;  // instead of conditions
 };
 
 class Assembly {
@@ -49,6 +61,7 @@ private:
     void make_engine(std::vector<ConfigProblem>& problems, Bytes sketch_bytes);
     Bytes spare_budget() const;
     void make_alerts(std::vector<ConfigProblem>& problems);
+    void make_anomaly(std::size_t alert, std::vector<ConfigProblem>& problems);
     EngineSpec engine_spec(Bytes sketch_bytes) const;
     std::uint64_t hash_inputs(std::uint64_t hash) const;
 

@@ -240,7 +240,7 @@ int run_plan(const Invocation& invocation) {
 
 // ---- replay ---------------------------------------------------------------------------------------
 
-constexpr const char* replay_help = R"(usage: weir replay CONFIG FILE [--source NAME] [--topic TOPIC] [--sketches]
+constexpr const char* replay_help = R"(usage: weir replay CONFIG FILE [--source NAME] [--topic TOPIC] [--sketches] [--scores DIR]
 
 Puts FILE through the configuration's windows and prints one JSON object a result. No broker is needed, nothing is
 written but standard output. FILE ("-" is standard input) holds one payload of the source's format a line:
@@ -256,6 +256,8 @@ told on standard error.
   --source NAME   which source the lines belong to; needed when the topics do not say it
   --topic TOPIC   the topic of lines that name none
   --sketches      sketches too, in base64, in their DataSketches format
+  --scores DIR    what the detector of an [[alert]] with anomaly says of each row, to DIR/FILE (with more such alerts than
+                  one: DIR/ALERT/FILE): timestamp,anomaly_score,value,expected,low,high and the key
 )";
 
 int run_replay_command(const Invocation& invocation) {
@@ -267,6 +269,7 @@ int run_replay_command(const Invocation& invocation) {
     request.source = invocation.option("source");
     request.topic = invocation.option("topic");
     request.sketches = invocation.has("sketches");
+    request.scores = invocation.option("scores");
     request.show_progress = terminal(STDERR_FILENO);
     Problem problem;
     const Status done = run_replay(loaded->config, request, problem);
@@ -427,7 +430,7 @@ const std::vector<Command>& commands() {
         {"run", run_help, {"CONFIG"}, {"print"}, {}, run_run},
         {"check", check_help, {"CONFIG"}, {"connect", "explain"}, {}, run_check},
         {"plan", plan_help, {"CONFIG"}, {"json"}, {}, run_plan},
-        {"replay", replay_help, {"CONFIG", "FILE"}, {"sketches"}, {"source", "topic"}, run_replay_command},
+        {"replay", replay_help, {"CONFIG", "FILE"}, {"sketches"}, {"source", "topic", "scores"}, run_replay_command},
         {"init", init_help, {"URL", "FILTER"}, {}, {"seconds", "username", "password-file", "ca"}, run_init},
         {"status", status_help, {"CONFIG"}, {"json"}, {}, run_status},
         {"why", why_help, {"CONFIG", "WINDOW"}, {}, {}, run_why},

@@ -23,6 +23,7 @@
 #include "drivers/timestamps.h"
 #include "drivers/topic_template.h"
 #include "uplink/outbox.h"
+#include "windows/detector.h"
 #include "windows/plan.h"
 
 namespace weir {
@@ -183,10 +184,20 @@ struct MqttActionConfig {
     ConfigPlace at;
 };
 
+struct AnomalyConfig {
+    ConfigString of;  // a column of the source, or what the window selects
+    DetectorMethod method = DetectorMethod::ensemble;
+    Duration season = Duration::seconds(86400);
+    double score_above = Detector::score_shipped;  // raises
+};
+
 struct AlertConfig {
     std::string name;
-    ConfigString from;  // a window
-    ConfigString when;
+    ConfigString from;  // a window; with anomaly, a source too
+    ConfigString when;  // either this or anomaly
+    std::optional<AnomalyConfig> anomaly;
+    std::vector<ConfigString> by;    // of a source: a detector each
+    std::uint32_t max_groups = 128;  // of a source
     ConfigString clear;  // empty: cleared when `when` no longer holds
     Severity severity = Severity::warning;
     // Without `do`, and with an [mqtt]: retained, to weir/{agent}/alert/{alert}/{key}. `do = []`:

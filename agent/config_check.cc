@@ -202,11 +202,16 @@ private:
         const std::string title = titled(alert, "[[alert]]");
         const WindowConfig* window =
             alert.from.empty() ? nullptr : config_.find_window(alert.from.text);
+        const SourceConfig* source =
+            alert.from.empty() || window ? nullptr : config_.find_source(alert.from.text);
+        if (alert.anomaly) check_anomaly(alert, window, source, title);
         if (!window && !alert.from.empty()) {
-            if (config_.find_source(alert.from.text)) {
-                problem(alert.from.at,
-                        "from in " + title + ": " + in_quotes(alert.from.text) +
-                            " is a source, which is not in this release; name a window of it");
+            if (source) {
+                if (!alert.anomaly)
+                    problem(alert.from.at,
+                            "from in " + title + ": " + in_quotes(alert.from.text) +
+                                " is a source, which only an alert with anomaly can watch; name a "
+                                "window of it");
             } else if (config_.find_pattern(alert.from.text)) {
                 problem(alert.from.at, "from in " + title + ": " + in_quotes(alert.from.text) +
                                            " is a pattern, which is not in this release; its matches are results");
@@ -220,15 +225,52 @@ private:
         }
         for (const MqttActionConfig& action : alert.actions) {
             check_connection(action.connection, action.at, title);
-            if (!action.topic.empty()) check_topic(action.topic, window, title);
+            if (!action.topic.empty())
+                check_topic(action.topic, window ? &window->by : source ? &alert.by : nullptr, title);
         }
     }
 
-    void check_topic(const ConfigString& topic, const WindowConfig* window,
+    void check_anomaly(const AlertConfig& alert, const WindowConfig* window,
+                       const SourceConfig* source, const std::string& title) {
+        const ConfigString& of = alert.anomaly->of;
+        const std::string what = "anomaly.of in " + title + ": ";
+        std::vector<std::string> names;
+        if (window) {
+            for (const SelectConfig& select : window->select) names.push_back(select.name);
+            if (!alert.by.empty())
+                problem(alert.by[0].at, "by in " + title +
+                                            ": leave it out; each key of the window has a detector");
+            if (alert.max_groups != AlertConfig().max_groups)
+                problem(alert.at, "max_groups in " + title + ": leave it out; max_groups of the window holds");
+        }
+        if (source) {
+            const Schema schema = source->schema();
+            for (const ColumnSpec& column : schema.columns())
+                if (column.type != ColumnType::text) names.push_back(column.name);
+            if (const auto column = schema.find(of.text); column && schema[*column].type == ColumnType::text)
+                return problem(of.at, what + in_quotes(of.text) + " is a string, expected a number");
+            for (const ConfigString& key : alert.by) check_key(key, schema, title);
+        }
+        if ((window || source) && !of.empty() && std::find(names.begin(), names.end(), of.text) == names.end())
+            problem(of.at, what + "there is no " + in_quotes(of.text) + meant(of.text, names));
+    }
+
+    void check_key(const ConfigString& key, const Schema& schema, const std::string& title) {
+        std::vector<std::string> names;
+        for (const ColumnSpec& column : schema.columns())
+            if (column.type != ColumnType::real) names.push_back(column.name);
+        if (std::find(names.begin(), names.end(), key.text) != names.end()) return;
+        const bool real = schema.find(key.text).has_value();
+        problem(key.at, "by in " + title + ": " +
+                            (real ? in_quotes(key.text) + " is a float, expected an int, a bool or a string"
+                                  : "there is no column " + in_quotes(key.text) + meant(key.text, names)));
+    }
+
+    void check_topic(const ConfigString& topic, const std::vector<ConfigString>* keys,
                      const std::string& title) {
         std::vector<std::string> names = {"agent", "alert", "window", "severity", "key"};
-        if (window)
-            for (const ConfigString& key : window->by) names.push_back(key.text);
+        if (keys)
+            for (const ConfigString& key : *keys) names.push_back(key.text);
         const std::string what = "do.mqtt.topic in " + title + ": ";
         if (topic.text.size() > 1024) problem(topic.at, what + "is longer than 1,024 bytes");
         if (topic.text.find_first_of("+#") != std::string::npos) {
@@ -242,7 +284,7 @@ private:
                 return;
             }
             const std::string name = topic.text.substr(at + 1, end - at - 1);
-            if (window && std::find(names.begin(), names.end(), name) == names.end()) {
+            if (keys && std::find(names.begin(), names.end(), name) == names.end()) {
                 problem(topic.at, what + "nothing is called {" + name + "}" + meant(name, names));
             }
             at = end + 1;

@@ -259,8 +259,11 @@ private:
     void alert(const AlertConfig& alert) {
         section("[[alert]]", "What is reported at once, on the board, with or without a network.");
         line("name", toml(alert.name), "");
-        line("from", toml(alert.from.text), "a window; each of its keys has a state of its own");
-        line("when", toml(alert.when.text), "raises it");
+        line("from", toml(alert.from.text), "each of its keys has a state of its own");
+        if (alert.anomaly)
+            anomaly(alert);
+        else
+            line("when", toml(alert.when.text), "raises it");
         optional("clear", alert.clear.text, "clears it; default: when no longer holds");
         line("severity", toml(severity_name(alert.severity)), "info, warning or critical");
         line("missing", toml("keep"), "a key without a result keeps its state");
@@ -269,6 +272,18 @@ private:
             actions += (actions.empty() ? "" : ", ") + written(action);
         line("do", "[" + actions + "]",
              "[]: logged only; default: retained, to weir/{agent}/alert/{alert}/{key}");
+    }
+
+    void anomaly(const AlertConfig& alert) {
+        const AnomalyConfig& anomaly = *alert.anomaly;
+        line("anomaly",
+             "{ of = " + toml(anomaly.of.text) + ", method = " + toml(name(anomaly.method)) +
+                 ", season = " + toml(anomaly.season) +
+                 ", score_above = " + toml_real(anomaly.score_above) + " }",
+             "raises it: a detector's score, from 0 to 1");
+        if (config_.find_window(alert.from.text)) return;
+        line("by", toml_list(alert.by, text_of), "of a source: a detector each");
+        line("max_groups", std::to_string(alert.max_groups), "more keys are not watched, counted");
     }
 
     static std::string written(const MqttActionConfig& action) {

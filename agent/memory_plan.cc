@@ -195,9 +195,11 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     if (!config.alerts.empty()) {
         add("alerts: state", Alerts::need(assembly));
         add("alerts: conditions", assembly.condition_memory());
+        if (Anomalies::need(assembly) > 0) add("alerts: detectors", Anomalies::need(assembly));
     }
     add("alerts: queue", AlertPublisher::need());
-    add("batches", Pipeline::need(assembly) - Engine::need(assembly.engine()) - Alerts::need(assembly));
+    add("batches", Pipeline::need(assembly) - Engine::need(assembly.engine()) - Alerts::need(assembly) -
+                       Anomalies::need(assembly));
     add("decoders", Analysis::codecs_need(assembly));
     add("journal", Journal::need(options.journal), true);
     add("crash checkpoint, two copies", CheckpointFile::need(options.checkpoint_content), true);

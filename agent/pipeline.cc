@@ -20,7 +20,10 @@ constexpr Bytes entry_overhead_max = 128;  // of the staging ring, padding inclu
 Bytes Pipeline::record_bytes_max(const Assembly& assembly) {
     Bytes longest_name = 0;
     for (const AlertConfig& alert : assembly.config().alerts) longest_name = std::max(longest_name, alert.name.size());
-    return assembly.engine().record_size_max() + longest_name + 256;
+    Bytes scored = 0;
+    for (const AlertPlan& plan : assembly.alerts())
+        if (plan.anomaly) scored = std::max(scored, Anomalies::record_bytes_max(assembly, plan));
+    return assembly.engine().record_size_max() + longest_name + scored + 256;
 }
 
 Bytes Pipeline::need(const Assembly& assembly) {

@@ -8,6 +8,7 @@
 
 #include "agent/analysis.h"
 #include "agent/result_printer.h"
+#include "agent/scores.h"
 #include "drivers/replay_reader.h"
 
 namespace weir {
@@ -117,9 +118,15 @@ public:
     Replay(const Assembly& assembly, const ReplayRequest& request)
         : assembly_(assembly),
           printer_(request.output, request.sketches, assembly.engine().record_size_max() * json_expansion),
+          scores_(printer_, assembly),
+          scoring_(!request.scores.empty()),
           block_(Analysis::need(assembly, analysis_options())),
           arena_(block_.memory()),
-          analysis_(arena_, assembly, analysis_options(), printer_) {}
+          analysis_(arena_, assembly, analysis_options(), scoring_ ? static_cast<OutputSink&>(scores_) : printer_) {}
+
+    Status open_scores(const ReplayRequest& request, Problem& problem) {
+        return scoring_ ? scores_.open(request.scores, request.path, problem) : Status::success();
+    }
 
     Status run(ReplayReader& reader, std::optional<std::size_t> source) {
         ReplayLine line;
@@ -131,6 +138,7 @@ public:
         printer_.flush();
         tell_what_was_lost(analysis_, reader);
         tell_what_had_no_place();
+        if (Status scored = scores_.finish(); !scored.ok()) return scored;
         return reader.status().ok() ? printer_.status() : reader.status();
     }
 
@@ -182,6 +190,8 @@ private:
 
     const Assembly& assembly_;
     ResultPrinter printer_;
+    ScoreFiles scores_;
+    bool scoring_;
     ArenaBlock block_;
     Arena arena_;
     Analysis analysis_;
@@ -237,7 +247,9 @@ Status run_replay(const AgentConfig& config, const ReplayRequest& request, Probl
         problem.what = one_line(adapted, problems);
         return Error::invalid;
     }
-    return Replay(*assembly, request).run(**reader, *source);
+    Replay replay(*assembly, request);
+    if (Status opened = replay.open_scores(request, problem); !opened.ok()) return opened;
+    return replay.run(**reader, *source);
 }
 
 }  // namespace weir

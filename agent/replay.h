@@ -1,4 +1,4 @@
-// `weir replay`: a file through the very code that runs live, results to standard output.
+// `weir replay`: a file through the very code that runs live, results to standard output, scores to files.
 // Time of arrival comes from the file where it says so; ticks are then made every second of it, as they
 // are live. Without it nothing is ever idle and nothing lies in the future: only event times count.
 // Memory: the analysis, and one read buffer. Cost: of the analysis. Threads: the caller's.
@@ -18,6 +18,7 @@ struct ReplayRequest {
     std::string source;          // empty: the only one, or the one whose topics fit
     std::string topic;           // of lines that name none
     bool sketches = false;
+    std::string scores;          // a folder for the scores of alerts with anomaly; empty: none
     bool show_progress = false;  // on standard error
     int output = 1;              // a descriptor
 };

@@ -50,6 +50,12 @@ double as_score(double surprise) {
 
 }  // namespace
 
+std::string_view name(DetectorMethod method) {
+    constexpr std::array<std::string_view, detector_members + 1> names = {"novelty", "season",   "neighbours",
+                                                                          "zscore",  "forecast", "ensemble"};
+    return names[at(method)];
+}
+
 static_assert(std::is_trivially_copyable_v<Detector>);
 static_assert(sizeof(Detector) <= 1024);
 

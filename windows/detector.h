@@ -17,6 +17,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string_view>
 
 #include "agent/base/bytes.h"
 #include "agent/base/time.h"
@@ -31,6 +32,7 @@ namespace weir {
 // The members, and all of them together.
 enum class DetectorMethod : std::uint8_t { novelty, season, neighbours, zscore, forecast, ensemble };
 inline constexpr std::size_t detector_members = 5;
+std::string_view name(DetectorMethod method);  // as above
 
 class Detector {
 public:

@@ -253,6 +253,55 @@ TEST(Config, an_alert_without_do_is_published_and_with_an_empty_one_it_is_not) {
     CHECK(fix.parse(alert + "do = []\n").config.alerts[0].actions.empty());
 }
 
+TEST(Config, an_alert_on_anomalies_has_a_detector_instead_of_a_condition) {
+    const std::string alert = std::string(smallest_config) + "[[alert]]\nname = \"a\"\nfrom = ";
+    const ConfigLoad window = fix.parse(alert + "\"site_minute\"\nanomaly = { of = \"p85\" }\n");
+    CHECK_OK(window);
+    const AnomalyConfig& defaults = *window.config.alerts[0].anomaly;
+    STRCMP_EQUAL("p85", defaults.of.text.c_str());
+    CHECK(defaults.method == DetectorMethod::ensemble);
+    CHECK(defaults.season == Duration::seconds(86400));
+    CHECK_EQUAL(0.99, defaults.score_above);
+
+    const ConfigLoad source = fix.parse(alert + "\"loops\"\nby = [\"site\"]\nmax_groups = 7\nanomaly = { of = \"speed\", "
+                                                "method = \"season\", season = \"7d\", score_above = 0.5 }\n");
+    CHECK_OK(source);
+    const AlertConfig& each = source.config.alerts[0];
+    CHECK(each.anomaly->method == DetectorMethod::season);
+    CHECK(each.anomaly->season == Duration::seconds(7 * 86400));
+    CHECK_EQUAL(0.5, each.anomaly->score_above);
+    LONGS_EQUAL(7, each.max_groups);
+    STRCMP_EQUAL("site", each.by[0].text.c_str());
+}
+
+TEST(Config, what_an_alert_on_anomalies_cannot_mean_is_said) {
+    const std::string alert = std::string(smallest_config) + "[[alert]]\nname = \"a\"\n";
+    const std::pair<const char*, const char*> wrong[] = {
+        {"from = \"site_minute\"\nanomaly = { of = \"p58\" }\n", "there is no \"p58\"; did you mean \"p85\"?"},
+        {"from = \"site_minute\"\nanomaly = {}\n", "[[alert]] \"a\" has no anomaly.of"},
+        {"from = \"site_minute\"\nby = [\"site\"]\nanomaly = { of = \"n\" }\n", "each key of the window has a detector"},
+        {"from = \"site_minute\"\nmax_groups = 3\nanomaly = { of = \"n\" }\n", "max_groups of the window holds"},
+        {"from = \"site_minute\"\nwhen = \"n > 1\"\nanomaly = { of = \"n\" }\n", "stands beside anomaly"},
+        {"from = \"site_minute\"\nclear = \"n > 1\"\nanomaly = { of = \"n\" }\n", "stands beside anomaly"},
+        {"from = \"site_minute\"\nanomaly = { of = \"n\", method = \"magic\" }\n", "\"neighbours\""},
+        {"from = \"site_minute\"\nanomaly = { of = \"n\", score_above = 1.5 }\n", "anomaly.score_above"},
+        {"from = \"site_minute\"\nanomaly = { of = \"n\", season = \"1ms\" }\n", "anomaly.season"},
+        {"from = \"site_minute\"\nby = [\"site\"]\nwhen = \"n > 1\"\n", "by in [[alert]] \"a\": not in this release"},
+        {"from = \"loops\"\nanomaly = { of = \"site\" }\n", "\"site\" is a string, expected a number"},
+        {"from = \"loops\"\nanomaly = { of = \"sped\" }\n", "did you mean \"speed\"?"},
+        {"from = \"loops\"\nby = [\"speed\"]\nanomaly = { of = \"speed\" }\n", "\"speed\" is a float, expected an int"},
+        {"from = \"loops\"\nby = [\"sit\"]\nanomaly = { of = \"speed\" }\n", "there is no column \"sit\"; did you mean \"site\"?"},
+        {"from = \"loops\"\nanomaly = { of = \"speed\" }\ndo = [{ mqtt = { topic = \"x/{site}\" } }]\n", "nothing is called {site}"},
+        {"from = \"lops\"\nanomaly = { of = \"speed\" }\n", "there is no window \"lops\""},
+    };
+    for (const auto& [text, words] : wrong) {
+        const ConfigLoad load = fix.parse(alert + text);
+        CHECK_FALSE(load.ok());
+        CHECK_SAYS(load, words);
+        LONGS_EQUAL_TEXT(1, load.problems.size(), ConfigFixture::rendered(load).c_str());
+    }
+}
+
 TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
     struct Later {
         const char* part;
@@ -315,7 +364,7 @@ TEST(Config, references_and_clashes_are_checked) {
         {"columns.vid ", "columns.site ", "{site} in topics makes that column already"},
         {"select.mean ", "select.site ", "by has that name already"},
         {"from     = \"site_minute\"", "from = \"loops\"",
-         "is a source, which is not in this release"},
+         "is a source, which only an alert with anomaly can watch"},
         {"from     = \"site_minute\"", "from = \"site_minut\"", "did you mean \"site_minute\"?"},
         {"alerts/{site}", "alerts/{sit}", "nothing is called {sit}; did you mean \"site\"?"},
         {"alerts/{site}", "alerts/+/x", "found a wildcard"},

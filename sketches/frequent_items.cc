@@ -594,7 +594,10 @@ Status FrequentItems<Item>::load_checked(ByteSpan bytes) {
         if (find(item) != no_entry) return Error::invalid;
         take(item, hash(item), value);
     }
-    if (in.remaining() != 0 || sum > header->total_weight) return Error::invalid;
+    // A purge that adds to the offset takes as much from one item or more.
+    const bool saturated = header->total_weight == weight_max;
+    const bool fits = header->offset <= header->total_weight && sum <= header->total_weight - header->offset;
+    if (in.remaining() != 0 || !(fits || saturated)) return Error::invalid;
     total_weight_ = header->total_weight;
     offset_ = saturating_sum(offset_, header->offset);  // to that of purges on the way
     return Status::success();

@@ -140,7 +140,7 @@ Status KllSketch<T>::load_checked(ByteSpan bytes) {
     if (!read) return read.error();
     const Header& header = *read;
     if (header.n == 0) return in.remaining() == 0 ? Status::success() : Status(Error::invalid);
-    if (header.n > n_capacity() || header.levels > n_levels_) return Error::out_of_range;
+    if (header.n > n_capacity()) return Error::out_of_range;
     const bool single = in.position() == header_bytes;
     const std::uint32_t capacity = total_capacity(header.k, header.levels);
     const auto start = [&](std::uint32_t level) {  // of a level, as an item from the first one
@@ -173,7 +173,9 @@ Status KllSketch<T>::load_checked(ByteSpan bytes) {
     min_ = single ? load_le<T>(items.data()) : min;
     max_ = single ? min_ : max;
     std::uint64_t weight = 0;
-    for (std::uint32_t level = 0; level < header.levels; ++level) {
+    std::uint32_t levels = header.levels;  // without empty ones on top that n_max values never reach
+    while (levels > n_levels_ && level_bytes(levels - 1).empty()) --levels;
+    for (std::uint32_t level = 0; level < levels; ++level) {
         const ByteSpan from = level_bytes(level);
         T before = min_;
         for (Bytes at = 0; at < from.size(); at += sizeof(T)) {
@@ -187,9 +189,9 @@ Status KllSketch<T>::load_checked(ByteSpan bytes) {
     if (weight != header.n) return Error::invalid;
 
     if (header.levels > 1) min_k_ = std::min(k_, header.min_k);
-    if (items_for(header.n, header.levels) > end_) settle();
-    reach(header.levels);
-    for (std::uint32_t level = header.levels; level-- > 0;) absorb(level, level_bytes(level));
+    if (items_for(header.n, levels) > end_) settle();
+    reach(levels);
+    for (std::uint32_t level = levels; level-- > 0;) absorb(level, level_bytes(level));
     n_ = header.n;
     return Status::success();
 }

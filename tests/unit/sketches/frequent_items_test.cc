@@ -182,6 +182,23 @@ TEST(FrequentItems, bytes_that_do_not_fit_are_out_of_range) {
     CHECK(sketch->serialize(out).error() == Error::full);
 }
 
+TEST(FrequentItems, an_offset_that_no_purge_leaves_is_refused) {
+    Owned<FrequentIntegers> sketch({.lg_max = 3});
+    for (std::int64_t i = 0; i < 100; ++i) sketch->update(i % 13, 5);
+    sketch->update(77, 1000);
+    auto bytes = bytes_of(*sketch);
+    CHECK(sketch->load(bytes).ok());
+    std::uint64_t held = 0;
+    for (std::size_t i = 0; i < sketch->size(); ++i) held += load_le<std::uint64_t>(&bytes[32 + 8 * i]);
+    const std::uint64_t most = sketch->total_weight() - held;
+    CHECK(most >= sketch->maximum_error());
+    store_le(&bytes[24], most);
+    CHECK(sketch->load(bytes).ok());
+    store_le(&bytes[24], most + 1);
+    CHECK(sketch->load(bytes).error() == Error::invalid);
+    CHECK(sketch->empty());
+}
+
 TEST(FrequentItems, copied_bytes_are_the_sketch_and_reset_is_as_new) {
     Owned<FrequentStrings> sketch({.lg_max = 5});
     Owned<FrequentStrings> other({.lg_max = 5});

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 
+#include "sketches/kll_detail.h"
 #include "tests/unit/sketches/sketch_support.h"
 
 #include "CppUTest/TestHarness.h"
@@ -211,6 +212,42 @@ TEST(Kll, settled_sketch_takes_everything_within_its_error) {
         CHECK(!sketch->settled());
         CHECK_EQUAL(200, sketch->k());
     }
+}
+
+TEST(Kll, settled_sketch_reads_its_own_bytes) {
+    const KllSketch<float>::Params params{.k = 107, .n_max = 3000, .seed = 25395};
+    std::vector<std::byte> memory(KllSketch<float>::need_min(params));
+    auto* sketch = KllSketch<float>::create(memory, params);
+    for (int i = 0; i < 2900; ++i) {
+        sketch->update(static_cast<float>(i * 7 % 1000));
+        if (i % 10 != 0) continue;
+        const auto bytes = bytes_of(*sketch);
+        const std::uint16_t k = sketch->effective_k();
+        CHECK(sketch->load(bytes).ok());
+        CHECK_EQUAL(i + 1, sketch->n());
+        if (!sketch->is_exact()) CHECK_EQUAL(k, sketch->effective_k());
+        Owned<KllSketch<float>> whole(params);
+        CHECK(whole->load(bytes).ok());
+        if (!whole->is_exact()) CHECK_EQUAL(k, whole->effective_k());
+    }
+}
+
+TEST(Kll, empty_levels_on_top_of_bytes_cost_nothing) {
+    Owned<Doubles> sketch;
+    add(*sketch, 0, 100);
+    const auto good = bytes_of(*sketch);
+    std::vector<std::byte> bytes(good.begin(), good.begin() + 20);
+    bytes[18] = std::byte{55};
+    bytes.resize(20 + 55 * 4);
+    constexpr std::uint32_t capacity = kll_detail::total_capacity(200, 55);
+    for (std::uint32_t level = 0; level < 55; ++level)
+        store_le(&bytes[20 + 4 * level], level == 0 ? capacity - 100 : capacity);
+    bytes.insert(bytes.end(), good.begin() + 24, good.end());
+    CHECK(sketch->load(bytes).ok());
+    CHECK(!sketch->settled());
+    CHECK_EQUAL(200, sketch->effective_k());
+    CHECK_EQUAL(100, sketch->retained());
+    DOUBLES_EQUAL(49, sketch->quantile(0.5), 0);
 }
 
 TEST(Kll, settling_few_values_keeps_them_exact) {

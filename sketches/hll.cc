@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "sketches/hll_bounds_detail.h"
 #include "sketches/hll_detail.h"
 
 namespace weir {
@@ -13,9 +14,9 @@ using murmur3_detail::for_all;
 
 namespace {
 
-constexpr double hip_error = 0.8325546111576977;       // sqrt(ln 2)
-constexpr double merged_error = 1.0389617614136892;    // sqrt(3 ln 2 - 1)
-constexpr double coupon_error = 0.409 / 8192;          // 26-bit slots: 2^13 is the square root
+constexpr double hip_error = 0.8325546;    // sqrt(ln 2) and sqrt(3 ln 2 - 1), as the reference rounds them
+constexpr double merged_error = 1.03896;
+constexpr double coupon_error = 0.409 / 8192;  // 26-bit slots: 2^13 is the square root
 constexpr double alpha_infinite = 0.7213475204444817;  // 1 / (2 ln 2)
 constexpr std::uint32_t coupons_on_stack_max = 1536;   // what a set of lg_k 14 can hold
 constexpr std::uint32_t ints_on_stack_max = 2048;      // of a set that grows
@@ -448,25 +449,23 @@ double HllSketch::relative_error() const {
     return (merged_ ? merged_error : hip_error) / std::sqrt(static_cast<double>(k()));
 }
 
-// How many standard deviations the s-sigma bound is away. With few registers the estimate is skewed
-// (skewness 2.9 / sqrt(k), as observed): Cornish and Fisher's first term, with what the second
-// leaves over for 16 registers in it. direction: +1 where the estimate is too high, -1 too low.
-double HllSketch::skewed(double sigmas, double direction) const {
-    if (mode_ != Mode::registers || lg_k_ > 12) return sigmas;
-    const double skewness = 2.9 / std::sqrt(static_cast<double>(k()));
-    return sigmas +
-           direction * (sigmas * sigmas - 1) / 6 * skewness * (1 + direction * 0.3 * skewness);
+// How far the s-sigma bound is from the estimate, over it. direction: -1 lower, +1 upper. With few
+// registers the estimate is skewed, and the distances are the reference's, as it measured them.
+double HllSketch::distance(int sigmas, int direction) const {
+    WEIR_ASSERT(sigmas >= 1 && sigmas <= 3);
+    if (mode_ != Mode::registers || lg_k_ > 12) return sigmas * relative_error();
+    const auto& table = merged_ ? merged_distance : hip_distance;
+    return table[lg_k_ - 4][(direction < 0 ? 0 : 3) + sigmas - 1];
 }
 
 double HllSketch::lower_bound(int sigmas) const {
-    WEIR_ASSERT(sigmas >= 1 && sigmas <= 3);
     const double seen = mode_ == Mode::registers ? k() - zero_registers() : coupons_;
-    return std::max(estimate() / (1 + skewed(sigmas, 1) * relative_error()), seen);
+    const double best = estimate();  // of bytes of others it may be below what was seen
+    return std::min(best, std::max(best / (1 + distance(sigmas, -1)), seen));
 }
 
 double HllSketch::upper_bound(int sigmas) const {
-    WEIR_ASSERT(sigmas >= 1 && sigmas <= 3);
-    return estimate() / (1 - skewed(sigmas, -1) * relative_error());
+    return estimate() / (1 - distance(sigmas, 1));
 }
 
 std::uint32_t HllSketch::zero_registers() const {

@@ -163,10 +163,11 @@ private:
     Sums sums() const;
     std::uint32_t zero_registers() const;
     double registers_estimate() const;
-    double skewed(double sigmas, double direction) const;
+    double distance(int sigmas, int direction) const;
     static Result<Header> read_header(ByteReader& in);
     Status load_checked(ByteSpan bytes);
     Status load_coupons(ByteReader& in, const Header& header);
+    bool load_table(ByteSpan bytes, const Header& header, std::uint32_t count);
     bool load_registers(ByteReader& in, const Header& header);
     bool load_nibbles(ByteReader& in, const Header& header, std::uint32_t exceptions);
 

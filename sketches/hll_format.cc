@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
 
 #include "sketches/hll_detail.h"
 
@@ -110,6 +111,82 @@ void write_exceptions(MutableByteSpan out, std::span<const std::uint8_t> registe
     for (std::uint32_t i = 0; i < count; ++i)
         store_le(&out[sizeof(std::uint32_t) * i], placed[i].pair);
 }
+
+// Finds the places that the coupons of a compact set had in the table of its writer, in whose order they are
+// written. Each lies behind the one before, and all places where it was looked for first are taken: that
+// leaves few choices, and a wrong one shows soon. Mostly the first probe is right.
+class TablePlaces {
+public:
+    static constexpr std::uint32_t ints_max = 2048;  // on the stack: 6 KiB
+
+    // REQUIRES: the table is all zeros, ints_max at most, and no coupon is 0.
+    TablePlaces(std::uint32_t* table, std::uint8_t lg_table, ByteSpan coupons)
+        : table_(table), coupons_(coupons), ints_(std::uint32_t{1} << lg_table), lg_(lg_table) {}
+
+    // False, with the table all zeros, when there are none or it takes too long.
+    bool find() {
+        const auto count = static_cast<std::uint32_t>(coupons_.size() / sizeof(std::uint32_t));
+        std::uint32_t i = 0;
+        std::uint8_t first = 0;
+        for (std::uint32_t steps = 8 * ints_; steps > 0; --steps) {
+            if (i == count && !is_awaited(end_of(i), ints_)) return true;
+            if (i < count && choose(i, first)) {
+                put(i++);
+                first = 0;
+                continue;
+            }
+            if (i == 0) return false;
+            take(--i);
+            first = probes_[i] + 1;
+        }
+        while (i > 0) take(--i);
+        return false;
+    }
+
+private:
+    static constexpr std::uint8_t probes_max = 100;
+
+    std::uint32_t coupon(std::uint32_t i) const { return load_le<std::uint32_t>(&coupons_[sizeof(std::uint32_t) * i]); }
+    std::uint32_t place(std::uint32_t i, std::uint32_t probe) const {
+        return (coupon(i) + probe * ((coupon(i) & slot_mask) >> lg_ | 1)) & (ints_ - 1);
+    }
+    // Behind the places of those before i.
+    std::uint32_t end_of(std::uint32_t i) const { return i == 0 ? 0 : place(i - 1, probes_[i - 1]) + 1; }
+    bool is_awaited(std::uint32_t begin, std::uint32_t end) const {
+        return std::any_of(&awaited_[begin], &awaited_[end], [](std::uint16_t count) { return count != 0; });
+    }
+    // The next probe from `first` on at which coupon i can lie.
+    bool choose(std::uint32_t i, std::uint8_t first) {
+        const std::uint32_t begin = end_of(i);
+        std::uint32_t least = ints_;  // of the places looked at that only later coupons can take
+        for (std::uint8_t probe = 0; probe < probes_max; ++probe) {
+            const std::uint32_t at = place(i, probe);
+            if (at < begin && table_[at] == 0) return false;
+            if (at < begin || at >= least) continue;
+            least = at;
+            if (probe < first || is_awaited(begin, at)) continue;
+            probes_[i] = probe;
+            return true;
+        }
+        return false;
+    }
+    void put(std::uint32_t i) { set(i, coupon(i), 1); }
+    void take(std::uint32_t i) { set(i, 0, -1); }
+    void set(std::uint32_t i, std::uint32_t value, int awaited) {
+        const std::uint32_t at = place(i, probes_[i]);
+        table_[at] = value;
+        for (std::uint32_t probe = 0; probe < probes_[i]; ++probe)
+            if (const std::uint32_t other = place(i, probe); other > at)
+                awaited_[other] = static_cast<std::uint16_t>(awaited_[other] + awaited);
+    }
+
+    std::uint32_t* table_;
+    ByteSpan coupons_;
+    std::uint32_t ints_;
+    std::uint8_t lg_;
+    std::array<std::uint8_t, ints_max / 4 * 3> probes_;       // of the coupons that have a place
+    std::array<std::uint16_t, ints_max + 1> awaited_{};  // how many need a later one to be there
+};
 
 }  // namespace
 
@@ -253,12 +330,16 @@ Status HllSketch::load_coupons(ByteReader& in, const Header& header) {
             return Error::invalid;
         if (block_bytes(count, lg_k_) > room_) return Error::full;
         mode_ = Mode::set;
-        lg_table_ = lg_set_min;
-        while (4 * count > 3 * table_ints()) ++lg_table_;
+        lg_table_ = lg_set_min;  // grows on the way, where load_table() does not do
     }
     const bool with_gaps = header.mode == Mode::set && !header.compact;
     const std::uint32_t ints = with_gaps ? std::uint32_t{1} << header.lg_table : count;
     if (in.remaining() < sizeof(std::uint32_t) * ints) in.fail();
+    ByteReader places = in;
+    if (mode_ == Mode::set && in.ok() && load_table(places.bytes(sizeof(std::uint32_t) * ints), header, count)) {
+        in = places;
+        return Status::success();
+    }
     for (std::uint32_t i = 0; i < ints && in.ok(); ++i) {
         const auto coupon = in.read<std::uint32_t>();
         if (coupon == 0 && with_gaps) continue;
@@ -266,6 +347,31 @@ Status HllSketch::load_coupons(ByteReader& in, const Header& header) {
         update_coupon(coupon);
     }
     return coupons_ == count ? Status::success() : Status(Error::invalid);
+}
+
+// The writer's table, so that what is read has the order, and unions the bytes, of what was written. False,
+// with nothing changed, when it has no room here, or is none in which every coupon is found.
+bool HllSketch::load_table(ByteSpan bytes, const Header& header, std::uint32_t count) {
+    if (header.lg_table < lg_set_min || header.lg_table > lg_k_ - 3) return false;
+    const std::uint32_t ints = std::uint32_t{1} << header.lg_table;
+    if (4 * count > 3 * ints || sizeof(HllSketch) + sizeof(std::uint32_t) * ints > room_) return false;
+    for (Bytes i = 0; i < bytes.size(); i += sizeof(std::uint32_t)) {
+        const auto coupon = load_le<std::uint32_t>(&bytes[i]);
+        if (coupon >> 26 == 0 && (header.compact || coupon != 0)) return false;
+    }
+    bool good = true;
+    if (header.compact)
+        good = ints <= TablePlaces::ints_max && TablePlaces(table(), header.lg_table, bytes).find();
+    else
+        std::memcpy(table(), bytes.data(), bytes.size());
+    const std::uint8_t lg_before = std::exchange(lg_table_, header.lg_table);
+    good = good && std::count(table(), table() + ints, 0U) == ints - count;  // or a search might not end
+    for (std::uint32_t i = 0; i < ints && good; ++i) good = table()[i] == 0 || place_of(table()[i]) == i;
+    coupons_ = good ? count : 0;
+    if (good) return true;
+    std::fill_n(table(), ints, 0);
+    lg_table_ = lg_before;
+    return false;
 }
 
 bool HllSketch::load_registers(ByteReader& in, const Header& header) {

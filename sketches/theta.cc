@@ -5,6 +5,9 @@
 #include <cmath>
 #include <utility>
 
+#include "sketches/portable_math.h"
+#include "sketches/theta_bounds_detail.h"
+
 namespace weir {
 
 namespace {
@@ -174,9 +177,13 @@ void ThetaSketch::lower(std::uint64_t theta) {
 void ThetaSketch::merge(const ThetaSketch& other) {
     WEIR_ASSERT(&other != this);
     lower(other.theta_);
+    const std::uint64_t before = theta_;
     for (std::uint32_t i = 0; i < other.places(); ++i)
         if (const std::uint64_t hash = other.table()[i]; hash != 0 && hash < theta_)
             update_half(hash);
+    // Which hashes were there when the threshold fell depends on the places in the other table, which
+    // depend on how it grew. What is left of both after this does not.
+    if (theta_ < before) trim();
 }
 
 void ThetaSketch::intersect(const ThetaSketch& other) {
@@ -198,13 +205,49 @@ double share_of(std::uint64_t theta) {
     return static_cast<double>(theta) / static_cast<double>(ThetaSketch::theta_max);
 }
 
+constexpr std::uint32_t few = 120;  // hashes for which the normal distribution is not good enough
+constexpr double trials_max = 360;   // up to which the binomial distribution is summed
+
+// The share of a normal distribution beyond so many sigmas.
+constexpr double beyond[] = {0.5, 0.1586553191586026479, 0.0227502618904135701, 0.0013498126861731796};
+
 // Where the s-sigma bounds of count successes of probability share lie: Wilson's interval for the
 // number of trials, with half a hash for continuity. direction: -1 lower, +1 upper.
-double bound(double count, double share, double sigmas, double direction) {
+double wilson(double count, double share, double sigmas, int direction) {
     const double n = (count + 0.5 * direction) / share;
     const double b = sigmas * std::sqrt((1 - share) / share);
     const double half = 0.5 * b * std::sqrt(b * b + 4 * n);
     return n + 0.5 * b * b + direction * (half + 0.5);
+}
+
+// The fewest trials, count or more, of which all but `likely` need no more to have count successes.
+double trials_for(std::uint32_t count, double share, double likely, bool or_equal) {
+    double term = 1;  // that the last of so many trials is the count-th success
+    for (std::uint32_t i = 0; i < count; ++i) term *= share;
+    double sum = term;
+    std::uint32_t trials = count;
+    for (; sum < likely || (or_equal && sum == likely); ++trials) {
+        term = term * (1 - share) * trials / (trials + 1 - count);
+        sum += term;
+    }
+    return trials;
+}
+
+// As the reference has it, case by case.
+double lower_of(std::uint32_t count, double share, int sigmas) {
+    if (count > few) return wilson(count, share, sigmas, -1);
+    if (count == 1) return std::floor(portable_log(1 - beyond[sigmas]) / portable_log(1 - share));
+    if (share > 1 - 1e-5) return count;
+    if (share < count / trials_max) return wilson(count, share, theta_detail::sigmas_of[count - 1][sigmas - 1], -1);
+    return trials_for(count, share, beyond[sigmas], true) - 1;
+}
+
+double upper_of(std::uint32_t count, double share, int sigmas) {
+    if (count > few) return wilson(count, share, sigmas, 1);
+    if (count == 0) return std::ceil(portable_log(beyond[sigmas]) / portable_log(1 - share));
+    if (share > 1 - 1e-5) return count + 1.0;
+    if (share < count / trials_max) return wilson(count, share, theta_detail::sigmas_of[count - 1][sigmas + 2], 1);
+    return trials_for(count + 1, share, 1 - beyond[sigmas], false);
 }
 
 }  // namespace
@@ -214,14 +257,13 @@ double ThetaSketch::estimate() const { return count_ / share_of(theta_); }
 double ThetaSketch::lower_bound(int sigmas) const {
     WEIR_ASSERT(sigmas >= 1 && sigmas <= 3);
     if (is_exact() || count_ == 0) return count_;
-    const double low = bound(count_, share_of(theta_), sigmas, -1);
-    return std::max<double>(count_, std::min(estimate(), low));
+    return std::max<double>(count_, std::min(estimate(), lower_of(count_, share_of(theta_), sigmas)));
 }
 
 double ThetaSketch::upper_bound(int sigmas) const {
     WEIR_ASSERT(sigmas >= 1 && sigmas <= 3);
     if (is_exact()) return count_;
-    return std::max(estimate(), bound(count_, share_of(theta_), sigmas, 1));
+    return std::max(estimate(), upper_of(count_, share_of(theta_), sigmas));
 }
 
 }  // namespace weir

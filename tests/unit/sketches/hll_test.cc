@@ -256,6 +256,115 @@ TEST(Hll, bytes_of_a_larger_sketch_are_out_of_range_and_say_what_they_need) {
     CHECK_EQUAL(13, HllSketch::params_of(bytes_of(*large)).value().lg_k);
 }
 
+TEST(Hll, bounds_are_the_reference_s) {
+    struct Known {
+        std::uint8_t lg_k;
+        int items;
+        double lower[3];
+        double upper[3];
+    };
+    constexpr Known known[] = {
+        {4, 100, {69.3885434207, 55.7427848372, 44.5060535802}, {105.7491513, 129.997778626, 159.73216019}},
+        {6, 1000, {860.735912839, 774.039204368, 695.719727354}, {1060.43062094, 1175.36147538, 1300.52074741}},
+        {9, 5000, {5171.97986573, 4984.68036525, 4805.06864421}, {5566.84304729, 5774.33944496, 5987.42690337}},
+        {12, 5000, {4881.15752723, 4818.35778288, 4756.93693909}, {5009.01961232, 5074.05980439, 5139.05597348}},
+        {13, 20000, {19903.0355104, 19723.2643814, 19546.7116928}, {20272.5916467, 20462.5643322, 20656.1311328}},
+        {12, 300, {300, 300, 300}, {300.015201559, 300.030181841, 300.045163619}},
+    };
+    for (const Known& truth : known) {
+        Owned<HllSketch> sketch({truth.lg_k});
+        add(*sketch, 0, truth.items);
+        for (int sigmas = 1; sigmas <= 3; ++sigmas) {
+            DOUBLES_EQUAL(truth.lower[sigmas - 1], sketch->lower_bound(sigmas), 1e-10 * truth.items);
+            DOUBLES_EQUAL(truth.upper[sigmas - 1], sketch->upper_bound(sigmas), 1e-10 * truth.items);
+        }
+    }
+}
+
+TEST(Hll, lower_bound_is_never_above_the_estimate) {
+    Owned<HllSketch> sketch({5});
+    add(*sketch, 0, 1000);
+    auto bytes = bytes_of(*sketch);
+    store_le(&bytes[8], 3.0);  // fewer items than registers that are not 0: bytes that no update leads to
+    CHECK(sketch->load(bytes).ok());
+    DOUBLES_EQUAL(3, sketch->estimate(), 0);
+    DOUBLES_EQUAL(3, sketch->lower_bound(1), 0);
+    CHECK(sketch->upper_bound(1) > 3);
+}
+
+TEST(Hll, a_set_of_any_size_reads_back_in_its_order) {
+    for (std::int64_t seed = 0; seed < 20; ++seed) {
+        Owned<HllSketch> sketch;
+        for (int count = 1; count <= 384; ++count) {
+            add(*sketch, seed * 1000 + count, 1);
+            if (count % (seed + 1) != 0) continue;
+            Owned<HllSketch> read;
+            CHECK(read->load(bytes_of(*sketch)).ok());
+            CHECK(bytes_of(*read) == bytes_of(*sketch));
+        }
+    }
+}
+
+TEST(Hll, union_of_sets_that_were_read_is_that_of_the_sketches) {
+    int differing = 0;
+    for (int round = 0; round < 200; ++round) {
+        Owned<HllSketch> a;
+        Owned<HllSketch> b;
+        add(*a, round * 1000, 20 + round);
+        add(*b, round * 1000 + 10, 220 - round);
+        Owned<HllSketch> read;
+        CHECK(read->load(bytes_of(*a)).ok());
+        read->merge(*b);
+        a->merge(*b);
+        CHECK_EQUAL(a->coupons(), read->coupons());
+        differing += bytes_of(*read) != bytes_of(*a);
+    }
+    CHECK_EQUAL(0, differing);
+}
+
+TEST(Hll, a_set_whose_order_no_table_has_is_read) {
+    Owned<HllSketch> sketch;
+    add(*sketch, 0, 300);
+    auto bytes = bytes_of(*sketch);
+    for (std::size_t i = 0; i < 150; ++i)
+        std::swap_ranges(&bytes[12 + 4 * i], &bytes[16 + 4 * i], &bytes[12 + 4 * (299 - i)]);
+    Owned<HllSketch> read;
+    CHECK(read->load(bytes).ok());
+    CHECK_EQUAL(300, read->coupons());
+    add(*read, 0, 300);
+    CHECK_EQUAL(300, read->coupons());
+    std::memcpy(&bytes[12], &bytes[16], 4);
+    CHECK(read->load(bytes).error() == Error::invalid);
+}
+
+TEST(Hll, updatable_set_keeps_its_places) {
+    // The reference takes such a table as it is: its order is not that of the same coupons inserted anew.
+    Owned<HllSketch> set;
+    add(*set, 0, 100);
+    const auto compact = bytes_of(*set);
+    std::vector<std::byte> bytes(12 + 4 * 256);
+    std::memcpy(bytes.data(), compact.data(), 12);
+    bytes[5] = std::byte{0};
+    const std::uint32_t ints = 1U << std::to_integer<unsigned>(compact[4]);
+    CHECK_EQUAL(256, ints);
+    std::vector<std::uint32_t> table(ints);
+    for (std::int64_t i = 0; i < 100; ++i) {  // into a table of that size from the start
+        const std::uint32_t coupon = hll_coupon(hash_item(i));
+        std::uint32_t at = coupon % ints;
+        while (table[at] != 0) at = (at + ((coupon & 0x3FFFFFF) / ints | 1)) % ints;
+        table[at] = coupon;
+    }
+    std::memcpy(&bytes[12], table.data(), 4 * ints);
+    std::erase(table, 0U);
+    Owned<HllSketch> read;
+    CHECK(read->load(bytes).ok());
+    const auto again = bytes_of(*read);
+    CHECK_EQUAL(compact.size(), again.size());
+    CHECK_EQUAL(0, std::memcmp(&again[12], table.data(), 400));
+    for (std::int64_t i = 0; i < 100; ++i) read->update(i);
+    CHECK_EQUAL(100, read->coupons());
+}
+
 TEST(Hll, updatable_forms_are_read) {
     // A list with room for 8 coupons and a set with its gaps, as Java writes them.
     Owned<HllSketch> list;

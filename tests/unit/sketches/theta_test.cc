@@ -46,6 +46,41 @@ TEST(Theta, estimate_and_bounds_of_many) {
     DOUBLES_EQUAL(10300.333168130333, sketch->upper_bound(3), 1e-6);
 }
 
+TEST(Theta, bounds_of_few_hashes_are_the_reference_s) {
+    struct Known {
+        std::uint32_t hashes;
+        std::uint64_t share;  // one of so many hashes is below theta
+        double lower[3];
+        double upper[3];
+    };
+    constexpr Known known[] = {
+        {0, 4, {0, 0, 0}, {7, 14, 23}},
+        {1, 4, {1, 1, 1}, {12, 21, 32}},
+        {2, 4, {3, 2, 2}, {18, 27, 39}},
+        {2, 64, {45, 15, 3}, {296, 468, 692}},
+        {3, 100000, {136729.458073, 59628.7482559, 21167.0734502}, {591817.487982, 890163.116668, 1268058.00539}},
+        {40, 8, {272, 232, 197}, {376, 431, 492}},
+        {40, 64, {2159.1096988, 1820.19051693, 1519.50407327}, {3028.9244097, 3498.09300109, 4012.07434077}},
+        {120, 2, {224, 210, 197}, {258, 275, 293}},
+        {120, 16, {1749.54235593, 1594.61517231, 1449.07296764}, {2106.16652784, 2291.29168963, 2486.66771146}},
+        {121, 16, {1764.77588302, 1616.06186505, 1480.37756559}, {2122.92761626, 2317.34107105, 2528.71679864}},
+    };
+    for (const Known& truth : known) {
+        std::vector<std::byte> bytes(24 + 8 * truth.hashes);
+        const std::uint8_t header[] = {3, 3, 3, 0, 0, 0x1A, 0xCC, 0x93};
+        std::memcpy(bytes.data(), header, sizeof header);
+        store_le(&bytes[8], truth.hashes);
+        store_le(&bytes[16], ThetaSketch::theta_max / truth.share);
+        for (std::uint32_t i = 0; i < truth.hashes; ++i) store_le(&bytes[24 + 8 * i], std::uint64_t{i} + 1);
+        Owned<ThetaSketch> sketch({8});
+        CHECK(sketch->load(bytes).ok());
+        for (int sigmas = 1; sigmas <= 3; ++sigmas) {
+            DOUBLES_EQUAL(truth.lower[sigmas - 1], sketch->lower_bound(sigmas), 1e-11 * truth.upper[2]);
+            DOUBLES_EQUAL(truth.upper[sigmas - 1], sketch->upper_bound(sigmas), 1e-11 * truth.upper[2]);
+        }
+    }
+}
+
 TEST(Theta, items_are_told_apart_as_the_reference_does) {
     Owned<ThetaSketch> sketch({8});
     sketch->update(1);
@@ -101,6 +136,22 @@ TEST(Theta, merge_and_trim_do_not_depend_on_the_order) {
     other->trim();
     CHECK(bytes_of(*one) == bytes_of(*other));
     DOUBLES_EQUAL(1000, one->estimate(), 500);
+}
+
+TEST(Theta, merge_does_not_depend_on_how_the_other_grew) {
+    for (int items : {50, 120, 240}) {
+        Owned<ThetaSketch> whole({7});
+        Growing<ThetaSketch> grown({7});
+        for (int i = 0; i < items; ++i) {
+            whole->update(i);
+            grown.update(i);
+        }
+        Owned<ThetaSketch> one({5});
+        Owned<ThetaSketch> other({5});
+        one->merge(*whole);
+        other->merge(*grown);
+        CHECK(bytes_of(*one) == bytes_of(*other));
+    }
 }
 
 TEST(Theta, intersection_of_small_sets_is_exact) {

@@ -314,7 +314,8 @@ Status HllSketch::load_checked(ByteSpan bytes) {
                                                         : Status(Error::invalid);
     if (!in.ok()) return Error::truncated;
     // The updatable form of a list has room for all 8.
-    const bool whole = in.remaining() == 0 || (header->mode == Mode::list && !header->compact);
+    const bool whole = in.remaining() == 0 || (header->mode == Mode::list && !header->compact &&
+                                               in.remaining() == sizeof(std::uint32_t) * (list_ints - coupons_));
     return status.ok() && !whole ? Status(Error::invalid) : status;
 }
 
@@ -423,9 +424,11 @@ bool HllSketch::load_nibbles(ByteReader& in, const Header& header, std::uint32_t
         registers()[slot] = is_exception ? awaited : static_cast<std::uint8_t>(nibble + least);
     }
     if (awaited_count != exceptions) return false;
-    const bool with_gaps = !header.compact && exceptions != 0;
-    if (with_gaps && header.lg_table > header.lg_k) return false;
-    const std::uint32_t ints = with_gaps ? std::uint32_t{1} << header.lg_table : exceptions;
+    // An updatable form has the whole table, of the least size when there are no exceptions (or none).
+    const bool with_gaps = !header.compact && in.remaining() != 0;
+    const std::uint8_t lg_table = exceptions != 0 ? header.lg_table : lg_exceptions_min(header.lg_k);
+    if (with_gaps && lg_table > header.lg_k + 1) return false;
+    const std::uint32_t ints = with_gaps ? std::uint32_t{1} << lg_table : exceptions;
     for (std::uint32_t i = 0; i < ints && in.ok(); ++i) {
         const auto pair = in.read<std::uint32_t>();
         if (pair == 0 && with_gaps) continue;

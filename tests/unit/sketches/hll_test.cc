@@ -375,6 +375,8 @@ TEST(Hll, updatable_forms_are_read) {
     Owned<HllSketch> read;
     CHECK(read->load(bytes).ok());
     CHECK_EQUAL(3, read->coupons());
+    bytes.pop_back();
+    CHECK(read->load(bytes).error() == Error::invalid);
 
     Owned<HllSketch> set;
     add(*set, 0, 20);
@@ -385,6 +387,23 @@ TEST(Hll, updatable_forms_are_read) {
     std::memcpy(&bytes[12 + 4 * 7], &compact[12], compact.size() - 12);
     CHECK(read->load(bytes).ok());
     CHECK_EQUAL(20, read->coupons());
+}
+
+TEST(Hll, updatable_nibbles_have_a_table_of_exceptions_even_without_any) {
+    Owned<HllSketch> sketch({4});
+    add(*sketch, 0, 100);
+    auto bytes = bytes_of(*sketch, HllType::hll4);
+    CHECK_EQUAL(48, bytes.size());
+    const auto compact = bytes;
+    bytes[5] = std::byte{0};
+    bytes.resize(48 + 16);  // as the reference writes it
+    Owned<HllSketch> read({4});
+    CHECK(read->load(bytes).ok());
+    CHECK(bytes_of(*read, HllType::hll4) == compact);
+    bytes[50] = std::byte{1};
+    CHECK(read->load(bytes).error() == Error::invalid);
+    bytes.resize(48 + 15);
+    CHECK(!read->load(bytes).ok());
 }
 
 TEST(Hll, sizes_are_those_of_the_format) {

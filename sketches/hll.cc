@@ -440,6 +440,7 @@ double HllSketch::registers_estimate() const {
     for (std::uint32_t value = value_max - 1; value >= 1; --value)
         z = 0.5 * (z + sums.counts[value]);
     z += m * sigma(sums.counts[0] / m);
+    z = std::max(z, m * 0x1p-64);  // it is 0 with all registers at their most, which only chosen items give
     const double filled = 1 - sums.counts[0] / m;
     return alpha_infinite * m * m / z / (1 + 1.079 / m * filled * filled);
 }

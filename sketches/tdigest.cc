@@ -249,7 +249,8 @@ double TDigest::quantile(double rank) {
     walk([&](double to, double high) {
         if (wanted < to) {
             const double share = (wanted - from) / (to - from);
-            found = std::clamp(low * (1 - share) + high * share, low, high);
+            // Each step ascends with the rank, so the quantiles do; the halves cannot overflow.
+            found = std::clamp(2 * (low / 2 + (high / 2 - low / 2) * share), low, high);
             return true;
         }
         from = to;

@@ -573,6 +573,19 @@ TEST(Hll, the_longest_run_of_zeros_counts_as_62_in_a_column_too) {
     CHECK_EQUAL(63, std::to_integer<int>(bytes_of(*column)[40 + 5]));
 }
 
+TEST(Hll, registers_at_their_most_have_a_finite_estimate) {
+    Owned<HllSketch> one({4});
+    Owned<HllSketch> other({4});
+    for (std::uint64_t i = 0; i < 16; ++i) {
+        one->update(Hash128{i, 0});
+        other->update(Hash128{i, 0});
+    }
+    one->merge(*other);
+    CHECK(one->merged());
+    CHECK(std::isfinite(one->estimate()));
+    CHECK(std::isfinite(one->upper_bound(3)));
+}
+
 TEST(Hll, what_was_in_a_block_before_does_not_stay_in_it) {
     Growing<HllSketch> grown({9});
     Growing<HllSketch> whole({9}, 304);

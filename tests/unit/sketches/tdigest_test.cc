@@ -24,6 +24,24 @@ TEST_GROUP(TDigestTest) {
     }
 };
 
+TEST(TDigestTest, quantiles_ascend_between_neighbouring_numbers_too) {
+    Random random(3);
+    for (int round = 0; round < 200; ++round) {
+        double low = 1 + random.unit();
+        Owned<TDigest> sketch({.k = 10});
+        for (int i = 0; i < 8; ++i) {
+            for (int j = 0; j < 200; ++j) sketch->update(low);
+            low = std::nextafter(low, 3.0);
+        }
+        double before = sketch->min();
+        for (int i = 0; i <= 500; ++i) {
+            const double value = sketch->quantile(i / 500.0);
+            CHECK(value >= before);
+            before = value;
+        }
+    }
+}
+
 TEST(TDigestTest, memory_is_as_the_contract_says) {
     CHECK_EQUAL(13504, TDigest::need({}));
     CHECK_EQUAL(64 + 32 * 50 + 8 * 16, TDigest::need({.k = 10, .buffer_values = 16}));

@@ -133,7 +133,7 @@ void Anomalies::score(Watch& watch, Record record, Timestamp time, double value)
 }
 
 std::uint32_t& Anomalies::slot(Watch& watch, std::uint64_t hash) {
-    std::size_t at = hash & (watch.slots.size() - 1);  // at most half of them are taken
+    std::size_t at = static_cast<std::size_t>(hash) & (watch.slots.size() - 1);  // at most half of them are taken
     while (watch.slots[at] != 0 && watch.hashes[watch.slots[at] - 1] != hash) at = (at + 1) & (watch.slots.size() - 1);
     return watch.slots[at];
 }

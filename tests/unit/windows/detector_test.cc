@@ -190,6 +190,14 @@ TEST(Detector, damaged_bytes_are_refused) {
     Watched watched;
     watched.alerts(500, daily);
     CHECK(Detector::adopt(MutableByteSpan(watched.memory).first(100)) == nullptr);
+    const double nan = std::nan("");
+    for (const std::size_t place : {0, 8, 16, 24, 32, 64, 72}) {  // season, method, extremes, a percentile, the grid
+        Watched damaged;
+        std::memcpy(damaged.memory, watched.memory, sizeof watched.memory);
+        const std::int64_t none = place == 0 ? 0 : 200;
+        std::memcpy(damaged.memory + place, place <= 8 ? static_cast<const void*>(&none) : &nan, sizeof nan);
+        CHECK(Detector::adopt(damaged.memory) == nullptr);
+    }
     std::mt19937_64 random(11);
     for (int i = 0; i < 20000; ++i) {  // whatever is accepted is safe to go on with
         Watched damaged;

@@ -32,6 +32,26 @@ SOURCE = """
     severity = "critical"
 """
 
+ODD = """
+    [[source]]
+    name = "loops"
+    topics = ["city/{site}/loop"]
+    columns = { speed = "float" }
+    time = { field = "ts" }
+
+    [[window]]
+    name = "ten"
+    from = "loops"
+    size = "10s"
+    select = { n = "count()" }
+
+    [[alert]]
+    name = "odd"
+    from = "loops"
+    by = ["site"]
+    anomaly = { of = "speed" }
+"""
+
 # One number a window: raised by the 3rd, kept by the next two, cleared by the 6th, raised by the
 # last.
 MEANS = [50, 50, 10, 15, 25, 40, 50, 5]
@@ -126,6 +146,34 @@ class Alerts(Suite):
         self.play()
         self.assertEqual([topic for topic, *_ in self.heard(listener, 2)], ["signs/s1"] * 2)
         self.assertEqual(elsewhere.messages, [])
+
+    def test_a_detector_learns_across_a_kill_and_raises_at_what_it_has_not_seen(self):
+        self.start(ODD)
+        listener = Listener(self.broker.port, "weir/gate-1/alert/#")
+        self.addCleanup(listener.close)
+        publisher = Publisher(self.broker.port)
+        self.addCleanup(publisher.close)
+
+        def rows(first, speeds):
+            for row, speed in enumerate(speeds, first):
+                event = {"ts": START_MS + 1000 * row, "speed": speed}
+                publisher.publish("city/s1/loop", event)
+            publisher.drain()
+
+        rows(0, [50 + row * 7 % 10 for row in range(300)])
+        self.settle()
+        self.agent.kill()
+        self.agent.start()
+        self.agent.ready()
+        rows(300, [50, 500, 51])
+        messages = self.heard(listener, 2)
+        self.assertEqual({topic for topic, *_ in messages}, {"weir/gate-1/alert/odd/s1"})
+        raised, cleared = (json.loads(payload) for _, payload, _ in messages)
+        self.assertEqual((raised["state"], raised["start"]), ("raised", START_MS + 301_000))
+        self.assertEqual((raised["window"], raised["key"]), ("loops", {"site": "s1"}))
+        self.assertEqual(raised["values"]["speed"], 500)
+        self.assertGreaterEqual(raised["values"]["score"], 0.99)
+        self.assertEqual((cleared["state"], cleared["start"]), ("cleared", START_MS + 302_000))
 
     def restart_in_the_middle(self, end):
         """The states that a listener hears, with the agent ended while the alert is raised."""

@@ -57,7 +57,7 @@ inline std::vector<Vehicle> make_traffic(std::size_t count, std::size_t padding)
     return vehicles;
 }
 
-// Events as a gateway collects them, `events` an array: 1,000 sites, 1 ms from one event to the next.
+// Events as a gateway collects them, `events` an array: 1,000 sites, an array each millisecond.
 inline std::vector<std::string> make_arrays(std::size_t count, std::size_t events, std::size_t padding) {
     std::uint64_t state = 2;
     const auto random = [&state] {  // xorshift64: Marsaglia, 2003
@@ -75,12 +75,13 @@ inline std::vector<std::string> make_arrays(std::size_t count, std::size_t event
             const auto length = static_cast<unsigned>(30 + random() % 90);
             std::snprintf(event, sizeof event,
                           R"(%c{"ts":%lld,"site":"s%03u","lane":%u,"speed":%u.%u,"length":%u.%u,"vid":"%06x"})",
-                          i == 0 ? '[' : ',', static_cast<long long>(ts_ms++), static_cast<unsigned>(random() % 1000),
+                          i == 0 ? '[' : ',', static_cast<long long>(ts_ms), static_cast<unsigned>(random() % 1000),
                           static_cast<unsigned>(1 + random() % 4), speed / 10, speed % 10, length / 10, length % 10,
                           static_cast<unsigned>(random() % 200000) * 83u % 0x1000000u);
             array += event;
         }
         array += ']';
+        ++ts_ms;
         array.reserve(array.size() + padding);
     }
     return arrays;

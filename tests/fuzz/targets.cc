@@ -15,6 +15,7 @@ void operate_frequent_items(ByteSpan bytes);
 void operate_count_min(ByteSpan bytes);
 void operate_tdigest(ByteSpan bytes);
 void operate_log_histogram(ByteSpan bytes);
+void decode_json(ByteSpan bytes);
 
 std::span<const Target> targets() {
     static constexpr Target all[] = {
@@ -31,6 +32,7 @@ std::span<const Target> targets() {
         {"operate_count_min", operate_count_min},
         {"operate_tdigest", operate_tdigest},
         {"operate_log_histogram", operate_log_histogram},
+        {"decode_json", decode_json},
     };
     return all;
 }

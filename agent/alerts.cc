@@ -4,6 +4,7 @@
 
 #include "agent/base/hash.h"
 #include "agent/base/json_writer.h"
+#include "agent/zones.h"
 
 namespace weir {
 std::uint64_t hash_of_key(const Record& record) {
@@ -50,7 +51,7 @@ Alerts::Alerts(Arena& arena, const Assembly& assembly, AlertSink& sink) : sink_(
         const auto compile = [&](const ConfigString& text) {
             Problem problem;
             std::optional<Condition> condition =
-                Condition::compile(text.text, assembly.engine().fields(plan.window), problem);
+                Condition::compile(text.text, assembly.engine().fields(plan.window), problem, &system_zones());
             WEIR_ASSERT(condition.has_value());  // Assembly::make() compiled it before
             return std::move(*condition);
         };

@@ -6,6 +6,7 @@
 #include "agent/base/build_info.h"
 #include "agent/base/hash.h"
 #include "agent/memory_plan.h"
+#include "agent/zones.h"
 #include "windows/expression.h"
 
 namespace weir {
@@ -102,6 +103,7 @@ void Assembly::make_codecs(std::vector<ConfigProblem>& problems) {
 EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
     EngineSpec spec;
     spec.sketch_bytes = sketch_bytes;
+    spec.zones = &system_zones();
     for (const SourceConfig& source : config_.sources)
         spec.sources.push_back({source.name, source.schema(), source.time.lateness, source.time.idle,
                                 source.time.max_future, source.partition.text, source.max_partitions});
@@ -171,7 +173,7 @@ void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {
             const std::string key = text == &alert.when ? "when" : "clear";
             Problem problem;
             const std::optional<Condition> condition =
-                Condition::compile(text->text, engine_->fields(*window), problem);
+                Condition::compile(text->text, engine_->fields(*window), problem, &system_zones());
             if (!condition) {
                 problem.what = key + " in [[alert]] \"" + alert.name + "\": " + problem.what;
                 problems.push_back(problem_in(*text, problem));

@@ -61,6 +61,7 @@ public:
     // The same for all spellings of the same tree: spaces, quotes and parentheses do not matter.
     const std::string& canonical() const { return canonical_; }
     Meaning meaning() const { return meaning_; }
+    std::span<const ZoneTable> zones() const { return zones_; }
     bool uses_time() const { return uses_time_; }
     // On the heap: the regular expressions, which fill up while they run, and the zones.
     Bytes memory() const;

@@ -273,6 +273,14 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
     share_sketch_bytes();
     for (const CompiledWindow& window : plan_->windows)
         for (const StateSpec& state : window.states) all += "\nspare " + std::to_string(state.spare);
+    // A state belongs to the offsets it was made with: another data base of zones may know better.
+    for (const CompiledSource& source : plan_->sources)
+        for (const Expression& input : source.inputs)
+            for (const ZoneTable& zone : input.zones()) {
+                all += "\nzone " + zone.name() + " " + std::to_string(zone.before().us());
+                for (const ZoneTable::Change& change : zone.changes())
+                    all += " " + std::to_string(change.at.us()) + " " + std::to_string(change.offset.us());
+            }
     plan_->fingerprint = hash64(as_byte_span(all));
     return std::move(plan_);
 }

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "windows/aggregate.h"
+#include "windows/calendar.h"
 #include "windows/expression.h"
 #include "windows/key.h"
 #include "windows/pattern_plan.h"
@@ -31,7 +33,8 @@ struct CompiledWindow {
     KeyLayout key;
     std::vector<std::string> key_names;
     bool by_partition = false;         // each key closes by its own partition's watermark
-    std::int64_t size = 0;             // microseconds, as allow is
+    std::int64_t size = 0;             // microseconds, as allow is; of a calendar what is usual
+    const Calendar* calendar = nullptr;  // of the plan's
     std::int64_t allow = 0;
     std::size_t groups_max = 0;
     std::size_t intervals_max = 0;
@@ -45,6 +48,7 @@ struct CompiledWindow {
     std::vector<FieldType> fields;
     std::uint64_t definition = 0;
 
+    Cut cut() const { return {size, calendar}; }
     std::size_t cells_all() const { return cells_max + intervals_max; }
 };
 
@@ -79,6 +83,7 @@ struct CompiledPlan {
     std::vector<CompiledSource> sources;
     std::vector<CompiledWindow> windows;
     std::vector<PlannedPattern> patterns;
+    std::vector<std::unique_ptr<const Calendar>> calendars;
     std::uint64_t fingerprint = 0;
 
     std::size_t cells_all() const {

@@ -132,4 +132,7 @@ private:
     std::vector<bool> register_free_;
 };
 
+// That nobody knows it, and which one was meant or how one looks.
+std::string unknown_zone(std::string_view name, const Zones* zones);
+
 }  // namespace weir

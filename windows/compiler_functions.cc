@@ -283,14 +283,19 @@ ExpressionCompiler::Maybe ExpressionCompiler::duration_part(const Node& tree, Ty
     return with_integer(with_integer(span, OperationCode::cut_divide, 1000), OperationCode::modulo, 1000);
 }
 
+std::string unknown_zone(std::string_view name, const Zones* zones) {
+    const std::string near = zones ? suggestion(name, zones->names()) : std::string();
+    return "no time zone is called " + std::string(name) +
+           (near.empty() ? ": write a name of the IANA data base, such as Europe/Amsterdam, or an offset, such as +02:00" : near);
+}
+
 ExpressionCompiler::Maybe ExpressionCompiler::local_time(const Node& tree, Typed at) {
     if (tree.args.size() == 1) return at;
     const Node& zone = tree.args[1];
     if (zone.kind != Node::Kind::text) return fail(tree.text + "() takes a time zone in quotes, such as 'Europe/Amsterdam' or '+02:00'", zone);
     if (const auto offset = parse_offset(zone.text)) return *offset == 0 ? at : with_integer(at, OperationCode::add, *offset);
     auto table = inputs_.zones() ? inputs_.zones()->find(zone.text) : std::nullopt;
-    if (!table)
-        return fail("no time zone is called " + zone.text + ": write a name of the IANA data base, such as Europe/Amsterdam, or an offset, such as +02:00", zone);
+    if (!table) return fail(unknown_zone(zone.text, inputs_.zones()), zone);
     std::size_t known = 0;
     while (known < out_.zones_.size() && out_.zones_[known].name() != table->name()) ++known;
     if (known == out_.zones_.size()) out_.zones_.push_back(std::move(*table));

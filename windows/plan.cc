@@ -37,6 +37,7 @@ Bytes EnginePlan::expression_memory() const {
         for (const PatternExpression& condition : pattern.plan.conditions) total += condition.expression->memory();
         for (const PatternExpression& measure : pattern.plan.measures) total += measure.expression->memory();
     }
+    for (const auto& calendar : compiled_->calendars) total += calendar->memory();
     return total;
 }
 

@@ -18,6 +18,7 @@
 #include "agent/base/bytes.h"
 #include "agent/base/problem.h"
 #include "agent/base/time.h"
+#include "windows/calendar.h"
 #include "windows/expression.h"
 #include "windows/lateness.h"
 #include "windows/pattern_plan.h"
@@ -42,7 +43,9 @@ struct WindowSpec {
     std::string from;   // a source
     std::string where;  // "" is true
     std::vector<std::string> by;
-    Duration size;
+    Duration size;      // or a calendar
+    CalendarUnit calendar = CalendarUnit::none;
+    std::string zone = "UTC";  // of the calendar: a name of the IANA data base, or an offset such as "+02:00"
     std::size_t max_groups = 512;
     Duration late_allow;
     LateThen late_then = LateThen::drop;
@@ -87,7 +90,7 @@ public:
     // Sums to need().
     std::vector<Part> parts() const;
     Bytes need() const;
-    // What the expressions hold on the heap: regular expressions fill theirs while they run.
+    // What the expressions and calendars hold on the heap: regular expressions fill theirs while they run.
     Bytes expression_memory() const;
     // What sketches may take beyond their smallest form, and what they could take at most.
     std::uint64_t sketch_bytes() const;
@@ -108,7 +111,8 @@ public:
     std::optional<std::size_t> find_pattern(std::string_view name) const;
     const WindowSpec& window(std::size_t index) const;
     const PatternSpec& pattern(std::size_t index) const;
-    // A hash of all that determines a window's results: source columns and times, where, by, size, late, select.
+    // A hash of all that determines a window's results: source columns and times, where, by, size or calendar and the
+    // zone's name, late, select. Not the zone's rules: an interval's start and end in UTC are its identity.
     std::uint64_t definition(std::size_t window) const;
     std::uint64_t pattern_definition(std::size_t pattern) const;
     // Over all definitions, limits and the seed: a saved state belongs to one fingerprint.

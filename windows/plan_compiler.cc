@@ -4,6 +4,7 @@
 #include <bit>
 
 #include "agent/base/hash.h"
+#include "windows/civil.h"
 #include "windows/pattern.h"
 
 namespace weir {
@@ -282,6 +283,7 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
                     all += " " + std::to_string(change.at.us()) + " " + std::to_string(change.offset.us());
             }
     plan_->fingerprint = hash64(as_byte_span(all));
+    plan_->spec.zones = nullptr;  // the caller's, no longer asked
     return std::move(plan_);
 }
 
@@ -341,8 +343,9 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     CompiledSource& source = plan_->sources[out.source];
     source.windows.push_back(plan_->windows.size());
     source.revises |= out.allow > 0;
-    source.source_boundaries.push_back({out.size, out.allow});
-    if (out.by_partition) source.partition_boundaries.push_back({out.size, out.allow});
+    const Boundary boundary{out.size, out.allow, out.calendar};
+    source.source_boundaries.push_back(boundary);
+    if (out.by_partition) source.partition_boundaries.push_back(boundary);
     plan_->windows.push_back(std::move(out));
     at_window_.clear();
     return true;
@@ -382,13 +385,35 @@ bool PlanCompiler::pattern(const PatternSpec& spec) {
     return true;
 }
 
+bool PlanCompiler::window_cut(const WindowSpec& spec, CompiledWindow& out) {
+    if (spec.calendar == CalendarUnit::none) {
+        if (spec.size < Duration::millis(1) || spec.size > longest) return fail("size", "must be from 1ms to 366 days");
+        out.size = spec.size.us();
+        return true;
+    }
+    if (spec.size != Duration()) return fail("calendar", "has size beside it; a window has one of them");
+    auto table = zone(spec);
+    if (!table) return false;
+    out.size = spec.calendar == CalendarUnit::day ? day_us : hour_us;
+    plan_->calendars.push_back(std::make_unique<const Calendar>(spec.calendar, std::move(*table)));
+    out.calendar = plan_->calendars.back().get();
+    return true;
+}
+
+std::optional<ZoneTable> PlanCompiler::zone(const WindowSpec& spec) {
+    if (const auto offset = parse_offset(spec.zone)) return ZoneTable::fixed(spec.zone, Duration::micros(*offset));
+    const Zones* const zones = plan_->spec.zones;
+    auto table = zones ? zones->find(spec.zone) : std::nullopt;
+    if (!table) fail("zone", unknown_zone(spec.zone, zones));
+    return table;
+}
+
 bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     const SourceSpec& source = plan_->spec.sources[out.source];
-    if (spec.size < Duration::millis(1) || spec.size > longest) return fail("size", "must be from 1ms to 366 days");
+    if (!window_cut(spec, out)) return false;
     if (spec.late_allow < Duration() || spec.late_allow > longest) return fail("late.allow", "must be from 0 to 366 days");
     if (spec.max_groups < 1 || spec.max_groups > 1'000'000) return fail("max_groups", "must be from 1 to 1000000");
     if (spec.max_open > 4096) return fail("max_open", "must be at most 4096");
-    out.size = spec.size.us();
     out.allow = spec.late_then == LateThen::revise ? spec.late_allow.us() : 0;
     const auto intervals = [&](std::int64_t span) { return static_cast<std::size_t>((span + out.size - 1) / out.size); };
     // How long an interval stays open beyond its end, in intervals: so many hold groups at once. A window that
@@ -552,7 +577,10 @@ std::string PlanCompiler::definition_text(const WindowSpec& spec, const Compiled
     std::string text = source_text(plan_->spec.sources[window.source]);
     if (window.where) text += line("where", plan_->sources[window.source].inputs[*window.where].canonical());
     for (const std::string& by : spec.by) text += line("by", by);
-    text += line("size", us(spec.size));
+    if (window.calendar)
+        text += line("calendar", (spec.calendar == CalendarUnit::day ? "day " : "hour ") + spec.zone);
+    else
+        text += line("size", us(spec.size));
     text += line("late", std::to_string(window.allow));
     text += line("limits", std::to_string(window.groups_max) + " " + std::to_string(window.intervals_max) + " " + std::to_string(window.cells_max));
     for (const std::string& value : selected_) text += line("select", value);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "windows/compiled_plan.h"
@@ -27,6 +28,8 @@ private:
     bool window(const WindowSpec& spec);
     bool pattern(const PatternSpec& spec);
     bool window_limits(const WindowSpec& spec, CompiledWindow& out);
+    bool window_cut(const WindowSpec& spec, CompiledWindow& out);
+    std::optional<ZoneTable> zone(const WindowSpec& spec);
     bool window_where(const WindowSpec& spec, CompiledWindow& out);
     bool window_key(const WindowSpec& spec, CompiledWindow& out);
     bool window_select(const WindowSpec& spec, CompiledWindow& out);

@@ -44,7 +44,7 @@ void TumblingWindow::release(const Watermarks& watermarks) {
     if (plan_.by_partition)
         for (std::uint32_t partition : watermarks.passed()) release_list(partition, watermarks.watermark(partition));
     for (std::size_t i = 0; i < intervals_.size(); ++i) {
-        if (!intervals_[i].used || intervals_[i].start + plan_.size + plan_.allow > watermarks.watermark()) continue;
+        if (!intervals_[i].used || intervals_[i].end + plan_.allow > watermarks.watermark()) continue;
         const auto interval = static_cast<std::uint32_t>(i);
         if (!plan_.by_partition) release_list(interval, watermarks.watermark());
         if (intervals_[i].live == 0) free_interval(interval);
@@ -95,7 +95,7 @@ void TumblingWindow::evict_oldest(const Run& run, Emission& emission, std::size_
     }
     for (std::uint32_t cell = 0; cell < plan_.cells_max; ++cell)
         if ((cells_[cell].flags & used) && cells_[cell].interval == interval) free_cell(cell);
-    evicted_until_ = std::max(evicted_until_, oldest->start + plan_.size);
+    evicted_until_ = std::max(evicted_until_, oldest->end);
     free_interval(interval);
     drop_clean_from_dirty();
     counters_.add(WindowCounter::evicted);

@@ -57,7 +57,7 @@ void TumblingWindow::reset() {
     }
     cells_used_ = intervals_used_ = dirty_count_ = 0;
     evicted_until_ = never_us;
-    recent_start_ = forever_us;
+    recent_start_ = recent_end_ = forever_us;
     counters_ = {};
     frontier_.reset();
 }
@@ -76,6 +76,8 @@ void TumblingWindow::save(ByteWriter& out) const {
         out.write(static_cast<std::uint8_t>(interval.used));
         if (!interval.used) continue;
         out.write(interval.start);
+        // Where it ends may change with the zone's rules while it is open.
+        if (plan_.calendar) out.write(interval.end);
         out.write(interval.admitted);
     }
     std::uint32_t count = 0;
@@ -110,9 +112,12 @@ bool TumblingWindow::load(ByteReader& in, std::size_t partitions) {
         if (in.read<std::uint8_t>() == 0) continue;
         interval.used = true;
         interval.start = in.read<std::int64_t>();
+        const std::int64_t end = plan_.calendar ? in.read<std::int64_t>() : 0;
         interval.admitted = in.read<std::uint32_t>();
         ++intervals_used_;
         if (interval.start < never_us || interval.start > forever_us) return false;
+        interval.end = plan_.calendar ? end : interval.start + plan_.size;
+        if (interval.end <= interval.start || interval.end > 2 * forever_us) return false;
     }
     const auto count = in.read<std::uint32_t>();
     if (!in.ok() || count > cells_.size() || evicted_until_ < never_us || evicted_until_ > forever_us) return false;

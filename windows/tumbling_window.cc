@@ -10,8 +10,11 @@
 namespace weir {
 
 bool TumblingWindow::may_evict(std::int64_t earliest, std::int64_t latest) const {
-    const std::int64_t spread = floor_to(latest, plan_.size) - floor_to(earliest, plan_.size);
-    return spread / plan_.size + 1 > static_cast<std::int64_t>(intervals_.size() - intervals_used_);
+    const auto free = static_cast<std::int64_t>(intervals_.size() - intervals_used_);
+    if (!plan_.calendar) return (floor_to(latest, plan_.size) - floor_to(earliest, plan_.size)) / plan_.size + 1 > free;
+    std::int64_t needed = 1;
+    for (std::int64_t end = plan_.calendar->end(earliest); end <= latest && needed <= free; end = plan_.calendar->end(end)) ++needed;
+    return needed > free;
 }
 
 void TumblingWindow::add(const Run& run, Emission& emission) {
@@ -38,17 +41,24 @@ bool TumblingWindow::passes_where(const Column* where, std::size_t row) {
     return false;
 }
 
+void TumblingWindow::turn_to(std::int64_t at) {
+    if (at >= recent_start_ && at < recent_end_) return;
+    recent_start_ = plan_.cut().start(at);
+    recent_end_ = plan_.cut().end(at);
+}
+
 // Whether all rows lie in one interval that no watermark has reached: as nearly always. Then none needs to be judged
 // by itself.
-bool TumblingWindow::is_plain(const Run& run) const {
+bool TumblingWindow::is_plain(const Run& run) {
     const Source& source = run.source;
     if (source.uneven || source.latest < source.earliest) return false;
-    const std::int64_t end = floor_to(source.earliest, plan_.size) + plan_.size;
+    turn_to(source.earliest);
+    const std::int64_t end = recent_end_;
     return source.latest < end && end > source.watermarks().furthest() && end > evicted_until_ && !frontier_.reaches(end);
 }
 
 void TumblingWindow::add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending) {
-    const std::int64_t start = floor_to(run.source.earliest, plan_.size);
+    const std::int64_t start = recent_start_;
     for (std::size_t row = run.first; row < run.last; ++row) {
         if (!passes_where(where, row)) continue;
         const std::uint32_t cell = place(run, row, start, emission, pending);
@@ -68,10 +78,9 @@ void TumblingWindow::aggregate(const Run& run, std::size_t& pending) {
 // Finds the row's cell and leaves both in run.rows and run.cells.
 bool TumblingWindow::admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending) {
     const RowTime& time = run.batch.time(row);
-    const std::int64_t at = time.event.us();
-    if (at < recent_start_ || at - recent_start_ >= plan_.size) recent_start_ = floor_to(at, plan_.size);
+    turn_to(time.event.us());
     const std::int64_t start = recent_start_;
-    const std::int64_t end = start + plan_.size;
+    const std::int64_t end = recent_end_;
     const std::uint32_t partition = run.source.partitions()[row];
     const std::int64_t watermark = plan_.by_partition ? run.watermarks().watermark(partition) : run.watermarks().watermark();
     if (frontier_.covers(plan_.by_partition ? run.watermarks().hash(partition) : 0, end)) {
@@ -142,7 +151,7 @@ std::uint32_t TumblingWindow::open_interval(const Run& run, std::int64_t start, 
         evict_oldest(run, emission, pending);
     }
     const auto unused = std::find_if(intervals_.begin(), intervals_.end(), [](const Interval& i) { return !i.used; });
-    *unused = {start, 0, 0, true};
+    *unused = {start, plan_.cut().end(start), 0, 0, true};
     ++intervals_used_;
     return static_cast<std::uint32_t>(unused - intervals_.begin());
 }
@@ -172,7 +181,7 @@ std::uint32_t TumblingWindow::make_cell(const Run& run, std::size_t row, std::ui
 // "(other)" closes by the source's watermark, whatever partitions its keys are of.
 std::uint32_t TumblingWindow::fold(const Run& run, std::size_t row, std::uint32_t interval) {
     const std::int64_t start = intervals_[interval].start;
-    const std::int64_t end = start + plan_.size;
+    const std::int64_t end = intervals_[interval].end;
     if (intervals_[interval].admitted < plan_.groups_max) counters_.add(WindowCounter::pool_exhausted);
     if (plan_.by_partition && frontier_.covers(0, end)) {
         counters_.add(WindowCounter::late_after_power_cut);

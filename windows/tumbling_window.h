@@ -1,7 +1,7 @@
 // One tumbling window: the cells (groups of open intervals) of one [[window]], and their results.
 // An interval is open until the watermark that closes it has passed its end, and late_allow more. A key
 // that contains the partition column closes by its partition's watermark, all others, and "(other)", by
-// the source's. max_groups keys an interval have cells of their own, first come; the rest share one.
+// the source's. Intervals are of one size, or days or hours of a time zone. max_groups keys an interval have cells of their own, first come; the rest share one.
 // Memory: need(window): cells x (56 + key + states), a table of 8 to 16 bytes a cell, and the pools of sketches.
 // Cost: add() O(rows x states); collect() O(cells of what closes); release() the same.
 // Threads: one owner. Errors: none; every row that does not count has a counter.
@@ -32,7 +32,7 @@ public:
     void release(const Watermarks& watermarks) override;
     void emit(std::uint32_t cell, std::uint16_t flags, Emission& emission) override;
     bool before(std::uint32_t a, std::uint32_t b) const override;
-    std::int64_t end(std::uint32_t cell) const override { return cells_[cell].start + plan_.size; }
+    std::int64_t end(std::uint32_t cell) const override { return intervals_[cells_[cell].interval].end; }
     bool has_late_additions() const override { return dirty_count_ > 0; }
 
     Frontier& frontier() override { return frontier_; }
@@ -62,11 +62,13 @@ private:
     };
     struct Interval {
         std::int64_t start = 0;
+        std::int64_t end = 0;
         std::uint32_t admitted = 0;  // keys that ever had a cell
         std::uint32_t live = 0;      // cells in use
         bool used = false;
     };
-    bool is_plain(const Run& run) const;
+    bool is_plain(const Run& run);
+    void turn_to(std::int64_t at);
     void add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending);
     bool passes_where(const Column* where, std::size_t row);
     bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
@@ -114,7 +116,8 @@ private:
     std::size_t intervals_used_ = 0;
     std::size_t dirty_count_ = 0;
     std::int64_t evicted_until_ = never_us;
-    std::int64_t recent_start_ = forever_us;  // of the last row: most rows follow in the same interval
+    std::int64_t recent_start_ = forever_us;  // the interval of the last row: most rows follow in the same
+    std::int64_t recent_end_ = forever_us;
 };
 
 }  // namespace weir

@@ -11,12 +11,6 @@ std::size_t table_size(std::size_t partitions) { return std::bit_ceil(partitions
 
 }  // namespace
 
-std::int64_t floor_to(std::int64_t time, std::int64_t size) {
-    std::int64_t rest = time % size;
-    if (rest < 0) rest += size;
-    return time - rest;
-}
-
 Bytes Watermarks::need(const Params& params) {
     const std::size_t count = params.partitions_max;
     return Arena::need<Partition>(count) + Arena::need<std::uint32_t>(table_size(count)) +
@@ -102,15 +96,15 @@ std::int64_t Watermarks::next_boundary(std::span<const Boundary> boundaries, std
     std::int64_t next = forever_us;
     if (watermark >= forever_us) return next;
     for (const Boundary& b : boundaries) {
-        next = std::min(next, floor_to(watermark, b.size) + b.size);
-        if (b.allow > 0) next = std::min(next, floor_to(watermark - b.allow, b.size) + b.size + b.allow);
+        next = std::min(next, b.cut().end(watermark));
+        if (b.allow > 0) next = std::min(next, b.cut().end(watermark - b.allow) + b.allow);
     }
     return next;
 }
 
 std::int64_t Watermarks::last_boundary(std::span<const Boundary> boundaries, std::int64_t watermark) {
     std::int64_t last = never_us;
-    for (const Boundary& b : boundaries) last = std::max(last, floor_to(watermark, b.size));
+    for (const Boundary& b : boundaries) last = std::max(last, b.cut().start(watermark));
     return last;
 }
 

@@ -18,6 +18,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/bytes.h"
 #include "agent/base/time.h"
+#include "windows/calendar.h"
 #include "windows/lateness.h"
 
 namespace weir {
@@ -29,12 +30,14 @@ inline constexpr std::int64_t forever_us = std::numeric_limits<std::int64_t>::ma
 // The hash that stands for all partitions beyond the table, in records and frontiers.
 inline constexpr std::uint64_t shared_partition_hash = 1;
 
-// When a watermark closes something: at multiples of size, and again `allow` later.
+// When a watermark closes something: where intervals meet, and again `allow` later.
 struct Boundary {
     std::int64_t size = 0;
     std::int64_t allow = 0;
+    const Calendar* calendar = nullptr;
+
+    Cut cut() const { return {size, calendar}; }
 };
-std::int64_t floor_to(std::int64_t time, std::int64_t size);
 
 class Watermarks {
 public:

@@ -65,6 +65,8 @@ public:
     virtual ~Zones() = default;
     // nullopt if nobody knows a zone of this name.
     virtual std::optional<ZoneTable> find(std::string_view name) const = 0;
+    // All that there are, to say which one was meant.
+    virtual std::vector<std::string> names() const { return {}; }
 };
 
 }  // namespace weir

@@ -17,6 +17,33 @@ std::int64_t Twin::closing(const Group& group) const {
     return partitions_.at(group.partition).watermark;
 }
 
+std::int64_t Twin::start_of(std::int64_t at) const {
+    if (spec_.cuts.empty()) return at - at % spec_.size;
+    return *std::prev(std::upper_bound(spec_.cuts.begin(), spec_.cuts.end(), at));
+}
+
+std::int64_t Twin::end_of(std::int64_t start) const {
+    if (spec_.cuts.empty()) return start + spec_.size;
+    return *std::upper_bound(spec_.cuts.begin(), spec_.cuts.end(), start);
+}
+
+std::vector<std::int64_t> twin_cuts(const std::vector<TwinClock>& clock, bool hours, std::int64_t from, std::int64_t to) {
+    const std::int64_t unit = hours ? 3'600'000 : 86'400'000;
+    std::vector<std::int64_t> cuts;
+    std::int64_t shown = -1, moved = -1;
+    for (std::int64_t now = from - from % 60'000; now < to; now += 60'000) {
+        TwinClock reading = clock.front();
+        for (const TwinClock& change : clock)
+            if (change.from <= now) reading = change;
+        const std::int64_t show = (now + reading.ahead) / unit;
+        if (hours ? show != shown || reading.from != moved : show > shown) cuts.push_back(now);
+        shown = hours ? show : std::max(shown, show);
+        moved = reading.from;
+    }
+    cuts.erase(cuts.begin());  // where the looking began
+    return cuts;
+}
+
 void Twin::row(const TwinRow& row) {
     ++counts.rows;
     if (row.at < 0 || (row.trusted && row.at > row.arrival + spec_.max_future)) {
@@ -34,8 +61,8 @@ void Twin::row(const TwinRow& row) {
         return;
     }
     const bool own = spec_.by_site || spec_.by_both;
-    const std::int64_t start = row.at - row.at % spec_.size;
-    const std::int64_t end = start + spec_.size;
+    const std::int64_t start = start_of(row.at);
+    const std::int64_t end = end_of(start);
     if (end + spec_.allow <= (own ? partition.watermark : watermark_)) {
         ++counts.late;
         return;
@@ -70,7 +97,7 @@ void Twin::row(const TwinRow& row) {
 
 void Twin::emit() {
     for (auto& [id, group] : groups_) {
-        const bool due = id.start + spec_.size <= closing(group);
+        const bool due = end_of(id.start) <= closing(group);
         if (!due || (group.emitted && !group.changed)) continue;
         TwinResult result;
         if (id.other) {
@@ -80,6 +107,7 @@ void Twin::emit() {
             if (id.lane) result.key += (id.site ? "|" : "") + std::to_string(*id.lane);
         }
         result.start = id.start;
+        result.end = end_of(id.start);
         result.revision = group.revision++;
         result.other = id.other;
         result.rows = group.rows;
@@ -89,11 +117,11 @@ void Twin::emit() {
         group.changed = false;
     }
     std::erase_if(groups_, [&](const auto& entry) {
-        return entry.first.other ? false : entry.first.start + spec_.size + spec_.allow <= closing(entry.second);
+        return entry.first.other ? false : end_of(entry.first.start) + spec_.allow <= closing(entry.second);
     });
     // An interval and its "(other)" are forgotten together, once no key is left.
     std::erase_if(admitted_, [&](const auto& entry) {
-        if (entry.first + spec_.size + spec_.allow > watermark_) return false;
+        if (end_of(entry.first) + spec_.allow > watermark_) return false;
         for (const auto& [id, group] : groups_)
             if (id.start == entry.first && !id.other) return false;
         groups_.erase(Id{entry.first, true, {}, {}});

@@ -28,6 +28,9 @@ struct TwinSpec {
     std::int64_t floor = 0;
     double late_share = 0.01;
     std::int64_t size = 0, allow = 0;
+    std::string zone;          // of a calendar
+    bool hours = false;        // else days
+    std::vector<std::int64_t> cuts;  // of a calendar, where one interval ends and the next begins; else size cuts
     std::size_t max_groups = 0;
     bool by_site = false;      // else by lane; both when by_both
     bool by_both = false;
@@ -36,7 +39,7 @@ struct TwinSpec {
 
 struct TwinResult {
     std::string key;
-    std::int64_t start = 0;
+    std::int64_t start = 0, end = 0;
     std::uint32_t revision = 0;
     bool other = false;
     std::vector<TwinRow> rows;  // in journal order
@@ -46,6 +49,14 @@ struct TwinResult {
 struct TwinCounts {
     std::uint64_t rows = 0, counted = 0, filtered = 0, where_null = 0, late = 0, quarantined = 0, revised = 0, folded = 0;
 };
+
+// The clocks of a place: from each of these instants on (ms) they are so far ahead of UTC. In order.
+struct TwinClock {
+    std::int64_t from = 0, ahead = 0;
+};
+// Where its civil days or hours begin, by looking at the clock once a minute: a day when a date is seen that was
+// not seen before, an hour when the clock shows another hour, or was moved.
+std::vector<std::int64_t> twin_cuts(const std::vector<TwinClock>& clock, bool hours, std::int64_t from, std::int64_t to);
 
 class Twin {
 public:
@@ -86,6 +97,8 @@ private:
     void arrive(std::int64_t arrival, bool trusted);
     void row(const TwinRow& row);
     std::int64_t closing(const Group& group) const;
+    std::int64_t start_of(std::int64_t at) const;
+    std::int64_t end_of(std::int64_t start) const;
     void emit();
 
     TwinSpec spec_;

@@ -10,6 +10,7 @@
 
 #include "tests/model/windows/twin.h"
 #include "tests/unit/windows/harness.h"
+#include "tests/unit/windows/places.h"
 
 #include "CppUTest/TestHarness.h"
 
@@ -28,7 +29,7 @@ struct Stream {
     std::vector<Step> steps;
 };
 struct Produced {
-    std::uint64_t streams = 0, rows = 0, messages = 0, ticks = 0, duplicates = 0, on_boundary = 0, nulls = 0, records = 0, revisions = 0, others = 0;
+    std::uint64_t streams = 0, calendars = 0, rows = 0, messages = 0, ticks = 0, duplicates = 0, on_boundary = 0, nulls = 0, records = 0, revisions = 0, others = 0;
     TwinCounts counts;
 } produced;
 
@@ -57,7 +58,66 @@ TwinSpec random_spec(Random& random) {
     return spec;
 }
 
+const Places places;
+
+struct Place {
+    const char* name;
+    std::vector<TwinClock> clock;  // as in places.h
+    std::int64_t change;           // one of its changes, ms
+};
+std::vector<Place> clocks() {
+    constexpr std::int64_t minute = 60'000;
+    const std::int64_t spring = utc("2026-03-29T01:00:00Z").ms(), autumn = utc("2026-10-25T01:00:00Z").ms();
+    const std::int64_t april = utc("2026-04-04T15:00:00Z").ms(), october = utc("2026-10-03T15:30:00Z").ms();
+    const std::int64_t apia = utc("2011-12-30T10:00:00Z").ms(), st_johns = utc("2009-11-01T02:31:00Z").ms();
+    return {
+        {"Europe/Amsterdam", {{0, 60 * minute}, {spring, 120 * minute}, {autumn, 60 * minute}}, spring},
+        {"Europe/Amsterdam", {{0, 60 * minute}, {spring, 120 * minute}, {autumn, 60 * minute}}, autumn},
+        {"Australia/Lord_Howe", {{0, 660 * minute}, {april, 630 * minute}, {october, 660 * minute}}, april},
+        {"Pacific/Apia", {{0, -600 * minute}, {apia, 840 * minute}}, apia},
+        {"America/St_Johns", {{0, -150 * minute}, {st_johns, -210 * minute}}, st_johns},
+    };
+}
+
+// The stream at 3,600 times its speed, around a change of a place's clocks.
+void make_calendar(Stream& stream, Random& random) {
+    constexpr std::int64_t faster = 3600;
+    constexpr std::int64_t day = 86'400'000;
+    const std::vector<Place> all = clocks();
+    const Place& place = all[static_cast<std::size_t>(below(random, static_cast<std::int64_t>(all.size())))];
+    TwinSpec& spec = stream.spec;
+    spec.zone = place.name;
+    spec.hours = chance(random, 50);
+    spec.size = 0;
+    spec.lateness *= faster;
+    spec.floor *= faster;
+    spec.allow *= faster;
+    spec.max_future *= faster;
+    spec.idle = 60'000 * (1 + below(random, 20));  // of arrival time no more than a minute a step counts
+    const std::int64_t base = place.change - below(random, 4 * day);
+    const auto moved = [&](std::int64_t at) { return at < 0 ? at : base + (at - 100'000) * faster; };
+    std::int64_t least = base, most = base;
+    for (Step& step : stream.steps) {
+        if (step.tick >= 0) step.tick = moved(step.tick);
+        for (TwinRow& row : step.rows) {
+            row.at = moved(row.at);
+            row.arrival = moved(row.arrival);
+            if (row.at >= 0) least = std::min(least, row.at);
+            most = std::max(most, row.at);
+        }
+    }
+    spec.cuts = twin_cuts(place.clock, spec.hours, least - 3 * day, most + 3 * day);
+}
+
+Stream random_times(Random& random);
+
 Stream random_stream(Random& random) {
+    Stream stream = random_times(random);
+    if (chance(random, 25)) make_calendar(stream, random);
+    return stream;
+}
+
+Stream random_times(Random& random) {
     Stream stream;
     stream.spec = random_spec(random);
     std::int64_t now = 100000 + below(random, 10000);
@@ -127,13 +187,20 @@ EngineSpec spec_of(const TwinSpec& twin) {
                                 {"mean", "mean(speed)"}, {"mi", "min(speed)"}, {"ma", "max(n)"}, {"fi", "first(n)"}, {"la", "last(speed)"}, {"var", "variance(speed)"},
                                 {"p", "quantile(speed, 0.5)"}, {"u", "distinct(vid)"}, {"top", "top(vid, 3)"}, {"share", "count(speed > 50.0) / count()"}});
     window.by = twin.by_site ? std::vector<std::string>{"site"} : twin.by_both ? std::vector<std::string>{"site", "lane"} : std::vector<std::string>{"lane"};
-    window.size = Duration::millis(twin.size);
+    if (twin.cuts.empty()) {
+        window.size = Duration::millis(twin.size);
+    } else {
+        window.size = Duration();
+        window.calendar = twin.hours ? CalendarUnit::hour : CalendarUnit::day;
+        window.zone = twin.zone;
+    }
     window.late_allow = Duration::millis(twin.allow);
     window.late_then = twin.allow > 0 ? LateThen::revise : LateThen::drop;
     window.max_groups = twin.max_groups;
     window.max_open = 200;  // the twin evicts nothing
     if (twin.filter) window.where = "speed > 10.0";
     EngineSpec spec = engine_of(window, source);
+    spec.zones = &places;
     return spec;
 }
 
@@ -274,6 +341,7 @@ TEST(WindowsModel, engine_says_what_its_twin_says) {
             const Emitted& seen = h.out.results[i];
             STRCMP_EQUAL_TEXT(expected.key.c_str(), seen.key.c_str(), name.c_str());
             LONGS_EQUAL_TEXT(expected.start, seen.start_ms, name.c_str());
+            LONGS_EQUAL_TEXT(expected.end, seen.end_ms, name.c_str());
             LONGS_EQUAL_TEXT(expected.revision, seen.revision, name.c_str());
             LONGS_EQUAL(i + 1, seen.sequence);
             check_values(expected, seen);
@@ -283,12 +351,13 @@ TEST(WindowsModel, engine_says_what_its_twin_says) {
         check_counts(twin.counts, h);
         produced.records += twin.results.size();
         ++produced.streams;
+        produced.calendars += !stream.spec.cuts.empty();
         add(produced.counts, twin.counts);
     }
     const auto share = [](std::uint64_t part) { return 100.0 * static_cast<double>(part) / static_cast<double>(produced.counts.rows); };
-    std::printf("\nmodel: %llu streams compared of %d, %llu rows in %llu messages, %llu ticks; late %.1f %%, counted as revision %.1f %%, duplicate %.1f %%, "
+    std::printf("\nmodel: %llu streams compared of %d, %llu by a calendar, %llu rows in %llu messages, %llu ticks; late %.1f %%, counted as revision %.1f %%, duplicate %.1f %%, "
                 "quarantined %.1f %%, folded %.1f %%, on a boundary %.1f %%, null %.1f %%; %llu records, %llu revisions, %llu of (other)\n",
-                static_cast<unsigned long long>(produced.streams), wanted, static_cast<unsigned long long>(produced.counts.rows),
+                static_cast<unsigned long long>(produced.streams), wanted, static_cast<unsigned long long>(produced.calendars), static_cast<unsigned long long>(produced.counts.rows),
                 static_cast<unsigned long long>(produced.messages), static_cast<unsigned long long>(produced.ticks), share(produced.counts.late),
                 share(produced.counts.revised), share(produced.duplicates), share(produced.counts.quarantined), share(produced.counts.folded),
                 share(produced.on_boundary), share(produced.nulls), static_cast<unsigned long long>(produced.records),
@@ -318,6 +387,7 @@ TEST(WindowsModel, output_is_the_same_when_bounds_are_tight) {
         spec.windows[1].name = "second";
         spec.windows[1].max_open = 3;
         spec.windows[1].size = Duration::millis(900);
+        spec.windows[1].calendar = CalendarUnit::none;
         std::string texts[3];
         for (std::size_t i = 0; i < 3; ++i) {
             Harness h(spec, i == 0 ? 1 : i == 1 ? 7 : 1024);

@@ -81,6 +81,7 @@ private:
     bool store_time(Result<Timestamp> time, std::size_t row);
 
     EventTargets wanted_;
+    std::vector<std::size_t> columns_;  // those that are in the payload
     std::uint64_t time_scale_ = 1;  // from the unit to microseconds
     std::uint64_t time_end_ = 0;    // in the unit; no good time reaches it
     // The last time's first eight digits, its length, and its value but for the last eight digits. Before the first time:

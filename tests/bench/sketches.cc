@@ -240,9 +240,11 @@ std::vector<Line> all_lines() {
     lines.push_back(floor_of("theta-longs/floor", distinct_longs, hashed));
 
     constexpr KllSketch<double>::Params kll{.k = 200};
-    lines.push_back(one_at_a_time<KllSketch<double>>("kll-doubles/update", kll, distinct_doubles));
-    lines.push_back(by_column<KllSketch<double>>("kll-doubles/column", kll, distinct_doubles));
-    lines.push_back(sum_of_doubles("kll-doubles/floor"));
+    for (const std::string row : {"kll-doubles", "kll-long"}) {
+        lines.push_back(one_at_a_time<KllSketch<double>>(row + "/update", kll, distinct_doubles));
+        lines.push_back(by_column<KllSketch<double>>(row + "/column", kll, distinct_doubles));
+        lines.push_back(sum_of_doubles(row + "/floor"));
+    }
 
     constexpr TDigest::Params tdigest{.k = 100};
     lines.push_back(one_at_a_time<TDigest>("tdigest-doubles/update", tdigest, distinct_doubles));

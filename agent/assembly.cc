@@ -114,6 +114,8 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
         out.where = window.where.text;
         for (const ConfigString& column : window.by) out.by.push_back(column.text);
         out.size = window.size;
+        out.calendar = window.calendar;
+        out.zone = window.zone.text;
         out.max_groups = window.max_groups;
         out.late_allow = window.late_allow;
         out.late_then = window.late_then;

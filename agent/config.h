@@ -144,7 +144,9 @@ struct WindowConfig {
     ConfigString from;   // a source
     ConfigString where;  // empty: all events
     std::vector<ConfigString> by;
-    Duration size;  // tumbling, aligned to the epoch
+    Duration size;  // tumbling, aligned to the epoch; zero with a calendar
+    CalendarUnit calendar = CalendarUnit::none;
+    ConfigString zone;  // of the calendar; "UTC" unless written
     std::uint32_t max_groups = 256;
     Duration late_allow;  // zero: an event behind the watermark's window is late for good
     LateThen late_then = LateThen::drop;

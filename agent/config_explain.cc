@@ -212,12 +212,19 @@ private:
 
     void window(const WindowConfig& window) {
         section("[[window]]",
-                "What is computed: for each interval of `size`, and each key in `by`, one result.");
+                "What is computed: for each interval, and each key in `by`, one result.");
         line("name", toml(window.name), "");
         line("from", toml(window.from.text), "a source");
         optional("where", window.where.text, "events that count; default: all");
         line("by", toml_list(window.by, text_of), "the key; [] is one result for all");
-        line("size", toml(window.size), "aligned to 1970-01-01T00:00Z");
+        if (window.calendar == CalendarUnit::none) {
+            line("size", toml(window.size), "aligned to 1970-01-01T00:00Z");
+        } else {
+            line("calendar", toml(window.calendar == CalendarUnit::day ? "day" : "hour"),
+                 "day or hour of local clocks; a day may have 23 or 25 hours");
+            line("zone", toml(window.zone.text),
+                 "a name of the IANA data base, or an offset such as \"+02:00\"");
+        }
         line("max_groups", std::to_string(window.max_groups),
              "more keys fold into \"(other)\", counted and estimated");
         line("late.allow", toml(window.late_allow),

@@ -71,6 +71,7 @@ ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem) 
         if (problem.key == "where" && !window->where.empty())
             return problem_in(window->where, inner);
         if (problem.key == "from") return problem_in(window->from, {what, 0});
+        if (problem.key == "zone") return problem_in(window->zone, {what, 0});
         if (problem.key == "by" && !window->by.empty()) return problem_in(window->by[0], {what, 0});
         for (const SelectConfig& select : window->select) {
             if (problem.key == "select." + select.name) return problem_in(select.expression, inner);

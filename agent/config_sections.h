@@ -31,6 +31,7 @@ private:
     void read_time(ConfigReader& reader, SourceConfig& source);
     void read_window(const ConfigNode& node, const std::string& title);
     void read_select(ConfigReader& reader, WindowConfig& window);
+    void read_calendar(ConfigReader& reader, WindowConfig& window);
     void read_late(ConfigReader& reader, WindowConfig& window);
     void read_pattern(const ConfigNode& node, const std::string& title);
     void read_expressions(ConfigReader& reader, std::string_view key, std::string_view example,

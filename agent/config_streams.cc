@@ -219,10 +219,9 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     reader.text("from", "\"loops\"", window.from);
     reader.text("where", "\"speed > 0.0\"", window.where);
     reader.texts("by", "[\"site\", \"lane\"]", window.by);
-    for (const std::string_view kind : {"session", "count", "calendar"}) {
+    for (const std::string_view kind : {"session", "count"}) {
         reader.unreleased(kind, "write size = \"1m\", a tumbling window");
     }
-    reader.unreleased("zone", "windows are aligned to the epoch in UTC; leave it out");
     reader.unreleased("every",
                       "leave it out: size alone makes windows that tumble, one after the other");
     reader.unreleased("max_wait", "leave it out");
@@ -233,6 +232,7 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     reader.unreleased("history", "leave it out; [uplink] sends results to Kafka");
     const bool other_kind = node.find("session") || node.find("count") || node.find("calendar");
     if (!other_kind) reader.require("size", "size = \"1m\"");
+    read_calendar(reader, window);
     reader.duration("size", Duration::millis(1), day * 366, window.size);
     std::uint64_t groups = window.max_groups;
     if (reader.natural("max_groups", 1, 1 << 20, groups))
@@ -241,6 +241,20 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     read_select(reader, window);
     reader.finish();
     config_.windows.push_back(std::move(window));
+}
+
+void ConfigSections::read_calendar(ConfigReader& reader, WindowConfig& window) {
+    window.zone.text = "UTC";
+    const ConfigNode* calendar = reader.find("calendar");
+    reader.one_of<CalendarUnit>(
+        "calendar", {{"day", CalendarUnit::day}, {"hour", CalendarUnit::hour}}, window.calendar);
+    if (const ConfigNode* size = reader.find("size"); calendar && size)
+        reader.problem_of("size", size->at, "stands beside calendar; a window has one of them");
+    reader.text("zone", "\"Europe/Amsterdam\"", window.zone);
+    if (const ConfigNode* zone = reader.find("zone"); zone && !calendar)
+        reader.problem_of("zone", zone->at,
+                          "has a meaning only with calendar = \"day\" or \"hour\"; size is aligned to "
+                          "the epoch in UTC");
 }
 
 void ConfigSections::read_late(ConfigReader& reader, WindowConfig& window) {

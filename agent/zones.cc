@@ -31,6 +31,15 @@ public:
             return std::nullopt;
         }
     }
+
+    std::vector<std::string> names() const override {
+        std::vector<std::string> names;
+        try {
+            for (const date::time_zone& zone : date::get_tzdb().zones) names.push_back(zone.name());
+        } catch (const std::exception&) {
+        }
+        return names;
+    }
 };
 
 }  // namespace

@@ -29,6 +29,14 @@ TEST(ConfigExplain, feeding_it_back_gives_the_same_configuration) {
                      "season = \"1h\", score_above = 0.875 }\n");
 }
 
+TEST(ConfigExplain, a_calendar_comes_back_with_its_zone) {
+    std::string text(smallest_config);
+    text.replace(text.find("size   = \"1m\""), 13, "calendar = \"day\"\nzone = \"Europe/Amsterdam\"");
+    round_trip(text);
+    CHECK(explain(fix.parse(text).config).find("zone = \"Europe/Amsterdam\"") != std::string::npos);
+    CHECK(explain(fix.parse(smallest_config).config).find("zone =") == std::string::npos);
+}
+
 TEST(ConfigExplain, text_that_needs_escapes_comes_back) {
     const std::string text = "a\\\"b\\\\c\\td$${X}$$$$";
     const ConfigLoad load =

@@ -242,6 +242,27 @@ TEST(Config, replay_needs_no_connection) {
     CHECK_OK(fix.parse(text));
 }
 
+TEST(Config, a_window_is_cut_by_a_calendar) {
+    const ConfigLoad load = fix.parse(smallest_config, "size   = \"1m\"",
+                                      "calendar = \"day\"\nzone = \"Europe/Amsterdam\"");
+    CHECK_OK(load);
+    CHECK(load.config.windows[0].calendar == CalendarUnit::day);
+    STRCMP_EQUAL("Europe/Amsterdam", load.config.windows[0].zone.text.c_str());
+    const ConfigLoad hours = fix.parse(smallest_config, "size   = \"1m\"", "calendar = \"hour\"");
+    CHECK_OK(hours);
+    CHECK(hours.config.windows[0].calendar == CalendarUnit::hour);
+    STRCMP_EQUAL("UTC", hours.config.windows[0].zone.text.c_str());
+}
+
+TEST(Config, a_calendar_has_no_size_and_a_size_no_zone) {
+    CHECK_SAYS(fix.parse(smallest_config, "size   = \"1m\"", "size = \"1m\"\ncalendar = \"day\""),
+               "size in [[window]] \"site_minute\": stands beside calendar");
+    CHECK_SAYS(fix.parse(smallest_config, "size   = \"1m\"", "size = \"1m\"\nzone = \"UTC\""),
+               "zone in [[window]] \"site_minute\": has a meaning only with calendar");
+    CHECK_SAYS(fix.parse(smallest_config, "size   = \"1m\"", "calendar = \"week\""),
+               "calendar in [[window]] \"site_minute\"");
+}
+
 TEST(Config, an_alert_without_do_is_published_and_with_an_empty_one_it_is_not) {
     const std::string alert = std::string(smallest_config) +
                               "[[alert]]\nname = \"a\"\nfrom = \"site_minute\"\nwhen = \"n > 1\"\n";
@@ -313,8 +334,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
          "session in [[window]] \"site_minute\": not in this release"},
         {"size       = \"1m\"", "count = 500",
          "count in [[window]] \"site_minute\": not in this release"},
-        {"size       = \"1m\"", "calendar = \"day\"",
-         "calendar in [[window]] \"site_minute\": not in this release"},
         {"size       = \"1m\"", "size = \"1m\"\nevery = \"10s\"",
          "every in [[window]] \"site_minute\": not in this release"},
         {"size       = \"1m\"", "size = \"1m\"\nearly = \"10s\"", "early in [[window]]"},

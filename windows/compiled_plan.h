@@ -36,6 +36,7 @@ struct CompiledWindow {
     std::int64_t size = 0;             // microseconds, as allow is; of a calendar what is usual
     const Calendar* calendar = nullptr;  // of the plan's
     std::int64_t allow = 0;
+    bool is_session = false;           // size is the gap; no "(other)"
     std::size_t groups_max = 0;
     std::size_t intervals_max = 0;
     std::size_t cells_max = 0;         // beside one of "(other)" an interval
@@ -77,6 +78,9 @@ struct PlannedPattern {
 // Patterns go on when a watermark passes a multiple of this: within a step how rows are cut into batches must not
 // show, and not every message has to be worked off alone.
 inline constexpr std::int64_t pattern_step_us = 100'000;
+
+// Sessions close when a watermark passes a multiple of this, for the same reason.
+inline constexpr std::int64_t session_step_us = 100'000;
 
 struct CompiledPlan {
     EngineSpec spec;

@@ -79,8 +79,8 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
             rest -= bytes;
             parts.push_back({prefix + state.label + (is_sketch(state.kind) ? " (pool)" : ""), bytes});
         }
-        const Bytes folded = AggregateStates::need(window.folded, window.intervals_max);
-        parts.push_back({prefix + window.folded.label + " (pool)", folded});
+        const Bytes folded = window.is_session ? 0 : AggregateStates::need(window.folded, window.intervals_max);
+        if (folded > 0) parts.push_back({prefix + window.folded.label + " (pool)", folded});
         parts.push_back({prefix + "groups", rest - folded});
     }
     for (std::size_t i = 0; i < plan.patterns.size(); ++i) {
@@ -238,7 +238,7 @@ void EngineState::process(Source& source, const CompiledSource& plan, const Batc
     bool fits = true;
     for (std::size_t number : plan.windows) {
         if (source.latest < source.earliest) break;  // nothing but quarantined rows
-        fits &= !windows_[number]->may_evict(source.earliest, source.latest);
+        fits &= !windows_[number]->may_evict(source.earliest, source.latest) && !windows_[number]->may_fill_up(last - first);
     }
     if (fits) return add(source, plan, batch, first, last);
     for (std::size_t row = first; row < last; ++row) add(source, plan, batch, row, row + 1);

@@ -46,7 +46,8 @@ struct WindowSpec {
     Duration size;      // or a calendar
     CalendarUnit calendar = CalendarUnit::none;
     std::string zone = "UTC";  // of the calendar: a name of the IANA data base, or an offset such as "+02:00"
-    std::size_t max_groups = 512;
+    Duration session;   // or the gap of sessions
+    std::size_t max_groups = 512;  // of sessions: how many are kept at once
     Duration late_allow;
     LateThen late_then = LateThen::drop;
     std::size_t max_open = 0;  // intervals open at once; 0: from size, lateness, late_allow and max_future

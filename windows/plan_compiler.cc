@@ -343,7 +343,7 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     CompiledSource& source = plan_->sources[out.source];
     source.windows.push_back(plan_->windows.size());
     source.revises |= out.allow > 0;
-    const Boundary boundary{out.size, out.allow, out.calendar};
+    const Boundary boundary = out.is_session ? Boundary{session_step_us, 0} : Boundary{out.size, out.allow, out.calendar};
     source.source_boundaries.push_back(boundary);
     if (out.by_partition) source.partition_boundaries.push_back(boundary);
     plan_->windows.push_back(std::move(out));
@@ -410,6 +410,7 @@ std::optional<ZoneTable> PlanCompiler::zone(const WindowSpec& spec) {
 
 bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     const SourceSpec& source = plan_->spec.sources[out.source];
+    if (spec.session != Duration()) return session_limits(spec, out);
     if (!window_cut(spec, out)) return false;
     if (spec.late_allow < Duration() || spec.late_allow > longest) return fail("late.allow", "must be from 0 to 366 days");
     if (spec.max_groups < 1 || spec.max_groups > 1'000'000) return fail("max_groups", "must be from 1 to 1000000");
@@ -429,6 +430,20 @@ bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     out.folded.type = ColumnType::integer;
     out.folded.lg_k = folded_lg_k;
     out.folded.label = "keys in (other)";
+    out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
+    return true;
+}
+
+bool PlanCompiler::session_limits(const WindowSpec& spec, CompiledWindow& out) {
+    if (spec.size != Duration() || spec.calendar != CalendarUnit::none)
+        return fail("session", "stands beside size or calendar; a window has one of them");
+    if (spec.session < Duration::millis(1) || spec.session > longest) return fail("session", "must be from 1ms to 366 days");
+    if (spec.late_allow < Duration() || spec.late_allow > longest) return fail("late.allow", "must be from 0 to 366 days");
+    if (spec.max_groups < 1 || spec.max_groups > 1'000'000) return fail("max_groups", "must be from 1 to 1000000");
+    out.is_session = true;
+    out.size = spec.session.us();
+    out.allow = spec.late_then == LateThen::revise ? spec.late_allow.us() : 0;
+    out.groups_max = out.cells_max = spec.max_groups;
     out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
     return true;
 }
@@ -577,7 +592,9 @@ std::string PlanCompiler::definition_text(const WindowSpec& spec, const Compiled
     std::string text = source_text(plan_->spec.sources[window.source]);
     if (window.where) text += line("where", plan_->sources[window.source].inputs[*window.where].canonical());
     for (const std::string& by : spec.by) text += line("by", by);
-    if (window.calendar)
+    if (window.is_session)
+        text += line("session", us(spec.session));
+    else if (window.calendar)
         text += line("calendar", (spec.calendar == CalendarUnit::day ? "day " : "hour ") + spec.zone);
     else
         text += line("size", us(spec.size));

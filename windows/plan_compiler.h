@@ -27,6 +27,7 @@ private:
     bool source(const SourceSpec& spec);
     bool window(const WindowSpec& spec);
     bool pattern(const PatternSpec& spec);
+    bool session_limits(const WindowSpec& spec, CompiledWindow& out);
     bool window_limits(const WindowSpec& spec, CompiledWindow& out);
     bool window_cut(const WindowSpec& spec, CompiledWindow& out);
     std::optional<ZoneTable> zone(const WindowSpec& spec);

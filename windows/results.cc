@@ -58,6 +58,10 @@ void Results::add(const Run& run, const CellRows& selection, WindowCounters& cou
     }
 }
 
+void Results::merge(std::uint32_t to, std::uint32_t from, WindowCounters& counters) {
+    for (AggregateStates* states : states_) counters.add(WindowCounter::sketches_settled, states->merge(to, from));
+}
+
 Bytes Results::save_size_max(const CompiledWindow& plan, std::size_t cells) {
     Bytes total = 0;
     for (const StateSpec& state : plan.states) total += AggregateStates::save_size_max(state, cells);
@@ -78,8 +82,10 @@ void Results::emit(Of of, Emission& emission) {
     for (const Emission::Gap& gap : emission.gaps.first(emission.gap_count))
         if (of.start < gap.to && of.end > gap.from) of.flags |= record_partial;
     const std::size_t keys = fill_key(of, emission.fields);
-    const std::size_t values = fill_values(of, emission.fields.subspan(keys), emission);
+    const bool retracts = of.kind == RecordKind::retraction;
+    const std::size_t values = retracts ? 0 : fill_values(of, emission.fields.subspan(keys), emission);
     Record record;
+    record.kind = of.kind;
     record.flags = of.flags;
     record.window = name_;
     record.definition = plan_.definition;

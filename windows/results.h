@@ -28,6 +28,7 @@ public:
         std::uint16_t flags = 0;            // record_other: no key
         const std::byte* key = nullptr;
         const Value* folded_keys = nullptr; // of "(other)"
+        RecordKind kind = RecordKind::result;  // a retraction has no values
     };
 
     static Bytes need(const CompiledWindow& plan, std::size_t cells);
@@ -39,6 +40,8 @@ public:
     void reset();
     // Row rows[i] of the run goes to cell cells[i].
     void add(const Run& run, const CellRows& selection, WindowCounters& counters);
+    // Afterwards `to` holds what both did. REQUIRES: to != from.
+    void merge(std::uint32_t to, std::uint32_t from, WindowCounters& counters);
     // Gaps add record_partial to the flags; a sequence number is taken.
     void emit(Of of, Emission& emission);
 

@@ -59,6 +59,8 @@ public:
     virtual void add(const Run& run, Emission& emission) = 0;
     // Whether rows of these event times could make it close something early: then they come one by one.
     virtual bool may_evict(std::int64_t earliest, std::int64_t latest) const = 0;
+    // Whether so many rows could take all the places there are, likewise.
+    virtual bool may_fill_up(std::size_t) const { return false; }
 
     // Appends what has to be emitted: late additions, and what closed since the last call.
     virtual void collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) = 0;

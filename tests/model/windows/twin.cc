@@ -44,22 +44,28 @@ std::vector<std::int64_t> twin_cuts(const std::vector<TwinClock>& clock, bool ho
     return cuts;
 }
 
-void Twin::row(const TwinRow& row) {
+bool Twin::passes(const TwinRow& row) {
     ++counts.rows;
     if (row.at < 0 || (row.trusted && row.at > row.arrival + spec_.max_future)) {
         ++counts.quarantined;
-        return;
+        return false;
     }
     Partition& partition = partitions_[row.site];
     if (closed_) partition.watermark = forever;
     if (spec_.filter && !row.speed) {
         ++counts.where_null;
-        return;
+        return false;
     }
     if (spec_.filter && !(*row.speed > 10)) {
         ++counts.filtered;
-        return;
+        return false;
     }
+    return true;
+}
+
+void Twin::row(const TwinRow& row) {
+    if (!passes(row)) return;
+    const Partition& partition = partitions_[row.site];
     const bool own = spec_.by_site || spec_.by_both;
     const std::int64_t start = start_of(row.at);
     const std::int64_t end = end_of(start);

@@ -61,6 +61,7 @@ std::vector<std::int64_t> twin_cuts(const std::vector<TwinClock>& clock, bool ho
 class Twin {
 public:
     explicit Twin(const TwinSpec& spec) : spec_(spec) {}
+    virtual ~Twin() = default;
     void message(const std::vector<TwinRow>& rows);
     void tick(std::int64_t arrival, bool trusted);
     void close();
@@ -68,7 +69,7 @@ public:
     std::vector<TwinResult> results;
     TwinCounts counts;
 
-private:
+protected:
     std::int64_t behind_by_lateness(std::int64_t time) const;
     void settle();
 
@@ -95,11 +96,13 @@ private:
     };
 
     void arrive(std::int64_t arrival, bool trusted);
-    void row(const TwinRow& row);
+    // Whether it is for a window, counted if not.
+    bool passes(const TwinRow& row);
+    virtual void row(const TwinRow& row);
     std::int64_t closing(const Group& group) const;
     std::int64_t start_of(std::int64_t at) const;
     std::int64_t end_of(std::int64_t start) const;
-    void emit();
+    virtual void emit();
 
     TwinSpec spec_;
     std::map<std::string, Partition> partitions_;

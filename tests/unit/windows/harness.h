@@ -27,6 +27,7 @@ using Message = std::vector<Event>;
 // A record that owns what it says.
 struct Emitted {
     std::string window;
+    RecordKind kind = RecordKind::result;
     std::uint64_t definition = 0;
     std::int64_t start_ms = 0;
     std::int64_t end_ms = 0;
@@ -53,6 +54,7 @@ public:
         if (!keep) return;
         Emitted result;
         result.window = record.window;
+        result.kind = record.kind;
         result.definition = record.definition;
         result.start_ms = record.start.ms();
         result.end_ms = record.end.ms();

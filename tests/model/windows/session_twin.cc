@@ -1,0 +1,87 @@
+#include "tests/model/windows/session_twin.h"
+
+#include <algorithm>
+#include <tuple>
+
+namespace weir::test {
+
+std::int64_t SessionTwin::closing(const std::string& partition) const {
+    const std::int64_t watermark = partition.empty() ? watermark_ : partitions_.at(partition).watermark;
+    if (watermark == never) return never;
+    const std::int64_t rest = ((watermark % step_) + step_) % step_;
+    return watermark - rest;
+}
+
+void SessionTwin::say(Session& session, bool retracted) {
+    SessionResult result;
+    result.retracted = retracted;
+    result.key = session.site ? *session.site : "";
+    if (session.lane) result.key += (session.site ? "|" : "") + std::to_string(*session.lane);
+    result.start = session.start;
+    result.end = session.end;
+    result.revision = session.revision++;
+    if (!retracted)
+        for (const auto& [place, row] : session.rows) result.rows.push_back(row);
+    sessions.push_back(result);
+}
+
+void SessionTwin::row(const TwinRow& row) {
+    if (!passes(row)) return;
+    const bool own = spec_.by_site || spec_.by_both;
+    Session session;
+    if (own) session.site = row.site;
+    if (!spec_.by_site) session.lane = row.lane;
+    session.partition = own ? row.site : "";
+    session.start = row.at;
+    session.end = row.at + spec_.size;
+    const std::int64_t watermark = closing(session.partition);
+    std::vector<Session> hit;
+    for (const Session& other : open_)
+        if (other.site == session.site && other.lane == session.lane && row.at < other.end && row.at + spec_.size > other.start)
+            hit.push_back(other);
+    if (hit.empty() && session.end + spec_.allow <= watermark) {
+        ++counts.late;
+        return;
+    }
+    std::sort(hit.begin(), hit.end(), [](const Session& a, const Session& b) { return a.start < b.start; });
+    std::erase_if(open_, [&](const Session& other) {
+        return std::any_of(hit.begin(), hit.end(), [&](const Session& h) { return h.start == other.start && h.site == other.site && h.lane == other.lane; });
+    });
+    bool was_said = false;
+    session.rows.emplace_back(place_++, row);
+    for (const Session& other : hit) {
+        was_said |= other.said;
+        session.start = std::min(session.start, other.start);
+        session.end = std::max(session.end, other.end);
+        session.rows.insert(session.rows.end(), other.rows.begin(), other.rows.end());
+    }
+    std::sort(session.rows.begin(), session.rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    if (hit.size() > 1) ++joined;
+    const bool same = hit.size() == 1 && hit[0].start == session.start && hit[0].end == session.end;
+    if (same) {
+        session.said = hit[0].said;
+        session.revision = hit[0].revision;
+    } else {
+        for (Session& other : hit)
+            if (other.said) say(other, true);
+    }
+    session.changed = session.end <= watermark;
+    ++counts.counted;
+    if (was_said || session.changed) ++counts.revised;
+    open_.push_back(session);
+}
+
+void SessionTwin::emit() {
+    std::sort(open_.begin(), open_.end(), [](const Session& a, const Session& b) {
+        return std::tie(a.end, a.site, a.lane, a.start) < std::tie(b.end, b.site, b.lane, b.start);
+    });
+    for (Session& session : open_) {
+        if (session.said ? !session.changed : session.end > closing(session.partition)) continue;
+        say(session, false);
+        session.said = true;
+        session.changed = false;
+    }
+    std::erase_if(open_, [&](const Session& session) { return session.end + spec_.allow <= closing(session.partition); });
+}
+
+}  // namespace weir::test

@@ -1,0 +1,262 @@
+#include "windows/session_window.h"
+
+#include <algorithm>
+
+#include "windows/window_layout.h"
+
+// The way of rows into sessions, and from sessions to records. Memory and saving are in session_state.cc.
+
+namespace weir {
+namespace {
+
+// Between two steps nothing changes, so how rows are cut into batches does not show.
+std::int64_t step_of(std::int64_t watermark) { return floor_to(watermark, session_step_us); }
+
+}  // namespace
+
+// Only a row before the end of what was emitted could take it back.
+bool SessionWindow::may_evict(std::int64_t earliest, std::int64_t) const {
+    return earliest < said_until_;
+}
+
+void SessionWindow::add(const Run& run, Emission& emission) {
+    std::size_t pending = 0;
+    const Column* const where = plan_.where ? run.source.inputs()[*plan_.where] : nullptr;
+    counters_.add(WindowCounter::rows, run.last - run.first);
+    for (std::size_t row = run.first; row < run.last; ++row) {
+        if (run.source.quarantined().test(row))
+            counters_.add(WindowCounter::quarantined);
+        else if (passes_where(where, row) && admit(run, row, emission, pending))
+            counters_.add(WindowCounter::counted);
+    }
+    aggregate(run, pending);
+}
+
+bool SessionWindow::passes_where(const Column* where, std::size_t row) {
+    if (!where) return true;
+    if (where->present.test(row) && where->booleans[row]) return true;
+    counters_.add(where->present.test(row) ? WindowCounter::filtered : WindowCounter::where_null);
+    return false;
+}
+
+void SessionWindow::aggregate(const Run& run, std::size_t& pending) {
+    if (pending == 0) return;
+    results_->add(run, {run.rows.first(pending), run.cells.first(pending)}, counters_);
+    pending = 0;
+}
+
+bool SessionWindow::admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending) {
+    const RowTime& time = run.batch.time(row);
+    const std::int64_t at = time.event.us();
+    const std::uint32_t partition = run.source.partitions()[row];
+    const std::int64_t watermark = step_of(plan_.by_partition ? run.watermarks().watermark(partition) : run.watermarks().watermark());
+    const Found found = find(run, row, at);
+    if (is_refused(run, row, found, watermark)) return false;
+    const bool was_said = (found.first != none && (cells_[found.first].flags & said)) ||
+                          (found.second != none && (cells_[found.second].flags & said));
+    std::uint32_t cell = found.first;
+    if (cell == none)
+        cell = make_cell(run, row, emission, pending);
+    else if (found.second != none)
+        join(run, found, emission, pending);
+    stretch(cell, std::min(at, cells_[cell].start), std::max(at + plan_.size, cells_[cell].end), emission);
+    if (!time.arrival_trusted) cells_[cell].flags |= untrusted;
+    const bool late = cells_[cell].end <= watermark;
+    if (late || was_said) counters_.add(WindowCounter::revised);
+    late ? mark_late(cell) : unmark(cell);  // it may have grown out of being due
+    run.rows[pending] = static_cast<std::uint16_t>(row);
+    run.cells[pending++] = cell;
+    return true;
+}
+
+SessionWindow::Found SessionWindow::find(const Run& run, std::size_t row, std::int64_t time) const {
+    Found found;
+    const std::size_t mask = table_.size() - 1;
+    const std::uint64_t hash = run.hashes[row];
+    for (std::size_t at = static_cast<std::size_t>(hash) & mask; table_[at] != 0; at = (at + 1) & mask) {
+        const std::uint32_t number = table_[at] - 1;
+        const Cell& cell = cells_[number];
+        if (cell.hash != hash || time >= cell.end || time + plan_.size <= cell.start) continue;
+        if (!plan_.key.equals(run.batch, row, key(number))) continue;
+        if (found.first == none)
+            found.first = number;
+        else
+            found.second = number;
+    }
+    if (found.second != none && cells_[found.second].start < cells_[found.first].start) std::swap(found.first, found.second);
+    return found;
+}
+
+// Counted by its reason.
+bool SessionWindow::is_refused(const Run& run, std::size_t row, const Found& found, std::int64_t watermark) {
+    const std::int64_t at = run.batch.time(row).event.us();
+    const std::uint64_t partition = plan_.by_partition ? run.watermarks().hash(run.source.partitions()[row]) : 0;
+    const auto covered = [&](std::uint32_t cell) { return cell != none && frontier_.covers(partition, cells_[cell].end); };
+    if (frontier_.reaches(at) &&
+        (frontier_.covers(partition, at + plan_.size) || covered(found.first) || covered(found.second))) {
+        counters_.add(WindowCounter::late_after_power_cut);
+        return true;
+    }
+    if (found.first == none && at + plan_.size + plan_.allow <= watermark) {
+        counters_.add(WindowCounter::late);
+        return true;
+    }
+    // A session that begins where one may have begun that had to go could get the same identity.
+    if (at <= evicted_until_ && (found.first == none || at < cells_[found.first].start)) {
+        counters_.add(WindowCounter::late_after_eviction);
+        return true;
+    }
+    return false;
+}
+
+std::uint32_t SessionWindow::make_cell(const Run& run, std::size_t row, Emission& emission, std::size_t& pending) {
+    if (free_ == none) evict_oldest(run, emission, pending);
+    const std::uint32_t number = free_;
+    Cell& cell = cells_[number];
+    free_ = cell.next;
+    const std::uint32_t partition = run.source.partitions()[row];
+    cell = Cell{};
+    cell.start = run.batch.time(row).event.us();
+    cell.end = cell.start + plan_.size;
+    cell.hash = run.hashes[row];
+    cell.partition_hash = plan_.by_partition ? run.watermarks().hash(partition) : 0;
+    cell.list = plan_.by_partition ? partition : 0;
+    cell.flags = used;
+    if (plan_.key.encode(run.batch, row, key(number))) counters_.add(WindowCounter::key_cut);
+    ++cells_used_;
+    link(number);
+    insert(number);
+    results_->create(number, cell_hash(cell.hash, cell.start) ^ seed_);
+    return number;
+}
+
+// The later one goes into the earlier.
+void SessionWindow::join(const Run& run, const Found& found, Emission& emission, std::size_t& pending) {
+    aggregate(run, pending);
+    const auto [first, second] = found;
+    const Cell absorbed = cells_[second];
+    stretch(first, cells_[first].start, absorbed.end, emission);
+    take_back(second, emission);
+    cells_[first].flags |= absorbed.flags & untrusted;
+    results_->merge(first, second, counters_);
+    free_cell(second);
+}
+
+void SessionWindow::stretch(std::uint32_t number, std::int64_t start, std::int64_t end, Emission& emission) {
+    Cell& cell = cells_[number];
+    if (cell.start == start && cell.end == end) return;
+    take_back(number, emission);
+    cell.start = start;
+    cell.end = end;
+    // Between two walks over its list it may have become due later than what the list waits for, but not earlier.
+    lists_[cell.list].least = std::min(lists_[cell.list].least, end);
+}
+
+// A session that was emitted is no longer what it was.
+void SessionWindow::take_back(std::uint32_t number, Emission& emission) {
+    Cell& cell = cells_[number];
+    if (!(cell.flags & said)) return;
+    say(number, 0, RecordKind::retraction, emission);
+    cell.flags &= static_cast<std::uint8_t>(~said);
+    cell.revision = 0;
+}
+
+void SessionWindow::mark_late(std::uint32_t cell) {
+    std::uint8_t& flags = cells_[cell].flags;
+    if (!(flags & dirty)) dirty_[dirty_count_++] = cell;
+    flags |= dirty;
+}
+
+void SessionWindow::unmark(std::uint32_t cell) {
+    if (!(cells_[cell].flags & dirty)) return;
+    cells_[cell].flags &= static_cast<std::uint8_t>(~dirty);
+    const auto marked = dirty_.begin() + static_cast<std::ptrdiff_t>(dirty_count_--);
+    const auto at = std::find(dirty_.begin(), marked, cell);
+    std::copy(at + 1, marked, at);
+}
+
+// All places are taken: the session that ends first is closed as it stands.
+void SessionWindow::evict_oldest(const Run& run, Emission& emission, std::size_t& pending) {
+    aggregate(run, pending);
+    std::uint32_t oldest = 0;
+    for (std::uint32_t cell = 1; cell < cells_.size(); ++cell)
+        if (cells_[cell].end != cells_[oldest].end ? cells_[cell].end < cells_[oldest].end : before(cell, oldest)) oldest = cell;
+    const Cell& cell = cells_[oldest];
+    if (!(cell.flags & said) || (cell.flags & dirty)) say(oldest, record_partial, RecordKind::result, emission);
+    evicted_until_ = std::max(evicted_until_, cell.start);
+    counters_.add(WindowCounter::evicted);
+    free_cell(oldest);
+}
+
+void SessionWindow::collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) {
+    for (std::size_t i = 0; i < dirty_count_; ++i) {
+        Cell& cell = cells_[dirty_[i]];
+        cell.flags = static_cast<std::uint8_t>((cell.flags | said) & ~dirty);
+        if (plan_.allow > 0) said_until_ = std::max(said_until_, cell.end);
+        due[count++] = {number_, dirty_[i]};
+    }
+    dirty_count_ = 0;
+    if (plan_.by_partition) {
+        for (std::uint32_t partition : watermarks.passed()) collect_list(partition, step_of(watermarks.watermark(partition)), due, count);
+    } else if (watermarks.source_passed()) {
+        collect_list(0, step_of(watermarks.watermark()), due, count);
+    }
+}
+
+void SessionWindow::collect_list(std::uint32_t list, std::int64_t watermark, std::span<Due> due, std::size_t& count) {
+    if (watermark < lists_[list].least) return;
+    for (std::uint32_t number = lists_[list].head; number != none; number = cells_[number].next) {
+        Cell& cell = cells_[number];
+        if ((cell.flags & said) || cell.end > watermark) continue;
+        cell.flags |= said;
+        if (plan_.allow > 0) said_until_ = std::max(said_until_, cell.end);
+        due[count++] = {number_, number};
+    }
+}
+
+void SessionWindow::release(const Watermarks& watermarks) {
+    if (plan_.by_partition) {
+        for (std::uint32_t partition : watermarks.passed()) release_list(partition, step_of(watermarks.watermark(partition)));
+    } else if (watermarks.source_passed()) {
+        release_list(0, step_of(watermarks.watermark()));
+    }
+}
+
+void SessionWindow::release_list(std::uint32_t list, std::int64_t watermark) {
+    if (watermark < lists_[list].least) return;
+    std::int64_t least = forever_us;
+    for (std::uint32_t number = lists_[list].head; number != none;) {
+        const std::uint32_t next = cells_[number].next;
+        if (cells_[number].end + plan_.allow <= watermark)
+            free_cell(number);
+        else
+            least = std::min(least, due_at(cells_[number]));
+        number = next;
+    }
+    lists_[list].least = least;
+}
+
+bool SessionWindow::before(std::uint32_t a, std::uint32_t b) const {
+    const int order = plan_.key.compare(key(a), key(b));
+    if (order != 0) return order < 0;
+    return cells_[a].start != cells_[b].start ? cells_[a].start < cells_[b].start : a < b;
+}
+
+void SessionWindow::emit(std::uint32_t cell, std::uint16_t flags, Emission& emission) {
+    say(cell, flags, RecordKind::result, emission);
+}
+
+void SessionWindow::say(std::uint32_t number, std::uint16_t flags, RecordKind kind, Emission& emission) {
+    Cell& cell = cells_[number];
+    if (frontier_.covers(cell.partition_hash, cell.end)) {
+        counters_.add(WindowCounter::suppressed);
+        return;
+    }
+    if (cell.flags & untrusted) flags |= record_clock_untrusted;
+    Results::Of of{number, cell.start, cell.end, cell.partition_hash, cell.revision++, flags, key(number), nullptr};
+    of.kind = kind;
+    counters_.add(WindowCounter::emitted);
+    results_->emit(of, emission);
+}
+
+}  // namespace weir

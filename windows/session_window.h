@@ -1,0 +1,122 @@
+// Session windows: the rows of a key that follow each other within less than a gap.
+// A row at t asks for [t, t + gap); what overlaps of one key is one session, from its first row to its last and gap.
+// A row between two sessions joins them. A session is closed when the watermark of its key, in steps of
+// session_step_us, has passed its end, and is kept for rows that are late until `allow` more. What was emitted and then grows
+// or is joined is taken back by a retraction, before anything else is said of it.
+// max_groups sessions at most, of all keys: beyond, the one that ends first is emitted as it stands, partial.
+// Memory: need(window): max_groups x (80 + key + states), a table of 8 to 16 bytes a session, and the pools of sketches.
+// Cost: add() O(rows x states); a session that has to go for a new one O(sessions); collect() and release()
+// O(1) while nothing is due, else O(sessions of what closes).
+// Threads: one owner. Errors: none; every row that does not count has a counter.
+// Source: Akidau et al., The Dataflow Model, VLDB 2015 (merging); half-open as in Apache Beam: rows exactly a gap
+// apart are two sessions, where Flink makes them one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "agent/base/arena.h"
+#include "windows/compiled_plan.h"
+#include "windows/results.h"
+#include "windows/window.h"
+
+namespace weir {
+
+class SessionWindow final : public Window {
+public:
+    static Bytes need(const CompiledWindow& plan, std::size_t partitions_max);
+    // name and plan must outlive it.
+    SessionWindow(Arena& arena, const CompiledWindow& plan, std::string_view name, std::uint32_t number,
+                  std::size_t partitions_max, std::uint64_t seed);
+
+    void add(const Run& run, Emission& emission) override;
+    bool may_evict(std::int64_t earliest, std::int64_t latest) const override;
+    bool may_fill_up(std::size_t rows) const override { return rows > cells_.size() - cells_used_; }
+    void collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) override;
+    void release(const Watermarks& watermarks) override;
+    void emit(std::uint32_t cell, std::uint16_t flags, Emission& emission) override;
+    bool before(std::uint32_t a, std::uint32_t b) const override;
+    std::int64_t end(std::uint32_t cell) const override { return cells_[cell].end; }
+    bool has_late_additions() const override { return dirty_count_ > 0; }
+
+    Frontier& frontier() override { return frontier_; }
+    std::uint64_t definition() const override { return plan_.definition; }
+    const WindowCounters& counters() const override { return counters_; }
+    std::size_t intervals_used() const override { return cells_used_; }
+    std::size_t cells_used() const override { return cells_used_; }
+
+    static Bytes save_size_max(const CompiledWindow& plan);
+    void save(ByteWriter& out) const override;
+    bool load(ByteReader& in, std::size_t partitions) override;
+    void reset() override;
+
+private:
+    static constexpr std::uint32_t none = 0xffffffff;
+    // said: emitted as it stands. dirty: to be emitted when the message ends.
+    enum CellFlag : std::uint8_t { used = 1, said = 2, dirty = 4, untrusted = 8 };
+    struct Cell {
+        std::int64_t start = 0;
+        std::int64_t end = 0;
+        std::uint64_t hash = 0;           // of the key
+        std::uint64_t partition_hash = 0;
+        std::uint32_t list = 0;           // of what closes it
+        std::uint32_t next = none;        // in that list, or of the free ones
+        std::uint32_t previous = none;
+        std::uint32_t revision = 0;       // of its next record
+        std::uint8_t flags = 0;
+    };
+    struct List {
+        std::uint32_t head = none;
+        std::int64_t least = forever_us;  // before this watermark nothing closes and nothing goes
+    };
+    // The sessions that a row belongs to, by start: a row joins two at most.
+    struct Found {
+        std::uint32_t first = none;
+        std::uint32_t second = none;
+    };
+    bool passes_where(const Column* where, std::size_t row);
+    bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
+    Found find(const Run& run, std::size_t row, std::int64_t time) const;
+    bool is_refused(const Run& run, std::size_t row, const Found& found, std::int64_t watermark);
+    std::uint32_t make_cell(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
+    void join(const Run& run, const Found& found, Emission& emission, std::size_t& pending);
+    void stretch(std::uint32_t cell, std::int64_t start, std::int64_t end, Emission& emission);
+    void take_back(std::uint32_t cell, Emission& emission);
+    void say(std::uint32_t cell, std::uint16_t flags, RecordKind kind, Emission& emission);
+    void evict_oldest(const Run& run, Emission& emission, std::size_t& pending);
+    void aggregate(const Run& run, std::size_t& pending);
+    void mark_late(std::uint32_t cell);
+    void unmark(std::uint32_t cell);
+    void collect_list(std::uint32_t list, std::int64_t watermark, std::span<Due> due, std::size_t& count);
+    void release_list(std::uint32_t list, std::int64_t watermark);
+    void free_cell(std::uint32_t cell);
+    void link(std::uint32_t cell);
+    void unlink(std::uint32_t cell);
+    void insert(std::uint32_t cell);
+    void erase(std::uint32_t cell);
+    std::byte* key(std::uint32_t cell) { return keys_.data() + cell * plan_.key.width(); }
+    const std::byte* key(std::uint32_t cell) const { return keys_.data() + cell * plan_.key.width(); }
+    std::int64_t due_at(const Cell& cell) const { return cell.flags & said ? cell.end + plan_.allow : cell.end; }
+    void save_cell(std::uint32_t cell, ByteWriter& out) const;
+    bool load_cell(std::uint32_t cell, ByteReader& in, std::size_t partitions);
+
+    const CompiledWindow& plan_;  // size is the gap
+    std::uint32_t number_;
+    std::uint64_t seed_;
+    std::span<Cell> cells_;
+    std::span<std::byte> keys_;
+    std::span<std::uint32_t> table_;    // cell + 1, by the key's hash
+    std::span<List> lists_;             // one a partition, or one
+    Results* results_;
+    std::span<std::uint32_t> dirty_;
+    Frontier frontier_;
+    WindowCounters counters_;
+    std::uint32_t free_ = none;
+    std::size_t cells_used_ = 0;
+    std::size_t dirty_count_ = 0;
+    std::int64_t evicted_until_ = never_us;  // the last start of a session that had to go
+    std::int64_t said_until_ = never_us;     // the last end of what was emitted and may be taken back
+};
+
+}  // namespace weir

@@ -115,15 +115,15 @@ private:
     }
 
     // What stands behind a payload must not matter. Where brackets do not match, simdjson refuses the document at once
-    // if a closing one stands there: then once more, with blanks behind it. Rare, so never mind the strings' copies.
+    // if a closing one stands there: then once more, a copy with blanks behind it.
     Outcome decode_copy(std::string_view text) {
         char* const copy = parts_.copy.get();
         std::memcpy(copy, text.data(), text.size());
         std::memset(copy + text.size(), ' ', payload_padding);
         const char* const end = std::exchange(end_, copy + text.size());
-        lasting_ = false;
+        copied_from_ = text.data();
         const Outcome outcome = decode_document({copy, text.size()}, text.size() + payload_padding);
-        lasting_ = true;
+        copied_from_ = nullptr;
         end_ = end;
         return outcome;
     }
@@ -166,7 +166,7 @@ private:
             // Brackets behind the text may have closed the object; then what follows is there, or at the text's beginning.
             if (document.current_location().get(behind) || behind <= begin || behind >= end) return Outcome::malformed;
             commit_row();
-            if (!predictor_ || !topic_is_clean() || !lasting_) continue;
+            if (!predictor_ || !topic_is_clean() || copied_from_ != nullptr) continue;
             if (row_is_clean()) predictor_->learn({begin, static_cast<std::size_t>(end - begin)});
             if (*behind != ',') continue;
             const EventPredictor::Run run = predict({behind, static_cast<std::size_t>(end - behind)});
@@ -229,12 +229,17 @@ private:
         }
     }
 
+    // Views go into the payload, whatever is being read.
+    const char* in_payload(const char* text) const {
+        return copied_from_ == nullptr ? text : copied_from_ + (text - parts_.copy.get());
+    }
+
     Walk take_string(std::string_view token, int targets) {
         const JsonString string = scan_json_string(token.substr(1));
         if (!string.closed) return Walk::malformed;
         Put put = Put::done;
         if (!string.escaped) {
-            put = put_string(targets, string.raw, lasting_);
+            put = put_string(targets, {in_payload(string.raw.data()), string.raw.size()}, true);
         } else {
             const std::optional<std::size_t> size = unescape_json(string.raw, parts_.text.get());
             if (!size) return Walk::malformed;
@@ -248,7 +253,7 @@ private:
     std::unique_ptr<EventPredictor> predictor_;
     std::size_t predicted_ = 0;    // elements of the array at hand that are in the batch already
     std::size_t rows_before_ = 0;  // of the last array that was as predicted
-    bool lasting_ = true;          // the text at hand is the payload's own
+    const char* copied_from_ = nullptr;  // what parts_.copy is a copy of, while that is decoded
     bool lines_before_ = false;    // the last message was documents a line
     const char* end_ = nullptr;  // of the payload
 };

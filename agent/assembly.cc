@@ -116,6 +116,7 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
         out.size = window.size;
         out.calendar = window.calendar;
         out.zone = window.zone.text;
+        out.session = window.session;
         out.max_groups = window.max_groups;
         out.late_allow = window.late_allow;
         out.late_then = window.late_then;

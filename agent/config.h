@@ -144,7 +144,8 @@ struct WindowConfig {
     ConfigString from;   // a source
     ConfigString where;  // empty: all events
     std::vector<ConfigString> by;
-    Duration size;  // tumbling, aligned to the epoch; zero with a calendar
+    Duration size;     // tumbling, aligned to the epoch; zero with a calendar or sessions
+    Duration session;  // the gap of sessions; else zero
     CalendarUnit calendar = CalendarUnit::none;
     ConfigString zone;  // of the calendar; "UTC" unless written
     std::uint32_t max_groups = 256;

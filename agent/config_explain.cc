@@ -217,7 +217,10 @@ private:
         line("from", toml(window.from.text), "a source");
         optional("where", window.where.text, "events that count; default: all");
         line("by", toml_list(window.by, text_of), "the key; [] is one result for all");
-        if (window.calendar == CalendarUnit::none) {
+        const bool sessions = window.session > Duration();
+        if (sessions) {
+            line("session", toml(window.session), "the gap that ends a session of a key");
+        } else if (window.calendar == CalendarUnit::none) {
             line("size", toml(window.size), "aligned to 1970-01-01T00:00Z");
         } else {
             line("calendar", toml(window.calendar == CalendarUnit::day ? "day" : "hour"),
@@ -226,7 +229,8 @@ private:
                  "a name of the IANA data base, or an offset such as \"+02:00\"");
         }
         line("max_groups", std::to_string(window.max_groups),
-             "more keys fold into \"(other)\", counted and estimated");
+             sessions ? "sessions kept at once; beyond, the oldest is closed early, partial"
+                      : "more keys fold into \"(other)\", counted and estimated");
         line("late.allow", toml(window.late_allow),
              "how long a closed window still takes late events");
         line("late.then", toml(window.late_then == LateThen::drop ? "drop" : "revise"),

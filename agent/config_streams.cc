@@ -219,9 +219,7 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     reader.text("from", "\"loops\"", window.from);
     reader.text("where", "\"speed > 0.0\"", window.where);
     reader.texts("by", "[\"site\", \"lane\"]", window.by);
-    for (const std::string_view kind : {"session", "count"}) {
-        reader.unreleased(kind, "write size = \"1m\", a tumbling window");
-    }
+    reader.unreleased("count", "write size = \"1m\", a tumbling window");
     reader.unreleased("every",
                       "leave it out: size alone makes windows that tumble, one after the other");
     reader.unreleased("max_wait", "leave it out");
@@ -234,6 +232,11 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     if (!other_kind) reader.require("size", "size = \"1m\"");
     read_calendar(reader, window);
     reader.duration("size", Duration::millis(1), day * 366, window.size);
+    reader.duration("session", Duration::millis(1), day * 366, window.session);
+    if (const ConfigNode* session = node.find("session");
+        session && (node.find("size") || node.find("calendar")))
+        reader.problem_of("session", session->at,
+                          "stands beside size or calendar; a window has one of them");
     std::uint64_t groups = window.max_groups;
     if (reader.natural("max_groups", 1, 1 << 20, groups))
         window.max_groups = static_cast<std::uint32_t>(groups);

@@ -20,6 +20,15 @@ TEST_GROUP(ConfigExplain) {
     }
 };
 
+TEST(ConfigExplain, sessions_come_back_with_their_gap) {
+    std::string text(smallest_config);
+    text.replace(text.find("size   = \"1m\""), 13, "session = \"45s\"");
+    round_trip(text);
+    const std::string written = explain(fix.parse(text).config);
+    CHECK(written.find("session = \"45s\"") != std::string::npos);
+    CHECK(written.find("size = \"0") == std::string::npos);
+}
+
 TEST(ConfigExplain, feeding_it_back_gives_the_same_configuration) {
     round_trip(smallest_config);
     round_trip(full_config);

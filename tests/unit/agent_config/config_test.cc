@@ -263,6 +263,17 @@ TEST(Config, a_calendar_has_no_size_and_a_size_no_zone) {
                "calendar in [[window]] \"site_minute\"");
 }
 
+TEST(Config, a_window_is_cut_by_sessions) {
+    const ConfigLoad load = fix.parse(smallest_config, "size   = \"1m\"", "session = \"45s\"");
+    CHECK_OK(load);
+    CHECK(load.config.windows[0].session == Duration::seconds(45));
+    CHECK(load.config.windows[0].size == Duration());
+    CHECK_SAYS(fix.parse(smallest_config, "size   = \"1m\"", "session = \"0s\""), "session in [[window]] \"site_minute\"");
+    for (const char* cut : {"size = \"1m\"\nsession = \"45s\"", "calendar = \"day\"\nsession = \"45s\""})
+        CHECK_SAYS(fix.parse(smallest_config, "size   = \"1m\"", cut),
+                   "session in [[window]] \"site_minute\": stands beside size or calendar");
+}
+
 TEST(Config, an_alert_without_do_is_published_and_with_an_empty_one_it_is_not) {
     const std::string alert = std::string(smallest_config) +
                               "[[alert]]\nname = \"a\"\nfrom = \"site_minute\"\nwhen = \"n > 1\"\n";
@@ -330,8 +341,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         const char* words;
     };
     const Later later[] = {
-        {"size       = \"1m\"", "session = \"45s\"",
-         "session in [[window]] \"site_minute\": not in this release"},
         {"size       = \"1m\"", "count = 500",
          "count in [[window]] \"site_minute\": not in this release"},
         {"size       = \"1m\"", "size = \"1m\"\nevery = \"10s\"",

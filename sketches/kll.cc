@@ -398,7 +398,7 @@ std::uint32_t KllSketch<T>::pass_runs(std::uint32_t level, T* runs, std::uint32_
                         runs + i * sweep_run);
     if (count % 2 == 0) return pairs;
     const T* const last = runs + (count - 1) * sweep_run;
-    if (level_size(level) != sweep_run) {
+    if (level_size(level) < sweep_run) {
         insert_run(level, last);
         return pairs;
     }

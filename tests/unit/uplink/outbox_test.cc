@@ -745,6 +745,7 @@ TEST(OutboxKills, after_each_of_300_kills_the_rest_is_a_prefix_and_all_that_was_
     SeededEntropy random(8);
     std::uint64_t delivered = 0;
     for (int kill_number = 0; kill_number < 300; ++kill_number) {
+        const std::uint64_t before = seen[0];
         const pid_t child = fork();
         if (child == 0) {
             if (!fixture.open().ok()) _exit(9);
@@ -758,6 +759,12 @@ TEST(OutboxKills, after_each_of_300_kills_the_rest_is_a_prefix_and_all_that_was_
                     seen[1] = seen[1] + 1;
                 }
             }
+        }
+        // One of three may die while it opens; the others have committed something, however slow the machine is.
+        siginfo_t ended{};
+        while (kill_number % 3 != 0 && seen[0] == before && ended.si_pid == 0) {
+            usleep(200);
+            CHECK_EQUAL(0, waitid(P_PID, static_cast<id_t>(child), &ended, WEXITED | WNOHANG | WNOWAIT));
         }
         usleep(static_cast<useconds_t>(2000 + random.word() % 9000));
         kill(child, SIGKILL);
@@ -787,6 +794,6 @@ TEST(OutboxKills, after_each_of_300_kills_the_rest_is_a_prefix_and_all_that_was_
         database.reset();
         fixture.outbox.reset();
     }
-    CHECK_TRUE(delivered > 300);
+    CHECK_TRUE(delivered >= 200 * 7);
     munmap(const_cast<std::uint64_t*>(seen), 4096);
 }

@@ -108,7 +108,7 @@ inline unsigned plain_text(const char* at) {
 inline bool matches(const EventShape::Slot& slot, const char* at) {
 #ifdef __SSE2__  // two instructions fewer than with words, of eight; six times an event
     const __m128i found = _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
-    const __m128i same = _mm_cmpeq_epi8(found, _mm_load_si128(reinterpret_cast<const __m128i*>(slot.words.data())));
+    const __m128i same = _mm_cmpeq_epi8(found, _mm_loadu_si128(reinterpret_cast<const __m128i*>(slot.words.data())));
     return (~static_cast<unsigned>(_mm_movemask_epi8(same)) & slot.mask) == 0;
 #else
     const std::uint64_t first = (load_le<std::uint64_t>(at) ^ slot.words[0]) & slot.masks[0];

@@ -55,7 +55,7 @@ struct EventShape {
 
     // Up to 16 bytes, and the value that stands behind them.
     struct Slot {
-        alignas(16) std::array<std::uint64_t, 2> words{};  // the bytes, zeros behind them
+        std::array<std::uint64_t, 2> words{};  // the bytes, zeros behind them
         std::array<std::uint64_t, 2> masks{};  // ones where there are bytes
         // The predictor's: what reads the value and all that follows it; the column's cells, of its type.
         Read* read = nullptr;

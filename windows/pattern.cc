@@ -61,13 +61,10 @@ std::uint32_t Pattern::fits(const PatternRows& rows, std::size_t row) const {
 }
 
 std::uint32_t Pattern::find(const PatternRows& rows, std::size_t row) const {
-    const std::size_t mask = table_.size() - 1;
     const std::uint64_t hash = rows.hashes[row];
-    for (std::size_t at = static_cast<std::size_t>(hash) & mask; table_[at] != 0; at = (at + 1) & mask) {
-        const std::uint32_t group = table_[at] - 1;
-        if (groups_[group].hash == hash && plan_.key.equals(rows.batch, row, key(group))) return group;
-    }
-    return none;
+    return index_.find(hash, [&](std::uint32_t group) {
+        return groups_[group].hash == hash && plan_.key.equals(rows.batch, row, key(group));
+    });
 }
 
 std::uint32_t Pattern::make_group(const PatternRows& rows, std::size_t row, std::uint32_t lane) {
@@ -80,7 +77,7 @@ std::uint32_t Pattern::make_group(const PatternRows& rows, std::size_t row, std:
     group.lane = lane;
     group.used = 1;
     if (plan_.key.encode(rows.batch, row, key(number))) counters_.add(PatternCounter::key_cut);
-    insert(number);
+    index_.insert(groups_[number].hash, number);
     link_group(number);
     ++groups_used_;
     return number;
@@ -139,33 +136,12 @@ void Pattern::end_runs(std::uint32_t number, std::int64_t watermark, Emission& e
 void Pattern::drop_if_idle(std::uint32_t number) {
     Group& group = groups_[number];
     if (group.runs > 0 || group.pending > 0) return;
-    erase(number);
+    index_.erase(number, [this](std::uint32_t of) { return groups_[of].hash; });
     unlink_group(number);
     group = Group{};
     group.next = free_group_;
     free_group_ = number;
     --groups_used_;
-}
-
-void Pattern::insert(std::uint32_t group) {
-    const std::size_t mask = table_.size() - 1;
-    std::size_t at = static_cast<std::size_t>(groups_[group].hash) & mask;
-    while (table_[at] != 0) at = (at + 1) & mask;
-    table_[at] = group + 1;
-}
-
-// Closes the hole by moving up what stands behind it, so that searches never meet a tombstone.
-void Pattern::erase(std::uint32_t group) {
-    const std::size_t mask = table_.size() - 1;
-    std::size_t hole = static_cast<std::size_t>(groups_[group].hash) & mask;
-    while (table_[hole] != group + 1) hole = (hole + 1) & mask;
-    for (std::size_t at = (hole + 1) & mask; table_[at] != 0; at = (at + 1) & mask) {
-        const std::size_t home = static_cast<std::size_t>(groups_[table_[at] - 1].hash) & mask;
-        if (((at - home) & mask) < ((at - hole) & mask)) continue;
-        table_[hole] = table_[at];
-        hole = at;
-    }
-    table_[hole] = 0;
 }
 
 void Pattern::link_group(std::uint32_t number) {

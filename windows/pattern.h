@@ -21,6 +21,7 @@
 #include "agent/base/batch.h"
 #include "windows/counters.h"
 #include "windows/frontier.h"
+#include "windows/hash_index.h"
 #include "windows/pattern_plan.h"
 #include "windows/window.h"
 
@@ -128,8 +129,6 @@ private:
     void advance_lane(std::uint32_t lane, std::int64_t watermark, Emission& emission);
     void end_runs(std::uint32_t lane, std::int64_t watermark, Emission& emission);
     void drop_if_idle(std::uint32_t group);
-    void insert(std::uint32_t group);
-    void erase(std::uint32_t group);
     void link_group(std::uint32_t group);
     void unlink_group(std::uint32_t group);
     void link_row(std::uint32_t row, std::uint32_t lane);
@@ -179,7 +178,7 @@ private:
     std::span<std::byte> keys_;
     std::span<std::byte> runs_;
     std::span<std::byte> scratch_;        // max_runs runs, the one that is tried, and one at its beginning
-    std::span<std::uint32_t> table_;      // group + 1, by hash
+    HashIndex index_;  // of groups
     std::span<std::uint32_t> places_;     // of groups in the order in which save() writes them
     std::span<Waiting> waiting_;
     std::span<std::byte> rows_;

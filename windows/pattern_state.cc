@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "windows/pattern.h"
@@ -10,7 +9,6 @@
 namespace weir {
 namespace {
 
-std::size_t table_size(const CompiledPattern& plan) { return std::bit_ceil(plan.groups_max * 2); }
 std::size_t lanes(const CompiledPattern& plan, std::size_t partitions_max) { return plan.by_partition ? partitions_max : 1; }
 
 template <typename CellColumn>
@@ -40,7 +38,7 @@ Bytes Pattern::need(const CompiledPattern& plan, std::size_t partitions_max) {
     const Bytes stride = sizeof(Progress) + plan.run_bytes;
     Bytes total = Arena::need<Group>(plan.groups_max) + Arena::need<std::byte>(plan.groups_max * plan.key.width()) +
                   Arena::need<std::byte>(plan.groups_max * plan.runs_max * stride) +
-                  Arena::need<std::byte>((plan.runs_max + 2) * stride) + Arena::need<std::uint32_t>(table_size(plan)) +
+                  Arena::need<std::byte>((plan.runs_max + 2) * stride) + HashIndex::need(plan.groups_max) +
                   Arena::need<std::uint32_t>(plan.groups_max) + Arena::need<Waiting>(plan.pending_max) + Arena::need<std::byte>(plan.pending_max * plan.row_bytes) +
                   Arena::need<Lane>(lanes(plan, partitions_max)) + Arena::need<Look>(plan.conditions.size()) +
                   Arena::need<Look>(plan.measures.size()) + Frontier::need(plan.frontiers_max);
@@ -58,7 +56,7 @@ Pattern::Pattern(Arena& arena, const CompiledPattern& plan, std::string_view nam
       keys_(arena.take<std::byte>(plan.groups_max * plan.key.width())),
       runs_(arena.take<std::byte>(plan.groups_max * plan.runs_max * stride())),
       scratch_(arena.take<std::byte>((plan.runs_max + 2) * stride())),
-      table_(arena.take<std::uint32_t>(table_size(plan))),
+      index_(arena, plan.groups_max),
       places_(arena.take<std::uint32_t>(plan.groups_max)),
       waiting_(arena.take<Waiting>(plan.pending_max)),
       rows_(arena.take<std::byte>(plan.pending_max * plan.row_bytes)),
@@ -86,7 +84,7 @@ Pattern::Pattern(Arena& arena, const CompiledPattern& plan, std::string_view nam
 }
 
 void Pattern::reset() {
-    std::fill(table_.begin(), table_.end(), 0u);
+    index_.reset();
     std::fill(lanes_.begin(), lanes_.end(), Lane{});
     free_group_ = none;
     for (std::uint32_t i = static_cast<std::uint32_t>(groups_.size()); i-- > 0;) {
@@ -189,7 +187,7 @@ bool Pattern::load_group(ByteReader& in, std::size_t partitions) {
         if (!in_time || !in_order || at.state >= plan_.program.states.size() || !sound(plan_, run + sizeof(Progress))) return false;
         start = at.start_row;
     }
-    insert(number);
+    index_.insert(groups_[number].hash, number);
     link_group(number);
     ++groups_used_;
     return true;

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "windows/session_window.h"
@@ -9,14 +8,13 @@
 namespace weir {
 namespace {
 
-std::size_t table_size(const CompiledWindow& plan) { return std::bit_ceil(plan.cells_max * 2); }
 std::size_t lists(const CompiledWindow& plan, std::size_t partitions_max) { return plan.by_partition ? partitions_max : 1; }
 
 }  // namespace
 
 Bytes SessionWindow::need(const CompiledWindow& plan, std::size_t partitions_max) {
     return Arena::need<Cell>(plan.cells_max) + Arena::need<std::byte>(plan.cells_max * plan.key.width()) +
-           Arena::need<std::uint32_t>(table_size(plan)) + Arena::need<List>(lists(plan, partitions_max)) +
+           HashIndex::need(plan.cells_max) + Arena::need<List>(lists(plan, partitions_max)) +
            Arena::need<Results>() + Results::need(plan, plan.cells_max) + Arena::need<std::uint32_t>(plan.cells_max) +
            Frontier::need(plan.frontiers_max);
 }
@@ -28,7 +26,7 @@ SessionWindow::SessionWindow(Arena& arena, const CompiledWindow& plan, std::stri
       seed_(seed ^ plan.definition),
       cells_(arena.take<Cell>(plan.cells_max)),
       keys_(arena.take<std::byte>(plan.cells_max * plan.key.width())),
-      table_(arena.take<std::uint32_t>(table_size(plan))),
+      index_(arena, plan.cells_max),
       lists_(arena.take<List>(lists(plan, partitions_max))),
       results_(arena.make<Results>(arena, plan, name, plan.cells_max)),
       dirty_(arena.take<std::uint32_t>(plan.cells_max)),
@@ -39,7 +37,7 @@ SessionWindow::SessionWindow(Arena& arena, const CompiledWindow& plan, std::stri
 void SessionWindow::reset() {
     std::fill(cells_.begin(), cells_.end(), Cell{});
     results_->reset();
-    std::fill(table_.begin(), table_.end(), 0U);
+    index_.reset();
     std::fill(lists_.begin(), lists_.end(), List{});
     free_ = none;
     for (std::size_t i = cells_.size(); i-- > 0;) {
@@ -55,7 +53,7 @@ void SessionWindow::reset() {
 void SessionWindow::free_cell(std::uint32_t number) {
     Cell& cell = cells_[number];
     unmark(number);
-    erase(number);
+    index_.erase(number, [this](std::uint32_t of) { return cells_[of].hash; });
     unlink(number);
     --cells_used_;
     results_->release(number);
@@ -78,27 +76,6 @@ void SessionWindow::unlink(std::uint32_t number) {
     const Cell& cell = cells_[number];
     (cell.previous == none ? lists_[cell.list].head : cells_[cell.previous].next) = cell.next;
     if (cell.next != none) cells_[cell.next].previous = cell.previous;
-}
-
-void SessionWindow::insert(std::uint32_t cell) {
-    const std::size_t mask = table_.size() - 1;
-    std::size_t at = static_cast<std::size_t>(cells_[cell].hash) & mask;
-    while (table_[at] != 0) at = (at + 1) & mask;
-    table_[at] = cell + 1;
-}
-
-// Closes the hole by moving up what stands behind it, so that searches never meet a tombstone.
-void SessionWindow::erase(std::uint32_t cell) {
-    const std::size_t mask = table_.size() - 1;
-    std::size_t hole = static_cast<std::size_t>(cells_[cell].hash) & mask;
-    while (table_[hole] != cell + 1) hole = (hole + 1) & mask;
-    for (std::size_t at = (hole + 1) & mask; table_[at] != 0; at = (at + 1) & mask) {
-        const std::size_t home = static_cast<std::size_t>(cells_[table_[at] - 1].hash) & mask;
-        if (((at - home) & mask) < ((at - hole) & mask)) continue;
-        table_[hole] = table_[at];
-        hole = at;
-    }
-    table_[hole] = 0;
 }
 
 Bytes SessionWindow::save_size_max(const CompiledWindow& plan) {
@@ -161,7 +138,7 @@ bool SessionWindow::load_cell(std::uint32_t number, ByteReader& in, std::size_t 
     cells_[number] = cell;
     ++cells_used_;
     link(number);
-    insert(number);
+    index_.insert(cells_[number].hash, number);
     if (cell.flags & dirty) dirty_[dirty_count_++] = number;
     return results_->load(number, in);
 }

@@ -26,17 +26,10 @@ void SessionWindow::add(const Run& run, Emission& emission) {
     for (std::size_t row = run.first; row < run.last; ++row) {
         if (run.source.quarantined().test(row))
             counters_.add(WindowCounter::quarantined);
-        else if (passes_where(where, row) && admit(run, row, emission, pending))
+        else if (passes_where(where, row, counters_) && admit(run, row, emission, pending))
             counters_.add(WindowCounter::counted);
     }
     aggregate(run, pending);
-}
-
-bool SessionWindow::passes_where(const Column* where, std::size_t row) {
-    if (!where) return true;
-    if (where->present.test(row) && where->booleans[row]) return true;
-    counters_.add(where->present.test(row) ? WindowCounter::filtered : WindowCounter::where_null);
-    return false;
 }
 
 void SessionWindow::aggregate(const Run& run, std::size_t& pending) {
@@ -71,18 +64,15 @@ bool SessionWindow::admit(const Run& run, std::size_t row, Emission& emission, s
 
 SessionWindow::Found SessionWindow::find(const Run& run, std::size_t row, std::int64_t time) const {
     Found found;
-    const std::size_t mask = table_.size() - 1;
     const std::uint64_t hash = run.hashes[row];
-    for (std::size_t at = static_cast<std::size_t>(hash) & mask; table_[at] != 0; at = (at + 1) & mask) {
-        const std::uint32_t number = table_[at] - 1;
+    index_.find(hash, [&](std::uint32_t number) {
         const Cell& cell = cells_[number];
-        if (cell.hash != hash || time >= cell.end || time + plan_.size <= cell.start) continue;
-        if (!plan_.key.equals(run.batch, row, key(number))) continue;
-        if (found.first == none)
-            found.first = number;
-        else
-            found.second = number;
-    }
+        const bool joins = cell.hash == hash && time < cell.end && time + plan_.size > cell.start;
+        if (!joins || !plan_.key.equals(run.batch, row, key(number))) return false;
+        const bool is_second = found.first != none;
+        (is_second ? found.second : found.first) = number;
+        return is_second;
+    });
     if (found.second != none && cells_[found.second].start < cells_[found.first].start) std::swap(found.first, found.second);
     return found;
 }
@@ -125,7 +115,7 @@ std::uint32_t SessionWindow::make_cell(const Run& run, std::size_t row, Emission
     if (plan_.key.encode(run.batch, row, key(number))) counters_.add(WindowCounter::key_cut);
     ++cells_used_;
     link(number);
-    insert(number);
+    index_.insert(cells_[number].hash, number);
     results_->create(number, cell_hash(cell.hash, cell.start) ^ seed_);
     return number;
 }

@@ -18,6 +18,7 @@
 
 #include "agent/base/arena.h"
 #include "windows/compiled_plan.h"
+#include "windows/hash_index.h"
 #include "windows/results.h"
 #include "windows/window.h"
 
@@ -75,7 +76,6 @@ private:
         std::uint32_t first = none;
         std::uint32_t second = none;
     };
-    bool passes_where(const Column* where, std::size_t row);
     bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
     Found find(const Run& run, std::size_t row, std::int64_t time) const;
     bool is_refused(const Run& run, std::size_t row, const Found& found, std::int64_t watermark);
@@ -93,8 +93,6 @@ private:
     void free_cell(std::uint32_t cell);
     void link(std::uint32_t cell);
     void unlink(std::uint32_t cell);
-    void insert(std::uint32_t cell);
-    void erase(std::uint32_t cell);
     std::byte* key(std::uint32_t cell) { return keys_.data() + cell * plan_.key.width(); }
     const std::byte* key(std::uint32_t cell) const { return keys_.data() + cell * plan_.key.width(); }
     std::int64_t due_at(const Cell& cell) const { return cell.flags & said ? cell.end + plan_.allow : cell.end; }
@@ -106,7 +104,7 @@ private:
     std::uint64_t seed_;
     std::span<Cell> cells_;
     std::span<std::byte> keys_;
-    std::span<std::uint32_t> table_;    // cell + 1, by the key's hash
+    HashIndex index_;  // of cells
     std::span<List> lists_;             // one a partition, or one
     Results* results_;
     std::span<std::uint32_t> dirty_;

@@ -52,7 +52,7 @@ void TumblingWindow::release(const Watermarks& watermarks) {
 }
 
 void TumblingWindow::free_cell(std::uint32_t number) {
-    erase(number);
+    index_.erase(number, [this](std::uint32_t of) { return cells_[of].hash; });
     unlink(number);
     Cell& cell = cells_[number];
     --intervals_[cell.interval].live;

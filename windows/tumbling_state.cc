@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <bit>
 #include <cstring>
 
 #include "windows/tumbling_window.h"
@@ -9,7 +8,6 @@
 namespace weir {
 namespace {
 
-std::size_t table_size(const CompiledWindow& plan) { return std::bit_ceil(plan.cells_max * 2); }
 std::size_t lists(const CompiledWindow& plan, std::size_t partitions_max) {
     return plan.by_partition ? partitions_max : plan.intervals_max;
 }
@@ -19,7 +17,7 @@ std::size_t lists(const CompiledWindow& plan, std::size_t partitions_max) {
 Bytes TumblingWindow::need(const CompiledWindow& plan, std::size_t partitions_max) {
     const std::size_t cells = plan.cells_all();
     Bytes total = Arena::need<Cell>(cells) + Arena::need<std::byte>(plan.cells_max * plan.key.width()) +
-                  Arena::need<std::uint32_t>(table_size(plan)) + Arena::need<std::uint32_t>(lists(plan, partitions_max)) +
+                  HashIndex::need(plan.cells_max) + Arena::need<std::uint32_t>(lists(plan, partitions_max)) +
                   Arena::need<Interval>(plan.intervals_max) + Arena::need<Results>() + Results::need(plan, cells) +
                   Arena::need<AggregateStates>() + AggregateStates::need(plan.folded, plan.intervals_max) +
                   Arena::need<std::uint32_t>(cells) + Frontier::need(plan.frontiers_max);
@@ -33,7 +31,7 @@ TumblingWindow::TumblingWindow(Arena& arena, const CompiledWindow& plan, std::st
       seed_(seed ^ plan.definition),
       cells_(arena.take<Cell>(plan.cells_all())),
       keys_(arena.take<std::byte>(plan.cells_max * plan.key.width())),
-      table_(arena.take<std::uint32_t>(table_size(plan))),
+      index_(arena, plan.cells_max),
       heads_(arena.take<std::uint32_t>(lists(plan, partitions_max))),
       intervals_(arena.take<Interval>(plan.intervals_max)),
       results_(arena.make<Results>(arena, plan, name, plan.cells_all())),
@@ -47,7 +45,7 @@ void TumblingWindow::reset() {
     std::fill(cells_.begin(), cells_.end(), Cell{});
     results_->reset();
     folded_->reset();
-    std::fill(table_.begin(), table_.end(), 0U);
+    index_.reset();
     std::fill(heads_.begin(), heads_.end(), none);
     std::fill(intervals_.begin(), intervals_.end(), Interval{});
     free_ = none;
@@ -155,7 +153,7 @@ bool TumblingWindow::load_cell(std::uint32_t number, ByteReader& in, std::size_t
         ++intervals_[cell.interval].live;
         ++cells_used_;
         link(number);
-        insert(number);
+        index_.insert(cells_[number].hash, number);
     }
     if (cell.flags & dirty) dirty_[dirty_count_++] = number;
     return results_->load(number, in);

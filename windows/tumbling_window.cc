@@ -5,7 +5,7 @@
 
 #include "windows/window_layout.h"
 
-// The way of rows into cells. Closing is in window_close.cc, memory and saving in window_state.cc.
+// The way of rows into cells. Closing is in tumbling_close.cc, memory and saving in tumbling_state.cc.
 
 namespace weir {
 
@@ -27,18 +27,11 @@ void TumblingWindow::add(const Run& run, Emission& emission) {
         for (std::size_t row = run.first; row < run.last; ++row) {
             if (run.source.quarantined().test(row))
                 counters_.add(WindowCounter::quarantined);
-            else if (passes_where(where, row) && admit(run, row, emission, pending))
+            else if (passes_where(where, row, counters_) && admit(run, row, emission, pending))
                 counters_.add(WindowCounter::counted);
         }
     }
     aggregate(run, pending);
-}
-
-bool TumblingWindow::passes_where(const Column* where, std::size_t row) {
-    if (!where) return true;
-    if (where->present.test(row) && where->booleans[row]) return true;
-    counters_.add(where->present.test(row) ? WindowCounter::filtered : WindowCounter::where_null);
-    return false;
 }
 
 void TumblingWindow::turn_to(std::int64_t at) {
@@ -60,7 +53,7 @@ bool TumblingWindow::is_plain(const Run& run) {
 void TumblingWindow::add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending) {
     const std::int64_t start = recent_start_;
     for (std::size_t row = run.first; row < run.last; ++row) {
-        if (!passes_where(where, row)) continue;
+        if (!passes_where(where, row, counters_)) continue;
         const std::uint32_t cell = place(run, row, start, emission, pending);
         if (cell == none) continue;
         run.rows[pending] = static_cast<std::uint16_t>(row);
@@ -128,14 +121,10 @@ std::uint32_t TumblingWindow::place(const Run& run, std::size_t row, std::int64_
 }
 
 std::uint32_t TumblingWindow::find(const Run& run, std::size_t row, std::uint64_t hash, std::int64_t start) const {
-    const std::size_t mask = table_.size() - 1;
-    const std::uint32_t* const table = table_.data();
-    for (std::size_t at = static_cast<std::size_t>(hash) & mask; table[at] != 0; at = (at + 1) & mask) {
-        const std::uint32_t number = table[at] - 1;
+    return index_.find(hash, [&](std::uint32_t number) {
         const Cell& cell = cells_[number];
-        if (cell.hash == hash && cell.start == start && plan_.key.equals(run.batch, row, key(number))) return number;
-    }
-    return none;
+        return cell.hash == hash && cell.start == start && plan_.key.equals(run.batch, row, key(number));
+    });
 }
 
 std::uint32_t TumblingWindow::interval_at(std::int64_t start) const {
@@ -173,7 +162,7 @@ std::uint32_t TumblingWindow::make_cell(const Run& run, std::size_t row, std::ui
     ++intervals_[interval].live;
     ++cells_used_;
     link(number);
-    insert(number);
+    index_.insert(cells_[number].hash, number);
     results_->create(number, hash ^ seed_);
     return number;
 }
@@ -225,27 +214,6 @@ void TumblingWindow::unlink(std::uint32_t number) {
     const Cell& cell = cells_[number];
     (cell.previous == none ? heads_[cell.list] : cells_[cell.previous].next) = cell.next;
     if (cell.next != none) cells_[cell.next].previous = cell.previous;
-}
-
-void TumblingWindow::insert(std::uint32_t cell) {
-    const std::size_t mask = table_.size() - 1;
-    std::size_t at = static_cast<std::size_t>(cells_[cell].hash) & mask;
-    while (table_[at] != 0) at = (at + 1) & mask;
-    table_[at] = cell + 1;
-}
-
-// Closes the hole by moving up what stands behind it, so that searches never meet a tombstone.
-void TumblingWindow::erase(std::uint32_t cell) {
-    const std::size_t mask = table_.size() - 1;
-    std::size_t hole = static_cast<std::size_t>(cells_[cell].hash) & mask;
-    while (table_[hole] != cell + 1) hole = (hole + 1) & mask;
-    for (std::size_t at = (hole + 1) & mask; table_[at] != 0; at = (at + 1) & mask) {
-        const std::size_t home = static_cast<std::size_t>(cells_[table_[at] - 1].hash) & mask;
-        if (((at - home) & mask) < ((at - hole) & mask)) continue;
-        table_[hole] = table_[at];
-        hole = at;
-    }
-    table_[hole] = 0;
 }
 
 }  // namespace weir

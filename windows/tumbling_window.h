@@ -1,7 +1,8 @@
 // One tumbling window: the cells (groups of open intervals) of one [[window]], and their results.
 // An interval is open until the watermark that closes it has passed its end, and late_allow more. A key
 // that contains the partition column closes by its partition's watermark, all others, and "(other)", by
-// the source's. Intervals are of one size, or days or hours of a time zone. max_groups keys an interval have cells of their own, first come; the rest share one.
+// the source's. Intervals are of one size, or days or hours of a time zone. max_groups keys an interval have cells
+// of their own, first come; the rest share one.
 // Memory: need(window): cells x (56 + key + states), a table of 8 to 16 bytes a cell, and the pools of sketches.
 // Cost: add() O(rows x states); collect() O(cells of what closes); release() the same.
 // Threads: one owner. Errors: none; every row that does not count has a counter.
@@ -14,6 +15,7 @@
 
 #include "agent/base/arena.h"
 #include "windows/compiled_plan.h"
+#include "windows/hash_index.h"
 #include "windows/results.h"
 #include "windows/window.h"
 
@@ -24,7 +26,7 @@ public:
     static Bytes need(const CompiledWindow& plan, std::size_t partitions_max);
     // name and plan must outlive it.
     TumblingWindow(Arena& arena, const CompiledWindow& plan, std::string_view name, std::uint32_t number,
-           std::size_t partitions_max, std::uint64_t seed);
+                   std::size_t partitions_max, std::uint64_t seed);
 
     void add(const Run& run, Emission& emission) override;
     bool may_evict(std::int64_t earliest, std::int64_t latest) const override;
@@ -70,7 +72,6 @@ private:
     bool is_plain(const Run& run);
     void turn_to(std::int64_t at);
     void add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending);
-    bool passes_where(const Column* where, std::size_t row);
     bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
     std::uint32_t place(const Run& run, std::size_t row, std::int64_t start, Emission& emission, std::size_t& pending);
     std::uint32_t find(const Run& run, std::size_t row, std::uint64_t hash, std::int64_t start) const;
@@ -87,8 +88,6 @@ private:
     void release_states(std::uint32_t cell);
     void link(std::uint32_t cell);
     void unlink(std::uint32_t cell);
-    void insert(std::uint32_t cell);
-    void erase(std::uint32_t cell);
     void drop_clean_from_dirty();
     std::uint32_t other(std::uint32_t interval) const { return static_cast<std::uint32_t>(plan_.cells_max) + interval; }
     bool is_other(std::uint32_t cell) const { return cell >= plan_.cells_max; }
@@ -103,7 +102,7 @@ private:
     std::uint64_t seed_;
     std::span<Cell> cells_;             // cells_max, then one of "(other)" an interval
     std::span<std::byte> keys_;
-    std::span<std::uint32_t> table_;    // cell + 1, by hash
+    HashIndex index_;  // of cells
     std::span<std::uint32_t> heads_;    // of the lists
     std::span<Interval> intervals_;
     Results* results_;

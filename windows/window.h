@@ -52,6 +52,15 @@ struct Run {
     const Watermarks& watermarks() const { return source.watermarks(); }
 };
 
+// Whether the evaluated `where`, if there is one, takes the row; if not, the reason is counted.
+inline bool passes_where(const Column* where, std::size_t row, WindowCounters& counters) {
+    if (!where) return true;
+    const bool known = where->present.test(row);
+    if (known && where->booleans[row]) return true;
+    counters.add(known ? WindowCounter::filtered : WindowCounter::where_null);
+    return false;
+}
+
 class Window {
 public:
     virtual ~Window() = default;

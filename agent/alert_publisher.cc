@@ -106,7 +106,7 @@ std::string_view render_alert(const AlertTransition& transition, std::string_vie
     json.key("values");
     json.begin_object();
     for (const Field& field : result.values) {
-        if (field.value.kind == ValueKind::top) continue;
+        if (is_list(field.value.kind)) continue;
         json.key(field.name);
         write_value(json, field.value, false);
     }

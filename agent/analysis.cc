@@ -125,7 +125,7 @@ void Analysis::transition(const AlertTransition& transition) {
     alert_values_[count++] = {"severity", Value::of_text(name(transition.alert->severity))};
     const std::size_t room = alert_values_.size() - result.key.size();
     for (const Field& field : result.values) {
-        if (field.value.kind == ValueKind::top || count == room) continue;
+        if (is_list(field.value.kind) || count == room) continue;
         alert_values_[count] = field;
         alert_values_[count].value.sketch = {};
         ++count;

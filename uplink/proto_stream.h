@@ -7,6 +7,7 @@
 #include <pb_encode.h>
 
 #include <cstring>
+#include <span>
 #include <string_view>
 
 #include "agent/base/bytes.h"
@@ -39,6 +40,19 @@ public:
     void real(std::uint32_t tag, double value) { fixed64(tag, std::bit_cast<std::uint64_t>(value)); }
     void always_real(std::uint32_t tag, double value) {
         check(pb_encode_tag(&stream_, PB_WT_64BIT, tag) && pb_encode_fixed64(&stream_, &value));
+    }
+    // Packed, as proto3 writes repeated numbers.
+    void reals(std::uint32_t tag, std::span<const double> values) {
+        if (values.empty()) return;
+        const Mark mark = begin(tag);
+        for (const double value : values) check(pb_encode_fixed64(&stream_, &value));
+        end(mark);
+    }
+    void numbers(std::uint32_t tag, std::span<const std::uint64_t> values) {
+        if (values.empty()) return;
+        const Mark mark = begin(tag);
+        for (const std::uint64_t value : values) check(pb_encode_varint(&stream_, value));
+        end(mark);
     }
     void always_real32(std::uint32_t tag, float value) {
         check(pb_encode_tag(&stream_, PB_WT_32BIT, tag) && pb_encode_fixed32(&stream_, &value));
@@ -120,6 +134,28 @@ public:
     float real32() {
         float value = 0;
         return expect(PB_WT_32BIT) && done(pb_decode_fixed32(&stream_, &value)) ? value : 0;
+    }
+    // each(value) for what one field of repeated numbers holds, packed or one alone.
+    template <typename Each>
+    void reals(Each each) {
+        if (type_ != PB_WT_STRING) return each(real());
+        ByteReader in(bytes());
+        while (ok_ && in.remaining() > 0) {
+            const auto value = in.read<double>();
+            if (!done(in.ok())) return;
+            each(value);
+        }
+    }
+    template <typename Each>
+    void numbers(Each each) {
+        if (type_ != PB_WT_STRING) return each(number());
+        const ByteSpan packed = bytes();
+        pb_istream_t stream = pb_istream_from_buffer(reinterpret_cast<const pb_byte_t*>(packed.data()), packed.size());
+        while (ok_ && stream.bytes_left > 0) {
+            std::uint64_t value = 0;
+            if (!done(pb_decode_varint(&stream, &value))) return;
+            each(value);
+        }
     }
     // A view into the input.
     ByteSpan bytes() {

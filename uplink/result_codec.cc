@@ -53,6 +53,13 @@ void put_value(const Value& value, ProtoWriter& out) {
             out.end(mark);
             break;
         }
+        case ValueKind::histogram: {
+            const ProtoWriter::Mark mark = out.begin(weir_v1_Value_histogram_tag);
+            out.reals(weir_v1_Histogram_bounds_tag, value.bounds);
+            out.numbers(weir_v1_Histogram_counts_tag, value.counts);
+            out.end(mark);
+            break;
+        }
     }
 }
 
@@ -140,6 +147,7 @@ struct Filler {
     RecordStorage& storage;
     std::size_t fields = 0;
     std::size_t top_items = 0;
+    std::size_t buckets = 0;
 
     Value get_estimate(ProtoReader& outer) {
         Value value;
@@ -182,6 +190,34 @@ struct Filler {
         return value;
     }
 
+    Value get_histogram(ProtoReader& outer) {
+        Value value;
+        value.kind = ValueKind::histogram;
+        const auto bounds = std::span(storage.bounds).subspan(buckets);
+        const auto counts = std::span(storage.counts).subspan(buckets);
+        std::size_t bounds_used = 0, counts_used = 0;
+        ProtoReader in(outer.bytes());
+        const auto keep = [&in](auto& places, std::size_t& used, auto value_of) {
+            if (used == places.size()) return in.fail();
+            places[used++] = value_of;
+        };
+        while (in.next()) {
+            switch (in.tag()) {
+                case weir_v1_Histogram_bounds_tag: in.reals([&](double bound) { keep(bounds, bounds_used, bound); }); break;
+                case weir_v1_Histogram_counts_tag: in.numbers([&](std::uint64_t count) { keep(counts, counts_used, count); }); break;
+                default: in.skip();
+            }
+        }
+        if (!in.ok() || counts_used != bounds_used + 1) {
+            outer.fail();
+            return value;
+        }
+        buckets += counts_used;
+        value.bounds = bounds.first(bounds_used);
+        value.counts = counts.first(counts_used);
+        return value;
+    }
+
     Value get_value(ProtoReader& outer) {
         Value value;
         ProtoReader in(outer.bytes());
@@ -193,6 +229,7 @@ struct Filler {
                 case weir_v1_Value_text_tag: value = Value::of_text(in.text()); break;
                 case weir_v1_Value_estimate_tag: value = get_estimate(in); break;
                 case weir_v1_Value_top_tag: value = get_top(in); break;
+                case weir_v1_Value_histogram_tag: value = get_histogram(in); break;
                 default: in.skip();
             }
         }

@@ -12,7 +12,8 @@ std::optional<ColumnType> usable_type(ValueKind kind) {
         case ValueKind::boolean: return ColumnType::boolean;
         case ValueKind::text: return ColumnType::text;
         case ValueKind::null:
-        case ValueKind::top: break;
+        case ValueKind::top:
+        case ValueKind::histogram: break;
     }
     return std::nullopt;
 }

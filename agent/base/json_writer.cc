@@ -59,6 +59,19 @@ void write_top_item(JsonWriter& out, const TopItem& item) {
     out.end_object();
 }
 
+void write_histogram(JsonWriter& out, const Value& value) {
+    out.begin_object();
+    out.key("bounds");
+    out.begin_array();
+    for (const double bound : value.bounds) out.real(bound);
+    out.end_array();
+    out.key("counts");
+    out.begin_array();
+    for (const std::uint64_t count : value.counts) out.natural(count);
+    out.end_array();
+    out.end_object();
+}
+
 void write_fields(JsonWriter& out, std::span<const Field> fields, bool sketches) {
     out.begin_object();
     for (const Field& field : fields) {
@@ -213,6 +226,7 @@ void write_value(JsonWriter& out, const Value& value, bool sketches) {
             if (sketches) write_sketch(out, value.sketch);
             out.end_object();
             break;
+        case ValueKind::histogram: write_histogram(out, value); break;
     }
 }
 

@@ -57,7 +57,8 @@ struct RecordJsonOptions {
 };
 
 // {"window":..,"start":MS,"end":MS,"revision":0,"key":{..},"values":{..}}; flags that are set follow.
-// A value with error is {"estimate":E,"lower":L,"upper":U}, a top list {"items":[{"item":..,..}]}.
+// A value with error is {"estimate":E,"lower":L,"upper":U}, a top list {"items":[{"item":..,..}]},
+// a histogram {"bounds":[10,20],"counts":[3,5,1]}: below 10, from 10 to below 20, 20 and more.
 void write_record(JsonWriter& out, const Record& record, const RecordJsonOptions& options);
 void write_value(JsonWriter& out, const Value& value, bool sketches);
 

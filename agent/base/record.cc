@@ -6,6 +6,7 @@
 // i64 start us, i64 end us, u32 revision, u64 sequence, u64 partition, u16 key fields, u16 value fields, fields.
 // text: u32 length, bytes. field: text name, u8 value kind, then by kind
 //   integer i64 | real f64 | boolean u8 | text | estimate f64 x 3, sketch | top u16 n, n items, sketch
+//   histogram u16 n, n f64 bounds, n + 1 u64 counts
 // sketch: u8 kind, u8 item type, u32 length, bytes.
 // top item: u8 type, then text | i64 | f64, then f64 estimate, lower, upper.
 
@@ -73,6 +74,11 @@ void put_field(const Field& field, Out& out) {
             out.write(static_cast<std::uint16_t>(value.top.size()));
             for (const TopItem& item : value.top) put_top_item(item, out);
             put_sketch(value.sketch, out);
+            break;
+        case ValueKind::histogram:
+            out.write(static_cast<std::uint16_t>(value.bounds.size()));
+            for (const double bound : value.bounds) out.write(bound);
+            for (const std::uint64_t count : value.counts) out.write(count);
             break;
     }
 }
@@ -161,7 +167,7 @@ private:
         field = Field{};
         field.name = in_.text();
         const auto kind = in_.read<std::uint8_t>();
-        if (kind > static_cast<std::uint8_t>(ValueKind::top)) return false;
+        if (kind > static_cast<std::uint8_t>(ValueKind::histogram)) return false;
         Value& value = field.value;
         value.kind = static_cast<ValueKind>(kind);
         switch (value.kind) {
@@ -186,13 +192,28 @@ private:
                 if (!sketch(value.sketch)) return false;
                 break;
             }
+            case ValueKind::histogram: return histogram(value);
         }
+        return in_.ok();
+    }
+
+    bool histogram(Value& value) {
+        const std::size_t bounds = in_.read<std::uint16_t>();
+        if (bounds >= storage_.counts.size() - buckets_used_) return false;
+        const auto to_bounds = std::span(storage_.bounds).subspan(buckets_used_, bounds);
+        const auto to_counts = std::span(storage_.counts).subspan(buckets_used_, bounds + 1);
+        for (double& bound : to_bounds) bound = in_.read<double>();
+        for (std::uint64_t& count : to_counts) count = in_.read<std::uint64_t>();
+        buckets_used_ += to_counts.size();
+        value.bounds = to_bounds;
+        value.counts = to_counts;
         return in_.ok();
     }
 
     ByteReader in_;
     RecordStorage& storage_;
     std::size_t top_used_ = 0;
+    std::size_t buckets_used_ = 0;
 };
 
 }  // namespace
@@ -229,8 +250,12 @@ Bytes encoded_size(const Record& record) {
 
 Status encode(const Record& record, ByteWriter& out) {
     if (record.key.size() + record.values.size() > record_fields_max) return Error::out_of_range;
-    for (const Field& field : record.values)
-        if (field.value.top.size() > std::numeric_limits<std::uint16_t>::max()) return Error::out_of_range;
+    for (const Field& field : record.values) {
+        const Value& value = field.value;
+        if (value.top.size() > std::numeric_limits<std::uint16_t>::max()) return Error::out_of_range;
+        if (value.kind == ValueKind::histogram && (value.counts.size() > record_buckets_max || value.counts.size() != value.bounds.size() + 1))
+            return Error::out_of_range;
+    }
     put_record(record, out);
     return out.ok() ? Status::success() : Status(Error::full);
 }

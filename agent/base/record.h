@@ -53,7 +53,11 @@ struct TopItem {
     double upper = 0;
 };
 
-enum class ValueKind : std::uint8_t { null = 0, integer = 1, real = 2, boolean = 3, text = 4, estimate = 5, top = 6 };
+enum class ValueKind : std::uint8_t {
+    null = 0, integer = 1, real = 2, boolean = 3, text = 4, estimate = 5, top = 6, histogram = 7,
+};
+// Whether it is more than one value: a condition cannot use it.
+constexpr bool is_list(ValueKind kind) { return kind == ValueKind::top || kind == ValueKind::histogram; }
 
 struct Value {
     ValueKind kind = ValueKind::null;
@@ -65,6 +69,10 @@ struct Value {
     double upper = 0;
     std::span<const TopItem> top;
     SketchView sketch;  // of kinds estimate and top
+    // Kind histogram: counts[0] is below bounds[0], counts[i] from bounds[i - 1] to below bounds[i], the last from the
+    // last bound on. One more count than bounds.
+    std::span<const double> bounds;
+    std::span<const std::uint64_t> counts;
 
     static Value of_integer(std::int64_t v) {
         Value value;
@@ -113,11 +121,14 @@ struct Record {
 
 inline constexpr std::size_t record_fields_max = 64;   // key and values together
 inline constexpr std::size_t record_top_items_max = 1024;
+inline constexpr std::size_t record_buckets_max = 1024;  // of all histograms
 
 // Where decode() puts the parts that a Record only points to.
 struct RecordStorage {
     std::array<Field, record_fields_max> fields;
     std::array<TopItem, record_top_items_max> top_items;
+    std::array<double, record_buckets_max> bounds;
+    std::array<std::uint64_t, record_buckets_max> counts;
 };
 
 // Bytes that encode() of this record takes.

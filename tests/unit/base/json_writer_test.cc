@@ -158,6 +158,16 @@ TEST(JsonWriter, values_with_error_bring_their_bounds_and_sketches_if_asked_for)
     STRCMP_EQUAL("{\"items\":[{\"item\":\"a\",\"estimate\":3,\"lower\":2,\"upper\":3}]}", value_of(top, true).c_str());
 }
 
+TEST(JsonWriter, a_histogram_is_its_bounds_and_one_more_count) {
+    const double bounds[] = {-2.5, 10};
+    const std::uint64_t counts[] = {0, 5, std::numeric_limits<std::uint64_t>::max()};
+    Value value;
+    value.kind = ValueKind::histogram;
+    value.bounds = bounds;
+    value.counts = counts;
+    STRCMP_EQUAL("{\"bounds\":[-2.5,10],\"counts\":[0,5,18446744073709551615]}", value_of(value, true).c_str());
+}
+
 TEST(JsonWriter, record_is_written_as_documented) {
     const Field key{"site", Value::of_text("s1")};
     const Field value{"n", Value::of_integer(3)};

@@ -19,6 +19,8 @@ namespace {
 struct Sample {
     std::vector<std::byte> sketch{std::byte{1}, std::byte{2}, std::byte{0xFF}};
     std::vector<TopItem> items;
+    std::vector<double> bounds{-1, 0.5};
+    std::vector<std::uint64_t> counts{0, 3, ~std::uint64_t{0}};
     std::vector<Field> key;
     std::vector<Field> values;
     Record record;
@@ -47,13 +49,18 @@ struct Sample {
         top.kind = ValueKind::top;
         top.top = items;
         top.sketch = {SketchKind::frequent, ItemType::text, sketch};
+        Value histogram;
+        histogram.kind = ValueKind::histogram;
+        histogram.bounds = bounds;
+        histogram.counts = counts;
         values = {{"n", Value::of_integer(std::numeric_limits<std::int64_t>::min())},
                   {"mean", Value::of_real(0.1)},
                   {"none", Value{}},
                   {"yes", Value::of_boolean(true)},
                   {"word", Value::of_text("")},
                   {"unique", estimate},
-                  {"routes", top}};
+                  {"routes", top},
+                  {"spread", histogram}};
         record.kind = RecordKind::result;
         record.flags = record_partial | record_other;
         record.window = "site_minute";

@@ -75,6 +75,24 @@ TEST(bridge_record_form, protobuf_value_is_the_result) {
     LONGS_EQUAL(2, back->record.key.size());
 }
 
+TEST(bridge_record_form, a_histogram_goes_out_as_bounds_and_counts) {
+    const double bounds[] = {10, 20};
+    const std::uint64_t counts[] = {3, 5, 1};
+    Field spread{"spread", {}};
+    spread.value.kind = ValueKind::histogram;
+    spread.value.bounds = bounds;
+    spread.value.counts = counts;
+    ShippedRecord shipped = sample();
+    shipped.record.values = {&spread, 1};
+    STRCMP_CONTAINS("\"values\":{\"spread\":{\"bounds\":[10,20],\"counts\":[3,5,1]}}",
+                    RecordForm(ValueForm::json).render("j-1", {}, shipped).value.c_str());
+    RecordStorage storage;
+    const OutRecord out = RecordForm(ValueForm::protobuf).render("j-1", {}, shipped);
+    const Result<ShippedRecord> back = decode_result(as_byte_span(out.value), storage);
+    CHECK(back.ok());
+    LONGS_EQUAL(5, back->record.values[0].value.counts[1]);
+}
+
 TEST(bridge_record_form, alerts_and_retractions_say_so) {
     RecordForm form(ValueForm::json);
     ShippedRecord shipped = sample();

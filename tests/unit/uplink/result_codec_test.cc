@@ -62,7 +62,7 @@ TEST(ResultCodec, nanopb_reads_what_is_written_by_hand) {
     CHECK_TRUE(message.definition == 0xFEDCBA9876543210ULL);
     CHECK_TRUE(message.start_us == sample.record().start.us());
     CHECK_EQUAL(2, message.key_count);
-    CHECK_EQUAL(7, message.values_count);
+    CHECK_EQUAL(8, message.values_count);
     CHECK_EQUAL(-3, message.values[0].value.kind.integer);
     CHECK_EQUAL(weir_v1_Value_real_tag, message.values[2].value.which_kind);
     CHECK_EQUAL(weir_v1_Value_boolean_tag, message.values[3].value.which_kind);
@@ -71,6 +71,12 @@ TEST(ResultCodec, nanopb_reads_what_is_written_by_hand) {
     CHECK_EQUAL(weir_v1_Sketch_Kind_HLL, message.values[5].value.kind.estimate.sketch.kind);
     CHECK_EQUAL(2, message.values[6].value.kind.top.items_count);
     CHECK_EQUAL(-5, message.values[6].value.kind.top.items[1].item.integer);
+    const weir_v1_Histogram& histogram = message.values[7].value.kind.histogram;
+    CHECK_EQUAL(3, histogram.bounds_count);
+    DOUBLES_EQUAL(-10.5, histogram.bounds[0], 0);
+    CHECK_EQUAL(4, histogram.counts_count);
+    CHECK_EQUAL(300, histogram.counts[1]);
+    CHECK_TRUE(histogram.counts[2] == std::uint64_t{1} << 63);
 }
 
 TEST(ResultCodec, the_numbers_of_enums_are_those_of_the_records) {
@@ -134,6 +140,50 @@ TEST(ResultCodec, more_fields_than_there_are_places_are_refused) {
     wrap(0x32, items.size());
     out.bytes(items);
     CHECK_TRUE(decode_result(out.written(), *storage).error() == Error::invalid);
+}
+
+namespace {
+
+// A Result whose one field is a histogram of these bytes; all of them shorter than 128.
+Result<ShippedRecord> decode_histogram(std::vector<std::uint8_t> histogram, RecordStorage& storage) {
+    std::vector<std::byte> memory(256);
+    ByteWriter out(memory);
+    const auto head = [&](std::uint8_t tag, std::size_t length) {
+        out.write(tag);
+        out.write(static_cast<std::uint8_t>(length));
+    };
+    head(0x20, 1);  // kind RESULT
+    head(0x62, histogram.size() + 4);
+    head(0x12, histogram.size() + 2);
+    head(0x3A, histogram.size());
+    for (const std::uint8_t byte : histogram) out.write(byte);
+    return decode_result(out.written(), storage);
+}
+
+}  // namespace
+
+TEST(ResultCodec, repeated_numbers_are_read_packed_or_one_by_one) {
+    const std::vector<std::uint8_t> one = {0, 0, 0, 0, 0, 0, 0xF0, 0x3F};  // 1.0
+    std::vector<std::uint8_t> packed = {0x0A, 8}, single = {0x09};
+    for (auto* form : {&packed, &single}) form->insert(form->end(), one.begin(), one.end());
+    packed.insert(packed.end(), {0x12, 3, 0x07, 0x80, 0x01});
+    single.insert(single.end(), {0x10, 0x07, 0x10, 0x80, 0x01});
+    for (const auto& form : {packed, single}) {
+        const auto back = decode_histogram(form, *storage);
+        CHECK_TRUE(back.ok());
+        const Value& value = back->record.values[0].value;
+        CHECK_EQUAL(1, value.bounds.size());
+        DOUBLES_EQUAL(1, value.bounds[0], 0);
+        CHECK_EQUAL(2, value.counts.size());
+        CHECK_EQUAL(128, value.counts[1]);
+    }
+}
+
+TEST(ResultCodec, a_histogram_whose_bounds_and_counts_do_not_go_together_is_refused) {
+    CHECK_FALSE(decode_histogram({}, *storage).ok());
+    CHECK_FALSE(decode_histogram({0x12, 2, 1, 1}, *storage).ok());          // two counts, no bound
+    CHECK_FALSE(decode_histogram({0x0A, 3, 0, 0, 0, 0x12, 1, 1}, *storage).ok());  // a bound cut short
+    CHECK_TRUE(decode_histogram({0x12, 1, 1}, *storage).ok());              // one count of all
 }
 
 TEST(ResultCodec, mutated_results_never_crash_and_point_only_into_their_bytes) {

@@ -33,9 +33,14 @@ public:
         top.kind = ValueKind::top;
         top.top = items_;
         top.sketch = {SketchKind::frequent, ItemType::text, sketch_bytes_};
+        Value histogram;
+        histogram.kind = ValueKind::histogram;
+        histogram.bounds = bounds_;
+        histogram.counts = counts_;
         key_ = {{"site", Value::of_text("s-é1")}, {"lane", Value::of_integer(static_cast<std::int64_t>(sequence % 7))}};
         values_ = {{"n", Value::of_integer(-3)}, {"mean", Value::of_real(57.3)}, {"zero", Value::of_real(0)},
-                   {"wet", Value::of_boolean(false)}, {"none", Value{}}, {"u", estimate}, {"top", top}};
+                   {"wet", Value::of_boolean(false)}, {"none", Value{}}, {"u", estimate}, {"top", top},
+                   {"spread", histogram}};
         record_.kind = kind;
         record_.flags = record_partial | record_clock_untrusted;
         record_.window = "site_minute";
@@ -63,6 +68,8 @@ public:
 private:
     std::vector<std::byte> sketch_bytes_;
     std::vector<TopItem> items_;
+    std::vector<double> bounds_ = {-10.5, 0, 20};
+    std::vector<std::uint64_t> counts_ = {0, 300, std::uint64_t{1} << 63, 7};
     std::vector<Field> key_, values_;
     Record record_;
 };

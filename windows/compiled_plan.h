@@ -51,6 +51,8 @@ struct CompiledWindow {
 
     Cut cut() const { return {size, calendar}; }
     std::size_t cells_all() const { return cells_max + intervals_max; }
+    // The most cells that can be due together.
+    std::size_t due_max() const { return cells_all(); }
 };
 
 struct CompiledSource {
@@ -90,9 +92,9 @@ struct CompiledPlan {
     std::vector<std::unique_ptr<const Calendar>> calendars;
     std::uint64_t fingerprint = 0;
 
-    std::size_t cells_all() const {
+    std::size_t due_max() const {
         std::size_t total = 0;
-        for (const CompiledWindow& window : windows) total += window.cells_all();
+        for (const CompiledWindow& window : windows) total += window.due_max();
         return total;
     }
 };

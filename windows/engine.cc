@@ -46,6 +46,7 @@ private:
     void add(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t first, std::size_t last);
     bool late_additions(const CompiledSource& plan) const;
     void collect(Source& source, const CompiledSource& plan, std::size_t& count);
+    bool before(const Due& a, const Due& b) const;
     void emit(std::size_t count);
     void advance_patterns(Source& source, const CompiledSource& plan);
     void release(Source& source, const CompiledSource& plan);
@@ -58,7 +59,7 @@ private:
 std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
     std::vector<EnginePlan::Part> parts;
     Bytes engine = Arena::need<EngineState>() + Arena::need<Source*>(plan.sources.size()) +
-                   Arena::need<Window*>(plan.windows.size()) + Arena::need<Pattern*>(plan.patterns.size()) + Arena::need<Due>(plan.cells_all()) +
+                   Arena::need<Window*>(plan.windows.size()) + Arena::need<Pattern*>(plan.patterns.size()) + Arena::need<Due>(plan.due_max()) +
                    Arena::need<std::uint16_t>(batch_rows_max) + Arena::need<std::uint32_t>(batch_rows_max) +
                    Arena::need<Emission::Gap>(gaps_max) + Arena::need<Field>(record_fields_max) +
                    Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan));
@@ -149,7 +150,7 @@ Bytes pattern_record_size_max(const CompiledPlan& plan, std::size_t index) {
 
 EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink)
     : plan_(plan), sources_(arena.take<Source*>(plan.sources.size())), windows_(arena.take<Window*>(plan.windows.size())), patterns_(arena.take<Pattern*>(plan.patterns.size())) {
-    due_ = arena.take<Due>(plan.cells_all());
+    due_ = arena.take<Due>(plan.due_max());
     rows_ = arena.take<std::uint16_t>(batch_rows_max);
     cells_ = arena.take<std::uint32_t>(batch_rows_max);
     emission_.sink = &sink;
@@ -258,15 +259,27 @@ void EngineState::collect(Source& source, const CompiledSource& plan, std::size_
     for (std::size_t window : plan.windows) windows_[window]->collect(source.watermarks(), due_, count);
 }
 
+bool EngineState::before(const Due& a, const Due& b) const {
+    if (a.end != b.end) return a.end < b.end;
+    if (a.window != b.window) return a.window < b.window;
+    return windows_[a.window]->before(a, b);
+}
+
+// What is due again makes a heap in the places of what was emitted.
 void EngineState::emit(std::size_t count) {
-    std::sort(due_.begin(), due_.begin() + static_cast<std::ptrdiff_t>(count), [this](const Due& a, const Due& b) {
-        const std::int64_t x = windows_[a.window]->end(a.cell);
-        const std::int64_t y = windows_[b.window]->end(b.cell);
-        if (x != y) return x < y;
-        if (a.window != b.window) return a.window < b.window;
-        return windows_[a.window]->before(a.cell, b.cell);
-    });
-    for (const Due& due : due_.first(count)) windows_[due.window]->emit(due.cell, 0, emission_);
+    const auto begin = due_.begin();
+    const auto after = [this](const Due& a, const Due& b) { return before(b, a); };
+    std::sort(begin, begin + static_cast<std::ptrdiff_t>(count), [this](const Due& a, const Due& b) { return before(a, b); });
+    std::ptrdiff_t again = 0;
+    for (std::size_t next = 0; next < count || again > 0;) {
+        const bool once_more = again > 0 && (next == count || before(due_[0], due_[next]));
+        if (once_more) std::pop_heap(begin, begin + again--, after);
+        Due due = once_more ? begin[again] : due_[next++];
+        windows_[due.window]->emit(due, 0, emission_);
+        if (!windows_[due.window]->is_due_again(due)) continue;
+        begin[again++] = due;
+        std::push_heap(begin, begin + again, after);
+    }
 }
 
 void EngineState::release(Source& source, const CompiledSource& plan) {

@@ -183,7 +183,7 @@ void SessionWindow::collect(const Watermarks& watermarks, std::span<Due> due, st
         Cell& cell = cells_[dirty_[i]];
         cell.flags = static_cast<std::uint8_t>((cell.flags | said) & ~dirty);
         if (plan_.allow > 0) said_until_ = std::max(said_until_, cell.end);
-        due[count++] = {number_, dirty_[i]};
+        due[count++] = {number_, dirty_[i], cell.end};
     }
     dirty_count_ = 0;
     if (plan_.by_partition) {
@@ -200,7 +200,7 @@ void SessionWindow::collect_list(std::uint32_t list, std::int64_t watermark, std
         if ((cell.flags & said) || cell.end > watermark) continue;
         cell.flags |= said;
         if (plan_.allow > 0) said_until_ = std::max(said_until_, cell.end);
-        due[count++] = {number_, number};
+        due[count++] = {number_, number, cell.end};
     }
 }
 
@@ -232,8 +232,8 @@ bool SessionWindow::before(std::uint32_t a, std::uint32_t b) const {
     return cells_[a].start != cells_[b].start ? cells_[a].start < cells_[b].start : a < b;
 }
 
-void SessionWindow::emit(std::uint32_t cell, std::uint16_t flags, Emission& emission) {
-    say(cell, flags, RecordKind::result, emission);
+void SessionWindow::emit(const Due& due, std::uint16_t flags, Emission& emission) {
+    say(due.cell, flags, RecordKind::result, emission);
 }
 
 void SessionWindow::say(std::uint32_t number, std::uint16_t flags, RecordKind kind, Emission& emission) {

@@ -36,9 +36,8 @@ public:
     bool may_fill_up(std::size_t rows) const override { return rows > cells_.size() - cells_used_; }
     void collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) override;
     void release(const Watermarks& watermarks) override;
-    void emit(std::uint32_t cell, std::uint16_t flags, Emission& emission) override;
-    bool before(std::uint32_t a, std::uint32_t b) const override;
-    std::int64_t end(std::uint32_t cell) const override { return cells_[cell].end; }
+    void emit(const Due& due, std::uint16_t flags, Emission& emission) override;
+    bool before(const Due& a, const Due& b) const override { return before(a.cell, b.cell); }
     bool has_late_additions() const override { return dirty_count_ > 0; }
 
     Frontier& frontier() override { return frontier_; }
@@ -76,6 +75,7 @@ private:
         std::uint32_t first = none;
         std::uint32_t second = none;
     };
+    bool before(std::uint32_t a, std::uint32_t b) const;
     bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
     Found find(const Run& run, std::size_t row, std::int64_t time) const;
     bool is_refused(const Run& run, std::size_t row, const Found& found, std::int64_t watermark);

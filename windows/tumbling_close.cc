@@ -7,7 +7,7 @@
 namespace weir {
 
 void TumblingWindow::collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) {
-    const auto append = [&](std::uint32_t cell) { due[count++] = {number_, cell}; };
+    const auto append = [&](std::uint32_t cell) { due[count++] = {number_, cell, end(cell)}; };
     for (std::size_t i = 0; i < dirty_count_; ++i) {
         Cell& cell = cells_[dirty_[i]];
         if (cell.flags & dirty) append(dirty_[i]);
@@ -91,7 +91,7 @@ void TumblingWindow::evict_oldest(const Run& run, Emission& emission, std::size_
             if (waits(cell) && (next == none || before(cell, next))) next = cell;
         if (next == none) break;
         cells_[next].flags = static_cast<std::uint8_t>((cells_[next].flags | closed) & ~dirty);
-        emit(next, record_partial, emission);
+        emit({number_, next, end(next)}, record_partial, emission);
     }
     for (std::uint32_t cell = 0; cell < plan_.cells_max; ++cell)
         if ((cells_[cell].flags & used) && cells_[cell].interval == interval) free_cell(cell);
@@ -114,7 +114,8 @@ bool TumblingWindow::before(std::uint32_t a, std::uint32_t b) const {
     return order != 0 ? order < 0 : a < b;
 }
 
-void TumblingWindow::emit(std::uint32_t number, std::uint16_t flags, Emission& emission) {
+void TumblingWindow::emit(const Due& due, std::uint16_t flags, Emission& emission) {
+    const std::uint32_t number = due.cell;
     Cell& cell = cells_[number];
     if (frontier_.covers(cell.partition_hash, end(number))) {
         counters_.add(WindowCounter::suppressed);

@@ -32,9 +32,8 @@ public:
     bool may_evict(std::int64_t earliest, std::int64_t latest) const override;
     void collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) override;
     void release(const Watermarks& watermarks) override;
-    void emit(std::uint32_t cell, std::uint16_t flags, Emission& emission) override;
-    bool before(std::uint32_t a, std::uint32_t b) const override;
-    std::int64_t end(std::uint32_t cell) const override { return intervals_[cells_[cell].interval].end; }
+    void emit(const Due& due, std::uint16_t flags, Emission& emission) override;
+    bool before(const Due& a, const Due& b) const override { return before(a.cell, b.cell); }
     bool has_late_additions() const override { return dirty_count_ > 0; }
 
     Frontier& frontier() override { return frontier_; }
@@ -69,6 +68,8 @@ private:
         std::uint32_t live = 0;      // cells in use
         bool used = false;
     };
+    std::int64_t end(std::uint32_t cell) const { return intervals_[cells_[cell].interval].end; }
+    bool before(std::uint32_t a, std::uint32_t b) const;
     bool is_plain(const Run& run);
     void turn_to(std::int64_t at);
     void add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending);

@@ -18,10 +18,11 @@
 
 namespace weir {
 
-// A record to be made: which cell of which window.
+// A record to be made: which cell of which window, and the end of the interval that it is for.
 struct Due {
     std::uint32_t window = 0;
     std::uint32_t cell = 0;
+    std::int64_t end = 0;
 };
 
 // Where records come out, shared by the windows of an engine.
@@ -71,14 +72,15 @@ public:
     // Whether so many rows could take all the places there are, likewise.
     virtual bool may_fill_up(std::size_t) const { return false; }
 
-    // Appends what has to be emitted: late additions, and what closed since the last call.
+    // Appends what has to be emitted: late additions, and what closed since the last call. A cell stands there once.
     virtual void collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) = 0;
     // Frees what lies beyond late_allow. After the records of collect() were emitted.
     virtual void release(const Watermarks& watermarks) = 0;
-    virtual void emit(std::uint32_t cell, std::uint16_t flags, Emission& emission) = 0;
-    // The order of records that are due together, within one window: end, key, "(other)".
-    virtual bool before(std::uint32_t a, std::uint32_t b) const = 0;
-    virtual std::int64_t end(std::uint32_t cell) const = 0;
+    virtual void emit(const Due& due, std::uint16_t flags, Emission& emission) = 0;
+    // After emit(): whether the cell is due once more, for a later end, which is then in `due`.
+    virtual bool is_due_again(Due&) const { return false; }
+    // The order of records that are due together and end together, within one window: key, "(other)".
+    virtual bool before(const Due& a, const Due& b) const = 0;
     virtual bool has_late_additions() const = 0;
 
     virtual Frontier& frontier() = 0;

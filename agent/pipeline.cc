@@ -52,6 +52,7 @@ Status Pipeline::restore(ByteSpan state) {
 
 void Pipeline::begin(std::uint64_t epoch, std::uint64_t journal_sequence_from) {
     epoch_ = epoch;
+    sealed_ = 0;
     if (parts_.journal != nullptr) cursor_ = parts_.journal->seek(journal_sequence_from);
     const MonotonicTime now = parts_.clock->monotonic();
     next_tick_ = now;
@@ -63,6 +64,7 @@ void Pipeline::catch_up() {
     while (take_entry(*parts_.journal)) {
     }
     analysis_.flush();
+    seal();
 }
 
 void Pipeline::catch_up_from(Journal& other, std::uint64_t sequence) {
@@ -70,11 +72,19 @@ void Pipeline::catch_up_from(Journal& other, std::uint64_t sequence) {
     while (take_entry(other)) {
     }
     analysis_.flush();
+    seal();
+}
+
+void Pipeline::seal() {
+    if (!options_.deliver || parts_.outbox == nullptr || analysis_.last_sequence() == sealed_) return;
+    sealed_ = analysis_.last_sequence();
+    parts_.outbox->seal({epoch_, sealed_});
 }
 
 bool Pipeline::take_entry(Journal& journal) {
     JournalEntry entry;
     if (!journal.next(cursor_, entry)) return false;
+    seal();
     switch (entry.kind) {
         case EntryKind::message:
             analysis_.message(entry.link, {entry.topic, entry.payload, entry.arrival, entry.clock_trusted});
@@ -104,6 +114,7 @@ void Pipeline::step(Duration limit) {
     unsigned taken = 0;
     while (taken < entries_a_step && take_entry(*parts_.journal)) ++taken;
     analysis_.flush();
+    seal();
     done_position_ = journal_position();
     if (parts_.printer != nullptr) parts_.printer->flush();
 
@@ -132,6 +143,7 @@ bool Pipeline::slot_is_being_read() const {
 
 Status Pipeline::checkpoint() {
     analysis_.flush();
+    seal();
     // One that the store thread has not begun is withdrawn: a newer one takes its place.
     Flash offered = Flash::offered;
     if (flash_state_.compare_exchange_strong(offered, Flash::none)) flash_wanted_ = true;
@@ -224,6 +236,7 @@ void Pipeline::stage(const Record& record) {
     staging.definition = record.definition;
     staging.partition = record.partition;
     staging.end = record.end;
+    staging.closes = false;  // seal() follows
     staging.bytes = out.written();
     const Status staged = parts_.outbox->stage(staging);
     if (staged.ok()) return;

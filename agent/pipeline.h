@@ -77,6 +77,8 @@ public:
     void catch_up();
     // The same from another journal, behind sequence: one whose file has another shape.
     void catch_up_from(Journal& other, std::uint64_t sequence);
+    // All that was emitted so far is complete: the outbox may number it. Between two journal entries.
+    void seal();
     // From now on the store thread commits; before, a full staging ring is committed here.
     void store_runs() { store_runs_ = true; }
 
@@ -118,6 +120,7 @@ private:
     Analysis analysis_;
     PipelineCounters counters_;
     std::uint64_t epoch_ = 0;
+    std::uint64_t sealed_ = 0;  // of the output
     JournalCursor cursor_;
     MonotonicTime next_tick_;
     MonotonicTime next_checkpoint_;

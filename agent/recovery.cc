@@ -168,6 +168,7 @@ bool Recovery::finish_other_configuration(const Found& found) {
     pipeline.begin(epoch, 0);
     if (old_journal_) pipeline.catch_up_from(*old_journal_, found.journal_sequence);
     pipeline.analysis().finish_partial();
+    pipeline.seal();
     standing_alerts_ = pipeline.analysis().alerts().standing();
     if (!outbox_.commit().ok()) {
         WEIR_LOG_ERROR("recovery", "the outbox cannot be written");
@@ -249,6 +250,7 @@ Status Recovery::fill(Pipeline& pipeline, Recovered& recovered, std::string& rea
     std::uint64_t epoch = restored ? found_->epoch : 0;
     const bool first_ever = outbox_.identity().epoch == 0 && !restored;
     if (!same_epoch) {
+        if (restored) outbox_.seal({found_->epoch, pipeline.analysis().last_sequence()});
         if (const Status committed = outbox_.commit(); !committed.ok()) return committed;
         // Behind the epoch of the state too: a new database begins to count anew.
         const std::uint64_t behind = epoch;

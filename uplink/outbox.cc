@@ -34,6 +34,8 @@ struct Outbox::Shared {
     SendBuffer send;
     int ready;
 
+    bool urgent_unsealed = false;  // the engine thread's: an alert waits for its seal
+
     std::atomic<std::uint64_t> staged{0};
     std::atomic<std::uint64_t> dropped_results{0};
     std::atomic<std::uint64_t> dropped_alerts{0};
@@ -171,8 +173,19 @@ Status Outbox::stage(const StagedRecord& record) {
         return pushed;
     }
     ++shared_->staged;
-    shared_->wake(alert || shared_->ring.used_bytes() > shared_->ring.capacity() / 2);
+    const bool filling = shared_->ring.used_bytes() > shared_->ring.capacity() / 2;
+    // What is not complete yet is worth a sync only to make room.
+    if (record.closes || filling)
+        shared_->wake(alert || filling);
+    else
+        shared_->urgent_unsealed |= alert;
     return {};
+}
+
+void Outbox::seal(OutputPosition position) {
+    if (!shared_->ring.seal(position)) return;
+    shared_->wake(shared_->urgent_unsealed);
+    shared_->urgent_unsealed = false;
 }
 
 Bytes Outbox::staged_snapshot_bytes_max() const { return shared_->ring.snapshot_bytes_max(); }
@@ -277,7 +290,7 @@ Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointRe
         work.rejected = std::span(rejected).first(shared_->rejected_count);
     }
     if (work.staged.empty() && !work.renew && checkpoint == nullptr && work.rejected.empty() &&
-        !store_->has_condemned() && !worth_a_sync(work.acknowledged, false))
+        !store_->closes_group(work) && !store_->has_condemned() && !worth_a_sync(work.acknowledged, false))
         return {};
     const Result<OutboxStore::Done> done = store_->commit(work);
     if (!done) {
@@ -316,7 +329,7 @@ Status Outbox::close() {
         work.ring = &shared_->ring;
         work.staged = shared_->ring.peek();
         work.acknowledged = shared_->acknowledged;
-        if (!work.staged.empty() || worth_a_sync(work.acknowledged, true)) {
+        if (!work.staged.empty() || store_->closes_group(work) || worth_a_sync(work.acknowledged, true)) {
             const Result<OutboxStore::Done> done = store_->commit(work);
             if (done) {
                 shared_->ring.release(work.staged.end);

@@ -65,9 +65,9 @@ struct StagedRecord {
     std::uint64_t definition = 0;
     std::uint64_t partition = 0;
     Timestamp end;
-    // The last row of what closed at end: only it moves the emission frontier, so that a power cut between
-    // two commits never takes the rest of a close for emitted. Until it is committed the rows before it are
-    // emitted again after a crash (under later positions, the same identities).
+    // Whether nothing more belongs to it. Else seal() says when its group is complete (all that one message or tick
+    // made the engine emit): until then its rows are not numbered and move no frontier, whatever commits come between,
+    // and a new epoch forgets them. So a power cut finds a group emitted whole or not at all.
     bool closes = true;
     ByteSpan bytes;
 };
@@ -197,6 +197,8 @@ public:
     // ---- engine thread --------------------------------------------------------------------------
     // Positions must rise from call to call. Error::full or out_of_range: dropped, and counted.
     Status stage(const StagedRecord& record);
+    // Everything up to here is complete: see StagedRecord::closes. Positions never fall.
+    void seal(OutputPosition position);
     // All that is staged and not committed, for the crash checkpoint; restage() takes it back.
     Bytes staged_snapshot_bytes_max() const;
     void staged_snapshot(ByteWriter& out) const;

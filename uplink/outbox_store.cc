@@ -9,9 +9,9 @@
 namespace weir {
 namespace {
 
-constexpr int schema_version = 2;
+constexpr int schema_version = 3;
 constexpr int application_id = 0x57656972;  // "Weir"
-constexpr std::uint32_t state_version = 2;
+constexpr std::uint32_t state_version = 3;
 
 constexpr std::int64_t alert_ids = 0;
 constexpr std::int64_t result_ids = std::int64_t{1} << 60;
@@ -26,9 +26,17 @@ constexpr const char* schema =
     "CREATE TABLE ship(ship INTEGER PRIMARY KEY, row INTEGER, size INTEGER, crc INTEGER);"
     "CREATE TABLE frontier(definition INTEGER, partition INTEGER, end INTEGER,"
     " PRIMARY KEY(definition, partition)) WITHOUT ROWID;"
-    "CREATE TABLE chunk(n INTEGER PRIMARY KEY, hash INTEGER, bytes BLOB);";
+    "CREATE TABLE chunk(n INTEGER PRIMARY KEY, hash INTEGER, bytes BLOB);"
+    "CREATE TABLE pending(definition INTEGER, partition INTEGER, end INTEGER,"
+    " PRIMARY KEY(definition, partition)) WITHOUT ROWID;";
 
-// u32 version, the fields in order, u32 crc32c of all before. Version 1 had no record_bytes_max.
+// What version 3 brought.
+constexpr const char* schema_from_2 =
+    "CREATE TABLE IF NOT EXISTS pending(definition INTEGER, partition INTEGER, end INTEGER,"
+    " PRIMARY KEY(definition, partition)) WITHOUT ROWID;";
+
+// u32 version, the fields in order, u32 crc32c of all before. Version 1 had no record_bytes_max, 2 nothing
+// of seals: all its rows are complete.
 constexpr Bytes state_bytes_max = 512;
 
 template <typename Codec, typename State>
@@ -63,6 +71,9 @@ void encode_state(const StoreState& state, ByteWriter& out) {
     each_field([&](std::uint64_t field) { out.write(field); }, state);
     out.write(static_cast<std::uint64_t>(state.checkpoint.size));
     out.write(state.record_bytes_max);
+    out.write(state.sealed_alert);
+    out.write(state.sealed_result);
+    out.write(state.group_is_open);
     out.write(crc32c(out.written()));
 }
 
@@ -76,6 +87,9 @@ Result<StoreState> decode_state(ByteSpan bytes) {
     each_field([&](std::uint64_t& field) { field = in.read<std::uint64_t>(); }, state);
     state.checkpoint.size = static_cast<Bytes>(in.read<std::uint64_t>());
     if (version >= 2) state.record_bytes_max = in.read<std::uint64_t>();
+    state.sealed_alert = version >= 3 ? in.read<std::uint64_t>() : state.last_alert;
+    state.sealed_result = version >= 3 ? in.read<std::uint64_t>() : state.last_result;
+    if (version >= 3) state.group_is_open = in.read<std::uint64_t>();
     const std::uint32_t crc = crc32c(bytes.first(in.position()));
     if (in.read<std::uint32_t>() != crc || !in.ok() || in.remaining() != 0) return Error::corrupt;
     return state;
@@ -157,6 +171,8 @@ Status OutboxStore::open_once(OpenReport& report) {
         if (const Status created = create(); !created) return failed(created.error());
         report.fresh = true;
     }
+    if (!fresh && *version < 3)
+        if (const Status made = database_->execute(schema_from_2); !made) return failed(made.error());
     if (const Status prepared = prepare(); !prepared) return failed(prepared.error());
     const Incarnation before = state_.incarnation;
     if (const Status loaded = load_state(); !loaded) return failed(loaded.error());
@@ -228,6 +244,14 @@ Status OutboxStore::prepare() {
     make(all.move_frontier,
          "INSERT INTO frontier VALUES(?1,?2,?3) ON CONFLICT(definition,partition)"
          " DO UPDATE SET end=excluded.end WHERE excluded.end>end");
+    make(all.move_pending,
+         "INSERT INTO pending VALUES(?1,?2,?3) ON CONFLICT(definition,partition)"
+         " DO UPDATE SET end=excluded.end WHERE excluded.end>end");
+    make(all.settle_pending,
+         "INSERT INTO frontier SELECT * FROM pending WHERE true ON CONFLICT(definition,partition)"
+         " DO UPDATE SET end=excluded.end WHERE excluded.end>end");
+    make(all.forget_pending, "DELETE FROM pending");
+    make(all.delete_rows_between, "DELETE FROM row WHERE id>?1 AND id<?2");
     make(all.put_chunk, "REPLACE INTO chunk VALUES(?1,?2,?3)");
     make(all.delete_chunks, "DELETE FROM chunk WHERE n>=?1");
     make(all.page_count, "PRAGMA page_count");
@@ -341,6 +365,7 @@ Result<std::uint64_t> OutboxStore::begin_epoch() {
     StoreState state = state_;
     ++state.epoch;
     Status status = database_->execute("BEGIN IMMEDIATE");
+    if (status && state.group_is_open != 0) status = forget_group(state);
     if (status) status = save_state(state);
     if (status = settle(status); !status) return status.error();
     state_ = state;
@@ -412,13 +437,16 @@ Status OutboxStore::fill_transaction(const Work& work, StoreState& state, Done& 
     }
     if (!work.renew)
         if (const Status deleted = delete_unsent(work, state); !deleted) return deleted;
+    if (closes_group(work, state))
+        if (const Status closed = close_group(state); !closed) return closed;
     for (std::uint64_t position = work.staged.begin; position != work.staged.end;) {
         const StagedRecord record = work.ring->read(position);
-        if (OutputPosition{record.epoch, record.sequence} <= state.output) {
+        const OutputPosition output{record.epoch, record.sequence};
+        if (output <= state.output) {
             ++done.known;
             continue;
         }
-        if (const Status taken = take(record, state); !taken) return taken;
+        if (const Status taken = take(record, output <= work.staged.sealed, state); !taken) return taken;
         ++done.committed;
     }
     if (const Status numbered = number_rows(state); !numbered) return numbered;
@@ -494,16 +522,21 @@ Status OutboxStore::delete_ship(std::uint64_t ship) {
 }
 
 // Writes a record or deals with a full file as declared; either way the output position moves past it.
-Status OutboxStore::take(const StagedRecord& record, StoreState& state) {
+Status OutboxStore::take(const StagedRecord& record, bool sealed, StoreState& state) {
     const bool alert = record.kind == RecordKind::alert;
     state.output = {record.epoch, record.sequence};
+    if (!sealed) state.group_is_open = 1;
     // Also if it is dropped below: what was emitted before it is not to be emitted again.
-    if (!alert && record.closes)
-        if (const Status moved = move_frontier(record); !moved) return moved;
+    if (!alert)
+        if (const Status moved = move_frontier(record, sealed); !moved) return moved;
     for (;;) {
         const Result<bool> room = has_room(record.bytes.size(), alert);
         if (!room) return room.error();
-        if (*room) return insert(record, state);
+        if (*room) {
+            if (const Status inserted = insert(record, state); !inserted) return inserted;
+            if (sealed) (alert ? state.sealed_alert : state.sealed_result) = alert ? state.last_alert : state.last_result;
+            return {};
+        }
         if (options_.on_full == OnFull::stop) {
             ++(alert ? state.dropped_alerts : state.refused);
             return {};
@@ -533,23 +566,55 @@ Status OutboxStore::insert(const StagedRecord& record, StoreState& state) {
     return {};
 }
 
-Status OutboxStore::move_frontier(const StagedRecord& record) {
-    return sql_->move_frontier.bind_bits(1, record.definition)
-        .bind_bits(2, record.partition)
-        .bind(3, record.end.us())
-        .run();
+Status OutboxStore::move_frontier(const StagedRecord& record, bool sealed) {
+    Statement& move = sealed ? sql_->move_frontier : sql_->move_pending;
+    return move.bind_bits(1, record.definition).bind_bits(2, record.partition).bind(3, record.end.us()).run();
+}
+
+Status OutboxStore::close_group(StoreState& state) {
+    if (const Status moved = sql_->settle_pending.run(); !moved) return moved;
+    if (const Status forgotten = sql_->forget_pending.run(); !forgotten) return forgotten;
+    state.sealed_alert = state.last_alert;
+    state.sealed_result = state.last_result;
+    state.group_is_open = 0;
+    return {};
+}
+
+// The beginning of a group that nobody will complete: its rows have no numbers, so nobody has seen them.
+Status OutboxStore::forget_group(StoreState& state) {
+    const auto forget = [&](std::int64_t from, std::int64_t to, std::uint64_t sealed) -> Status {
+        const Status deleted =
+            sql_->delete_rows_between.bind(1, from + static_cast<std::int64_t>(sealed)).bind(2, to).run();
+        if (!deleted) return deleted;
+        const auto rows = static_cast<std::uint64_t>(database_->changes());
+        state.rows -= std::min(state.rows, rows);
+        state.unnumbered -= std::min(state.unnumbered, rows);
+        return {};
+    };
+    if (const Status alerts = forget(alert_ids, result_ids, state.sealed_alert); !alerts) return alerts;
+    if (const Status results = forget(result_ids, end_ids, state.sealed_result); !results) return results;
+    if (const Status forgotten = sql_->forget_pending.run(); !forgotten) return forgotten;
+    state.sealed_alert = state.last_alert;
+    state.sealed_result = state.last_result;
+    state.group_is_open = 0;
+    return {};
 }
 
 // Numbers are given late, so that alerts can still overtake and policies choose; but always ahead of
 // what the uplink can have in flight.
 Status OutboxStore::number_rows(StoreState& state) {
     while (state.unnumbered > 0 && state.numbered_bytes < options_.numbered_bytes_max) {
-        const Result<bool> alert = number_next(alert_ids, result_ids, state.numbered_alert, state);
+        const auto behind = [](std::int64_t ids, std::uint64_t sealed) { return ids + static_cast<std::int64_t>(sealed) + 1; };
+        const Result<bool> alert =
+            number_next(alert_ids, behind(alert_ids, state.sealed_alert), state.numbered_alert, state);
         if (!alert) return alert.error();
         if (*alert) continue;
-        const Result<bool> result = number_next(result_ids, end_ids, state.numbered_result, state);
+        const Result<bool> result =
+            number_next(result_ids, behind(result_ids, state.sealed_result), state.numbered_result, state);
         if (!result) return result.error();
-        if (!*result) state.unnumbered = 0;
+        if (*result) continue;
+        if (state.group_is_open == 0) state.unnumbered = 0;
+        return {};
     }
     return {};
 }

@@ -4,6 +4,7 @@
 //   row(id, epoch, crc, bytes)       id = class << 60 | running number: alerts (0) sort before results (1)
 //   ship(ship, row, size, crc)       the numbered rows; within a class rows are numbered in order of id
 //   frontier(definition, partition, end)
+//   pending(definition, partition, end)  frontiers of rows whose group is not complete
 //   chunk(n, hash, bytes)            the flash checkpoint in pieces of one page each
 //
 // user_version is the schema's version, application_id says that the file is ours.
@@ -46,6 +47,10 @@ struct StoreState {
     FlashCheckpointInfo checkpoint;
     std::uint64_t checkpoint_crc = 0;
     std::uint64_t record_bytes_max = 0;  // the largest record ever taken
+    // Rows up to these running numbers are complete; if a group is open, those behind are its beginning.
+    std::uint64_t sealed_alert = 0;
+    std::uint64_t sealed_result = 0;
+    std::uint64_t group_is_open = 0;
 };
 
 class OutboxStore {
@@ -84,6 +89,9 @@ public:
         std::uint64_t known = 0;
     };
     Result<Done> commit(const Work& work);
+    // Whether it completes the group whose beginning is on flash. A seal lies at the end of a group, so one at or beyond
+    // the last row is beyond that group.
+    bool closes_group(const Work& work) const { return closes_group(work, state_); }
     // Rows after the cursor into the buffer, checked. Damaged ones, and those larger than the buffer, are
     // counted, passed over, and deleted by the next commit.
     Status refill(SendBuffer& buffer);
@@ -101,7 +109,8 @@ private:
         Statement save_state, insert_row, delete_row, first_row_after, row_size;
         Statement insert_ship, delete_ship, delete_shipped_rows, delete_ships, sum_ships, first_ship_of_class, ships_after;
         Statement find_ship, delete_orphans, count_rows;
-        Statement move_frontier, put_chunk, delete_chunks, page_count, freelist_count;
+        Statement move_frontier, move_pending, settle_pending, forget_pending, delete_rows_between;
+        Statement put_chunk, delete_chunks, page_count, freelist_count;
     };
 
     Status open_once(OpenReport& report);
@@ -122,9 +131,14 @@ private:
     Status fill_transaction(const Work& work, StoreState& state, Done& done);
     Status renew(StoreState& state);
     Status delete_acknowledged(std::uint64_t ship, StoreState& state);
-    Status take(const StagedRecord& record, StoreState& state);
+    Status take(const StagedRecord& record, bool sealed, StoreState& state);
     Status insert(const StagedRecord& record, StoreState& state);
-    Status move_frontier(const StagedRecord& record);
+    Status move_frontier(const StagedRecord& record, bool sealed);
+    static bool closes_group(const Work& work, const StoreState& state) {
+        return state.group_is_open != 0 && work.staged.sealed >= state.output;
+    }
+    Status close_group(StoreState& state);
+    Status forget_group(StoreState& state);
     Status number_rows(StoreState& state);
     Result<bool> number_next(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state);
     Status write_checkpoint(const FlashCheckpoint& checkpoint, StoreState& state);

@@ -80,7 +80,15 @@ Status StagingRing::push_locked(const StagedRecord& record) {
     ByteWriter out(memory_.subspan(static_cast<Bytes>(place % memory_.size()), size));
     put_entry(record, out);
     tail_ = place + size;
+    if (record.closes) sealed_ = std::max(sealed_, {record.epoch, record.sequence});
     return {};
+}
+
+bool StagingRing::seal(OutputPosition position) {
+    const std::lock_guard lock(mutex_);
+    if (position <= sealed_) return false;
+    sealed_ = position;
+    return true;
 }
 
 void StagingRing::snapshot(ByteWriter& out) const {
@@ -88,7 +96,11 @@ void StagingRing::snapshot(ByteWriter& out) const {
     if (head_ == tail_) return;
     out.write(snapshot_mark);
     out.write(snapshot_version);
-    for (std::uint64_t position = head_; position != tail_;) put_entry(read(position), out);
+    for (std::uint64_t position = head_; position != tail_;) {
+        StagedRecord record = read(position);
+        record.closes = OutputPosition{record.epoch, record.sequence} <= sealed_;
+        put_entry(record, out);
+    }
 }
 
 Status StagingRing::restore(ByteSpan snapshot, std::uint64_t& oversize) {
@@ -118,7 +130,7 @@ Status StagingRing::restore(ByteSpan snapshot, std::uint64_t& oversize) {
 
 StagingRing::Range StagingRing::peek() const {
     const std::lock_guard lock(mutex_);
-    return {head_, tail_};
+    return {head_, tail_, sealed_};
 }
 
 // The store thread comes here without the lock: entries between head and a peeked tail do not change.

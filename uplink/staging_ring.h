@@ -27,6 +27,8 @@ public:
     bool fits_empty(Bytes record_bytes) const { return entry_bytes(record_bytes) <= results_capacity(); }
 
     Status push(const StagedRecord& record);
+    // What was pushed up to this position is complete. True if that was news.
+    bool seal(OutputPosition position);
     // All entries, oldest first, without gaps; nothing at all if there are none. REQUIRES: out has room for
     // snapshot_bytes_max().
     void snapshot(ByteWriter& out) const;
@@ -39,6 +41,7 @@ public:
     struct Range {
         std::uint64_t begin = 0;
         std::uint64_t end = 0;
+        OutputPosition sealed;  // entries up to here are complete
         bool empty() const { return begin == end; }
     };
     Range peek() const;
@@ -61,6 +64,7 @@ private:
     std::uint64_t head_ = 0;  // both only rise; modulo the capacity they are offsets
     std::uint64_t tail_ = 0;
     OutputPosition restored_;
+    OutputPosition sealed_;
 };
 
 }  // namespace weir

@@ -65,6 +65,7 @@ public:
     }
     // As the store thread.
     void store() {
+        pipeline->seal();  // also what finish() emitted
         const std::optional<FlashCheckpoint> flash = pipeline->flash_due();
         const bool done = outbox->commit(flash ? &*flash : nullptr).ok();
         if (flash) pipeline->flash_done(done);

@@ -51,7 +51,8 @@ public:
         store_le(bytes.data(), sequence);
         return bytes;
     }
-    Status stage(std::uint64_t epoch, std::uint64_t sequence, RecordKind kind = RecordKind::result, Bytes size = 200) {
+    Status stage(std::uint64_t epoch, std::uint64_t sequence, RecordKind kind = RecordKind::result, Bytes size = 200,
+                 bool closes = true) {
         const auto bytes = body(sequence, size);
         StagedRecord record;
         record.kind = kind;
@@ -60,6 +61,7 @@ public:
         record.definition = 5;
         record.partition = sequence % 4;
         record.end = Timestamp::seconds(static_cast<std::int64_t>(sequence));
+        record.closes = closes;
         record.bytes = bytes;
         return outbox->stage(record);
     }

@@ -50,6 +50,10 @@ TEST_GROUP(Outbox) {
     void stage(std::uint64_t from, std::uint64_t to, RecordKind kind = RecordKind::result) {
         for (std::uint64_t i = from; i <= to; ++i) CHECK_TRUE(fixture.stage(1, i, kind).ok());
     }
+    // Rows of a group that is not complete.
+    void stage_open(std::uint64_t from, std::uint64_t to, RecordKind kind = RecordKind::result) {
+        for (std::uint64_t i = from; i <= to; ++i) CHECK_TRUE(fixture.stage(1, i, kind, 200, false).ok());
+    }
 };
 
 TEST(Outbox, takes_exactly_the_memory_it_said) { CHECK_EQUAL(fixture.arena->size(), fixture.arena->used()); }
@@ -125,6 +129,59 @@ TEST(Outbox, frontiers_move_with_the_rows_and_outlive_them) {
     CHECK_EQUAL(1, frontiers[1].partition);
     CHECK_TRUE(frontiers[1].end == Timestamp::seconds(9));
     CHECK_TRUE(frontiers[0].end == Timestamp::seconds(8));
+}
+
+TEST(Outbox, a_group_without_its_seal_is_neither_numbered_nor_behind_a_frontier_until_it_has_one) {
+    stage_open(1, 3);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(0, fixture.drain(0).size());
+    CHECK_EQUAL(0, outbox().frontiers().size());
+    CHECK_EQUAL(3, outbox().counters().rows);
+    stage_open(4, 5);
+    outbox().seal({1, 5});
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(5, fixture.drain(0).size());
+    CHECK_EQUAL(4, outbox().frontiers().size());
+}
+
+TEST(Outbox, a_group_without_its_seal_is_forgotten_by_a_new_epoch) {
+    stage(1, 2);
+    stage_open(3, 8);
+    stage_open(9, 9, RecordKind::alert);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_TRUE(fixture.open().ok());  // a power cut
+    const std::uint64_t epoch = *outbox().begin_epoch();
+    CHECK_EQUAL(2, outbox().counters().rows);
+    CHECK_EQUAL(2, outbox().frontiers().size());
+    CHECK_TRUE(fixture.stage(epoch + 1, 1).ok());
+    CHECK_TRUE(outbox().commit().ok());
+    const auto got = fixture.drain(0);
+    CHECK_EQUAL(3, got.size());
+    CHECK_EQUAL(2, got[1].second);
+    CHECK_EQUAL(1, got[2].second);
+}
+
+TEST(Outbox, a_group_goes_on_after_a_crash_and_is_sealed_though_all_its_rows_are_known) {
+    stage_open(1, 4);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_TRUE(fixture.open().ok());  // SIGKILL: the same epoch
+    outbox().seal({1, 0});            // what was replayed so far ends before the group
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(0, fixture.drain(0).size());
+    stage_open(1, 4);  // the replay makes it again
+    outbox().seal({1, 4});
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(4, fixture.drain(0).size());
+    CHECK_EQUAL(4, outbox().frontiers().size());
+    CHECK_EQUAL(4, outbox().counters().known);
+}
+
+TEST(Outbox, a_seal_alone_completes_a_group_that_was_committed_before_it) {
+    stage_open(1, 4);
+    CHECK_TRUE(outbox().commit().ok());
+    outbox().seal({1, 4});
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(4, fixture.drain(0).size());
 }
 
 TEST(Outbox, a_close_that_spans_two_commits_moves_its_frontier_with_its_last_row_only) {
@@ -550,7 +607,7 @@ TEST(Outbox, a_file_of_version_1_goes_on_and_learns_how_large_its_rows_are) {
         auto select = std::move(*database->prepare("SELECT bytes FROM state"));
         CHECK_TRUE(*select.step());
         const ByteSpan now = select.bytes(0);
-        std::vector<std::byte> then(now.begin(), now.end() - 12);  // without record_bytes_max and checksum
+        std::vector<std::byte> then(now.begin(), now.end() - 36);  // without record_bytes_max, seals and checksum
         select.reset();
         store_le(then.data(), std::uint32_t{1});
         const std::uint32_t crc = crc32c(then);
@@ -558,7 +615,7 @@ TEST(Outbox, a_file_of_version_1_goes_on_and_learns_how_large_its_rows_are) {
         store_le(then.data() + then.size() - 4, crc);
         auto update = std::move(*database->prepare("UPDATE state SET bytes=?1"));
         CHECK_TRUE(update.bind(1, then).run().ok());
-        CHECK_TRUE(database->execute("PRAGMA user_version=1").ok());
+        CHECK_TRUE(database->execute("DROP TABLE pending; PRAGMA user_version=1").ok());
     }
     fixture.options.record_bytes_max = 1000;
     for (int opened = 0; opened < 2; ++opened) {
@@ -600,13 +657,13 @@ TEST(Outbox, a_newer_file_is_set_aside_unharmed) {
     fixture.outbox.reset();
     {
         auto database = Database::open({fixture.options.path, 65536, fixture.options.bytes_max});
-        CHECK_TRUE((*database)->execute("PRAGMA user_version=3").ok());
+        CHECK_TRUE((*database)->execute("PRAGMA user_version=4").ok());
     }
     CHECK_TRUE(fixture.open().ok());
     CHECK_TRUE(fixture.report.set_aside_path == fixture.options.path + ".newer");
     STRCMP_CONTAINS("newer version", fixture.report.reason.c_str());
     auto database = Database::open({fixture.report.set_aside_path, 65536, fixture.options.bytes_max});
-    CHECK_EQUAL(3, *(*database)->number("PRAGMA user_version"));
+    CHECK_EQUAL(4, *(*database)->number("PRAGMA user_version"));
 }
 
 TEST(Outbox, damage_found_while_running_is_set_aside_and_staging_goes_on) {

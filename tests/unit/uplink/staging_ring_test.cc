@@ -94,16 +94,20 @@ TEST(StagingRing, a_snapshot_restores_all_that_was_not_released) {
     for (Bytes cut = 1; cut < 60; ++cut) CHECK_FALSE(cut != 8 && other.restore(out.written().first(cut), oversize).ok());
 }
 
-TEST(StagingRing, a_snapshot_keeps_which_rows_close_and_says_its_version) {
+TEST(StagingRing, a_snapshot_keeps_how_far_it_is_sealed_and_says_its_version) {
     std::vector<std::byte> bytes(ring.snapshot_bytes_max());
     ByteWriter nothing(bytes);
     ring.snapshot(nothing);
     CHECK_EQUAL(0, nothing.size());
     CHECK_TRUE(ring.restore(nothing.written(), oversize).ok());
-    StagedRecord row = entry(1, payload);
-    row.closes = false;
-    CHECK_TRUE(ring.push(row).ok());
-    CHECK_TRUE(ring.push(entry(2, payload)).ok());
+    const std::uint64_t epoch = entry(1, payload).epoch;
+    for (std::uint64_t i = 1; i <= 3; ++i) {
+        StagedRecord row = entry(i, payload);
+        row.closes = false;
+        CHECK_TRUE(ring.push(row).ok());
+    }
+    CHECK_TRUE(ring.seal({epoch, 2}));
+    CHECK_FALSE(ring.seal({epoch, 2}));
     ByteWriter out(bytes);
     ring.snapshot(out);
     ArenaBlock memory2{StagingRing::need(capacity)};
@@ -111,8 +115,10 @@ TEST(StagingRing, a_snapshot_keeps_which_rows_close_and_says_its_version) {
     StagingRing other{arena2, capacity};
     CHECK_TRUE(other.restore(out.written(), oversize).ok());
     std::uint64_t at = other.peek().begin;
-    CHECK_FALSE(other.read(at).closes);
     CHECK_TRUE(other.read(at).closes);
+    CHECK_TRUE(other.read(at).closes);
+    CHECK_FALSE(other.read(at).closes);
+    CHECK_TRUE((other.peek().sealed == OutputPosition{epoch, 2}));
     store_le(bytes.data() + 4, std::uint32_t{1});
     CHECK_TRUE(other.restore(ByteSpan(bytes).first(out.size()), oversize).error() == Error::unsupported);
     CHECK_TRUE(other.restore(ByteSpan(bytes).subspan(8, out.size() - 8), oversize).error() == Error::invalid);  // version 1 was bare

@@ -28,6 +28,7 @@ Analysis::Analysis(Arena& arena, const Assembly& assembly, const Options& option
       engine_(arena, assembly.engine(), *this),
       alerts_(arena, assembly, *this),
       anomalies_(arena, assembly, *this) {
+    if (!options.sketches) engine_.leave_out_sketches();
     const auto add_codec = [&](const CodecSpec& spec, std::vector<std::unique_ptr<Codec>>& to) {
         Problem problem;
         Result<std::unique_ptr<Codec>> codec = make_codec(spec, scratch_, problem);

@@ -40,6 +40,7 @@ public:
         Bytes text_bytes = 64 * 1024;  // a batch, for strings with escapes
         // Messages without a topic are taken too; what a topic would say is then a field of its name, or null.
         bool topicless = false;
+        bool sketches = true;  // results carry them
     };
     static Bytes need(const Assembly& assembly, const Options& options);
     static Bytes codecs_need(const Assembly& assembly);

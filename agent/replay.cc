@@ -27,9 +27,10 @@ Timestamp next_tick(Timestamp last, Timestamp arrival) {
     return last + (arrival - last > coarse_gap ? coarse_tick_step : tick_step);
 }
 
-Analysis::Options analysis_options() {
+Analysis::Options analysis_options(bool sketches) {
     Analysis::Options options;
     options.topicless = true;
+    options.sketches = sketches;
     return options;
 }
 
@@ -120,9 +121,9 @@ public:
           printer_(request.output, request.sketches, assembly.engine().record_size_max() * json_expansion),
           scores_(printer_, assembly),
           scoring_(!request.scores.empty()),
-          block_(Analysis::need(assembly, analysis_options())),
+          block_(Analysis::need(assembly, analysis_options(request.sketches))),
           arena_(block_.memory()),
-          analysis_(arena_, assembly, analysis_options(), scoring_ ? static_cast<OutputSink&>(scores_) : printer_) {}
+          analysis_(arena_, assembly, analysis_options(request.sketches), scoring_ ? static_cast<OutputSink&>(scores_) : printer_) {}
 
     Status open_scores(const ReplayRequest& request, Problem& problem) {
         return scoring_ ? scores_.open(request.scores, request.path, problem) : Status::success();

@@ -459,15 +459,15 @@ double HllSketch::distance(int sigmas, int direction) const {
     return table[lg_k_ - 4][(direction < 0 ? 0 : 3) + sigmas - 1];
 }
 
-double HllSketch::lower_bound(int sigmas) const {
+HllSketch::Bounds HllSketch::bounds(int sigmas) const {
     const double seen = mode_ == Mode::registers ? k() - zero_registers() : coupons_;
     const double best = estimate();  // of bytes of others it may be below what was seen
-    return std::min(best, std::max(best / (1 + distance(sigmas, -1)), seen));
+    const double lower = std::min(best, std::max(best / (1 + distance(sigmas, -1)), seen));
+    return {best, lower, best / (1 - distance(sigmas, 1))};
 }
 
-double HllSketch::upper_bound(int sigmas) const {
-    return estimate() / (1 - distance(sigmas, 1));
-}
+double HllSketch::lower_bound(int sigmas) const { return bounds(sigmas).lower; }
+double HllSketch::upper_bound(int sigmas) const { return bounds(sigmas).upper; }
 
 std::uint32_t HllSketch::zero_registers() const {
     if (!merged_) return zeros_;

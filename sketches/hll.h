@@ -98,6 +98,12 @@ public:
     // sigmas: 1, 2 or 3.
     double lower_bound(int sigmas) const;
     double upper_bound(int sigmas) const;
+    struct Bounds {
+        double estimate;
+        double lower;
+        double upper;
+    };
+    Bounds bounds(int sigmas) const;  // all three at the cost of one
     // One standard deviation over the true count.
     double relative_error() const;
     bool empty() const { return mode_ == Mode::list && coupons_ == 0; }

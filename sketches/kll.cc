@@ -20,6 +20,7 @@ namespace {
 constexpr std::uint32_t sweep_items = 64;  // are sorted together, in blocks
 constexpr std::uint32_t sweep_block = 16;
 constexpr std::uint32_t sweep_run = sweep_block / 2;
+constexpr std::uint32_t sorted_on_stack_max = 512;  // of a level 0 that is to answer more than one question
 
 // Order-preserving integers for the values of T; -0.0 and 0.0 share one.
 template <typename T>
@@ -84,10 +85,11 @@ KllSketch<T>::KllSketch(const Params& params, const Layout& layout)
 template <typename T>
 KllSketch<T>* KllSketch<T>::create(MutableByteSpan memory, const Params& params) {
     WEIR_ASSERT(valid(params));
-    WEIR_ASSERT(memory.size() >= need_min(params));
+    const Layout layout(params);
+    WEIR_ASSERT(memory.size() >= layout.bytes(settled_items(kll_detail::m)));
     WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % 8 == 0);
-    std::memset(memory.data(), 0, std::min(memory.size(), need(params)));
-    auto* sketch = new (memory.data()) KllSketch(params, Layout(params));
+    std::memset(memory.data(), 0, std::min(memory.size(), layout.bytes(layout.items)));
+    auto* sketch = new (memory.data()) KllSketch(params, layout);
     sketch->end_ = sketch->items_in(memory.size());
     sketch->reset();
     return sketch;
@@ -567,12 +569,12 @@ double KllSketch<T>::rank(T value) const {
 }
 
 // The smallest item up to which the items weigh at least weight: halves the range of values until
-// one item, or one value, is left in it.
+// one item, or one value, is left in it. sorted_0: the items of level 0, if somebody has sorted them.
 template <typename T>
-T KllSketch<T>::select(std::uint64_t weight) const {
+T KllSketch<T>::select(std::uint64_t weight, const T* sorted_0) const {
     using Ordered = Order<T>;
-    struct Range {  // of a level's items that are still in the range of values; of level 0 only
-                    // counts
+    struct Range {  // of a level's items that are still in the range of values; of a level 0 that is
+                    // not sorted only counts
         std::uint32_t begin;
         std::uint32_t end;
     };
@@ -581,6 +583,8 @@ T KllSketch<T>::select(std::uint64_t weight) const {
     std::uint32_t left = retained();
     auto low = Ordered::key(min_);
     auto high = Ordered::key(max_);
+    const std::uint32_t first_sorted = sorted_0 != nullptr ? 0 : 1;
+    const auto sorted = [&](std::uint32_t level) { return level == 0 ? sorted_0 : items() + starts()[level]; };
     const auto is_candidate_left = [&] {
         const auto key = Ordered::key(candidate_);
         return pending_ > 0 && key >= low && key <= high;
@@ -589,11 +593,14 @@ T KllSketch<T>::select(std::uint64_t weight) const {
         const auto middle = low + (high - low) / 2;
         const T value = Ordered::value(middle);
         std::array<std::uint32_t, levels_limit> up_to;
-        up_to[0] = 0;
-        for (std::uint32_t i = starts()[0]; i < starts()[1]; ++i) up_to[0] += items()[i] <= value;
-        std::uint64_t up_to_weight = up_to[0];
-        for (std::uint32_t level = 1; level < levels_; ++level) {
-            const T* const first = items() + starts()[level];
+        std::uint64_t up_to_weight = 0;
+        if (sorted_0 == nullptr) {
+            up_to[0] = 0;
+            for (std::uint32_t i = starts()[0]; i < starts()[1]; ++i) up_to[0] += items()[i] <= value;
+            up_to_weight = up_to[0];
+        }
+        for (std::uint32_t level = first_sorted; level < levels_; ++level) {
+            const T* const first = sorted(level);
             up_to[level] = static_cast<std::uint32_t>(
                 std::upper_bound(first + ranges[level].begin, first + ranges[level].end, value) -
                 first);
@@ -608,21 +615,49 @@ T KllSketch<T>::select(std::uint64_t weight) const {
             left += ranges[level].end - ranges[level].begin;
         }
     }
-    for (std::uint32_t level = 1; level < levels_; ++level)
-        if (ranges[level].begin < ranges[level].end)
-            return items()[starts()[level] + ranges[level].begin];
+    for (std::uint32_t level = first_sorted; level < levels_; ++level)
+        if (ranges[level].begin < ranges[level].end) return sorted(level)[ranges[level].begin];
     for (std::uint32_t i = starts()[0]; i < starts()[1]; ++i)
         if (const auto key = Ordered::key(items()[i]); key >= low && key <= high) return items()[i];
     return is_candidate_left() ? candidate_ : max_;
 }
 
+// REQUIRES: 0 < rank < 1.
+template <typename T>
+std::uint64_t KllSketch<T>::weight_of(double rank) const {
+    const double weight = std::ceil(rank * static_cast<double>(n_));
+    return std::clamp<std::uint64_t>(static_cast<std::uint64_t>(weight), 1, n_);
+}
+
+template <typename T>
+T KllSketch<T>::quantile(double rank, const T* sorted_0) const {
+    if (!(rank > 0)) return min_;
+    return rank >= 1 ? max_ : select(weight_of(rank), sorted_0);
+}
+
 template <typename T>
 T KllSketch<T>::quantile(double rank) const {
     WEIR_ASSERT(n_ != 0);
-    if (!(rank > 0)) return min_;
-    if (rank >= 1) return max_;
-    const double weight = std::ceil(rank * static_cast<double>(n_));
-    return select(std::clamp<std::uint64_t>(static_cast<std::uint64_t>(weight), 1, n_));
+    return quantile(rank, nullptr);
+}
+
+template <typename T>
+typename KllSketch<T>::Bounded KllSketch<T>::quantile_with_bounds(double rank, RankConfidence confidence) const {
+    WEIR_ASSERT(n_ != 0);
+    std::array<T, sorted_on_stack_max> low;
+    const std::uint32_t count = level_size(0);
+    const bool fits = lowest_ == 0 && count <= low.size();
+    if (fits) std::copy_n(items() + starts()[0], count, low.begin());
+    if (is_exact()) {
+        if (!fits || !(rank > 0) || rank >= 1) return {quantile(rank), quantile(rank), quantile(rank)};
+        auto* const found = low.data() + (weight_of(rank) - 1);
+        std::nth_element(low.data(), found, low.data() + count);
+        return {*found, *found, *found};
+    }
+    if (fits) std::sort(low.data(), low.data() + count);
+    const T* const sorted_0 = fits ? low.data() : nullptr;
+    const double error = rank_error(confidence);
+    return {quantile(rank, sorted_0), quantile(rank - error, sorted_0), quantile(rank + error, sorted_0)};
 }
 
 template <typename T>

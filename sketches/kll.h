@@ -82,6 +82,8 @@ public:
     // As created in room() bytes, but for the coins, which go on from where they were.
     void reset();
     void reset(std::uint64_t seed);
+    // Other coins for a copy of an empty sketch. REQUIRES: empty().
+    void seed(std::uint64_t seed) { coins_ = seed; }
 
     std::uint64_t n() const { return n_; }
     bool empty() const { return n_ == 0; }
@@ -100,6 +102,13 @@ public:
     // Between these the true quantile lies, with that confidence.
     T quantile_lower_bound(double rank, RankConfidence confidence = RankConfidence::percent_99) const;
     T quantile_upper_bound(double rank, RankConfidence confidence = RankConfidence::percent_99) const;
+    struct Bounded {
+        T value;
+        T lower;
+        T upper;
+    };
+    // quantile() and its two bounds, at about the cost of one of them.
+    Bounded quantile_with_bounds(double rank, RankConfidence confidence = RankConfidence::percent_99) const;
 
     std::uint16_t k() const { return k_; }
     std::uint16_t effective_k() const { return min_k_; }  // the smallest it had, or was merged with
@@ -166,7 +175,9 @@ private:
     void absorb(std::uint32_t level, ByteSpan from);
     void merge_run(std::uint32_t level, ByteSpan from);
     std::uint64_t weight_up_to(T value) const;
-    T select(std::uint64_t weight) const;
+    T select(std::uint64_t weight, const T* sorted_0 = nullptr) const;
+    std::uint64_t weight_of(double rank) const;
+    T quantile(double rank, const T* sorted_0) const;
     static Result<Header> read_header(ByteReader& in);
     Status load_checked(ByteSpan bytes);
 

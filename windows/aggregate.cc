@@ -233,6 +233,10 @@ Bytes first_block(const StateSpec& spec) {
     return with_sketch(spec, 0, []<typename Sketch>(Sketch*, const auto& params) { return Sketch::need_min(params); });
 }
 
+std::size_t newborn_words(const StateSpec& spec) {
+    return is_sketch(spec.kind) ? align_up(first_block(spec), 8) / 8 : 0;
+}
+
 SketchPool::Params pool_params(const StateSpec& spec, std::size_t cells) {
     if (!is_sketch(spec.kind)) return {};
     return {cells, first_block(spec), spec.spare};
@@ -252,14 +256,19 @@ std::uint64_t AggregateStates::spare_max(const StateSpec& spec, std::size_t cell
 }
 
 Bytes AggregateStates::need(const StateSpec& spec, std::size_t cells) {
-    return Arena::need<std::byte>(stride(spec) * cells) + SketchPool::need(pool_params(spec, cells));
+    return Arena::need<std::byte>(stride(spec) * cells) + SketchPool::need(pool_params(spec, cells)) +
+           Arena::need<std::uint64_t>(newborn_words(spec));
 }
 
 AggregateStates::AggregateStates(Arena& arena, const StateSpec& spec, std::size_t cells)
     : spec_(spec),
       stride_(stride(spec)),
       memory_(arena.take<std::byte>(stride_ * cells)),
-      pool_(arena, pool_params(spec, cells)) {}
+      pool_(arena, pool_params(spec, cells)),
+      newborn_(std::as_writable_bytes(arena.take<std::uint64_t>(newborn_words(spec)))) {
+    if (!is_sketch(spec.kind)) return;
+    with_sketch(spec, 0, [&]<typename Sketch>(Sketch*, const auto& params) { Sketch::create(newborn_.first(first_block(spec)), params); });
+}
 
 void AggregateStates::create(std::size_t cell, std::uint64_t seed) {
     if (!is_sketch(spec_.kind)) {
@@ -267,7 +276,8 @@ void AggregateStates::create(std::size_t cell, std::uint64_t seed) {
         return;
     }
     const MutableByteSpan block = pool_.open(cell);
-    with_sketch(spec_, seed, [&]<typename Sketch>(Sketch*, const auto& params) { Sketch::create(block, params); });
+    std::memcpy(block.data(), newborn_.data(), block.size());
+    if (spec_.kind == StateKind::kll) sketch_at<KllSketch<double>>(cell).seed(seed);
 }
 
 void AggregateStates::release(std::size_t cell) {
@@ -557,15 +567,14 @@ namespace {
 
 Value finish_quantile(const KllSketch<double>& sketch, double rank) {
     if (sketch.empty()) return {};
-    return estimate(sketch.quantile(rank), sketch.quantile_lower_bound(rank, RankConfidence::percent_95),
-                    sketch.quantile_upper_bound(rank, RankConfidence::percent_95));
+    const auto found = sketch.quantile_with_bounds(rank, RankConfidence::percent_95);
+    return estimate(found.value, found.lower, found.upper);
 }
 
 Value finish_distinct(const HllSketch& sketch) {
-    double values[] = {sketch.estimate(), sketch.lower_bound(bounds_sigmas), sketch.upper_bound(bounds_sigmas)};
-    if (sketch.is_exact())
-        for (double& value : values) value = std::floor(value + 0.5);
-    return estimate(values[0], values[1], values[2]);
+    const HllSketch::Bounds bounds = sketch.bounds(bounds_sigmas);
+    const auto said = [&](double value) { return sketch.is_exact() ? std::floor(value + 0.5) : value; };
+    return estimate(said(bounds.estimate), said(bounds.lower), said(bounds.upper));
 }
 
 template <typename Item>

@@ -133,6 +133,7 @@ private:
     Bytes stride_;
     std::span<std::byte> memory_;  // of states that are no sketches
     SketchPool pool_;              // of sketches: a slot a cell
+    std::span<std::byte> newborn_; // the first block of a sketch: copied, which is cheaper than made
 };
 
 }  // namespace weir

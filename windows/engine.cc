@@ -398,6 +398,7 @@ void Engine::tick(Timestamp arrival, bool trusted) { state_->tick(arrival, trust
 void Engine::close_all() { state_->close_all(); }
 std::uint64_t Engine::next_sequence() const { return state_->emission_.next_sequence; }
 void Engine::set_next_sequence(std::uint64_t sequence) { state_->emission_.next_sequence = sequence; }
+void Engine::leave_out_sketches() { state_->emission_.with_sketches = false; }
 Status Engine::set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end) {
     return state_->set_frontier(definition, partition, end);
 }

@@ -74,6 +74,8 @@ public:
     // Records carry 1, 2, 3, ...
     std::uint64_t next_sequence() const;
     void set_next_sequence(std::uint64_t sequence);
+    // Records carry no sketches from here on, only what is read from them: for a reader that would drop them.
+    void leave_out_sketches();
 
     // After a power cut. Nothing of this window or pattern and partition that ends at or before `end` is emitted again;
     // its rows count as late_after_power_cut. Error::missing: no such definition; full: too many partitions.

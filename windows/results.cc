@@ -143,7 +143,8 @@ void Results::fill_call(std::size_t call, const Value& value) {
 
 std::size_t Results::fill_values(const Of& of, std::span<Field> fields, Emission& emission) {
     ByteWriter sketches(emission.sketches);
-    for (std::size_t i = 0; i < states_.size(); ++i) sketches_[i] = states_[i]->sketch(of.cell, sketches);
+    if (emission.with_sketches)
+        for (std::size_t i = 0; i < states_.size(); ++i) sketches_[i] = states_[i]->sketch(of.cell, sketches);
     std::size_t items = 0;
     for (std::size_t i = 0; i < plan_.calls.size(); ++i) {
         const CallSpec& call = plan_.calls[i];

@@ -38,6 +38,7 @@ struct Emission {
     std::span<Field> fields;
     std::span<TopItem> top_items;
     std::span<std::byte> sketches;
+    bool with_sketches = true;
 };
 
 // Rows [first, last) of a batch, between two closings.

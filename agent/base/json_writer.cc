@@ -81,9 +81,44 @@ void write_fields(JsonWriter& out, std::span<const Field> fields, bool sketches)
     out.end_object();
 }
 
+// What may stand in a string as it is.
+constexpr std::array<bool, 256> plain = [] {
+    std::array<bool, 256> table{};
+    for (std::size_t c = 0x20; c < 0x80; ++c) table[c] = c != '"' && c != '\\';
+    return table;
+}();
+
+constexpr std::uint32_t short_scale = 10000;
+constexpr double short_least = 0.001;  // below it an exponent may be shorter
+constexpr double short_end = 100000;   // from here on, too
+
+// A decimal of at most four digits behind the point, whose shortest form that is: what most measured values are. The end of
+// what was written; nullptr for any other number. Two decimals of up to 15 digits are never the same double.
+// to has 12 places.
+char* put_short_real(char* to, double value) {
+    const bool negative = value < 0;
+    const double magnitude = negative ? -value : value;
+    if (!(magnitude >= short_least && magnitude < short_end)) return nullptr;
+    auto scaled = static_cast<std::uint32_t>(magnitude * short_scale + 0.5);
+    if (static_cast<double>(scaled) / short_scale != magnitude) return nullptr;
+    if (negative) *to++ = '-';
+    to = std::to_chars(to, to + 6, scaled / short_scale).ptr;
+    scaled %= short_scale;
+    if (scaled == 0) return to;
+    *to++ = '.';
+    for (std::uint32_t place = short_scale / 10; scaled > 0; scaled %= place, place /= 10) *to++ = static_cast<char>('0' + scaled / place);
+    return to;
+}
+
 }  // namespace
 
-void JsonWriter::put(char c) { put(std::string_view(&c, 1)); }
+void JsonWriter::put(char c) {
+    if (!ok_ || used_ == buffer_.size()) {
+        ok_ = false;
+        return;
+    }
+    buffer_[used_++] = c;
+}
 
 void JsonWriter::put(std::string_view s) {
     if (!ok_ || s.size() > buffer_.size() - used_) {
@@ -136,7 +171,8 @@ void JsonWriter::real(double value) {
     if (!std::isfinite(value)) return null();
     if (value == 0) value = 0;  // -0 reads as a surprise
     std::array<char, 32> digits;
-    const auto end = std::to_chars(digits.begin(), digits.end(), value).ptr;
+    const char* end = put_short_real(digits.data(), value);
+    if (end == nullptr) end = std::to_chars(digits.begin(), digits.end(), value).ptr;
     raw({digits.data(), static_cast<std::size_t>(end - digits.data())});
 }
 
@@ -152,6 +188,18 @@ void JsonWriter::text(std::string_view value) {
 
 void JsonWriter::put_string(std::string_view value) {
     static constexpr char hex[] = "0123456789abcdef";
+    if (ok_ && value.size() + 2 <= buffer_.size() - used_) {  // as it nearly always is: nothing to escape, and room for it
+        char* to = buffer_.data() + used_;
+        *to++ = '"';
+        const char* from = value.data();
+        const char* const end = from + value.size();
+        while (from != end && plain[static_cast<unsigned char>(*from)]) *to++ = *from++;
+        if (from == end) {
+            *to = '"';
+            used_ += value.size() + 2;
+            return;
+        }
+    }
     put('"');
     while (!value.empty()) {
         const std::size_t length = utf8_length(value);

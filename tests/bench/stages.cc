@@ -87,7 +87,7 @@ void run_decode(const std::vector<Vehicle>& vehicles, std::size_t events) {
 
 // 100 events an array, all that they hold: with the shape of events predicted, and without.
 void run_decode_arrays(std::size_t events, bool predict) {
-    const auto arrays = make_arrays(arrays_made, events_an_array, payload_padding);
+    const auto arrays = make_arrays(arrays_made, events_an_array, events_an_array, payload_padding);
     CodecSpec spec;
     spec.columns = {{.name = "site", .type = ColumnType::text},
                     {.name = "lane", .type = ColumnType::integer},
@@ -187,11 +187,12 @@ int main(int argc, char** argv) {
             v.payload.replace(v.payload.find(before), before.size(), after);
             std::printf("%s\t%s\n", v.topic.c_str(), v.payload.c_str());
         }
-    } else if (stage == "write-arrays") {
-        for (const std::string& array : make_arrays(events / events_an_array, events_an_array, 0))
+    } else if (stage == "write-arrays" || stage == "write-sparse") {
+        const std::size_t a_millisecond = stage == "write-sparse" ? 1 : events_an_array;
+        for (const std::string& array : make_arrays(events / events_an_array, events_an_array, a_millisecond, 0))
             std::printf("%s\n", array.c_str());
     } else {
-        std::fprintf(stderr, "usage: stages decode|arrays|arrays-general|group|aggregate|write|write-arrays EVENTS\n");
+        std::fprintf(stderr, "usage: stages decode|arrays|arrays-general|group|aggregate|write|write-arrays|write-sparse EVENTS\n");
         return 2;
     }
     return 0;

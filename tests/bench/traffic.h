@@ -57,8 +57,8 @@ inline std::vector<Vehicle> make_traffic(std::size_t count, std::size_t padding)
     return vehicles;
 }
 
-// Events as a gateway collects them, `events` an array: 1,000 sites, an array each millisecond.
-inline std::vector<std::string> make_arrays(std::size_t count, std::size_t events, std::size_t padding) {
+// Events as a gateway collects them, `events` an array: 1,000 sites, so many events a millisecond, which divides `events`.
+inline std::vector<std::string> make_arrays(std::size_t count, std::size_t events, std::size_t a_millisecond, std::size_t padding) {
     std::uint64_t state = 2;
     const auto random = [&state] {  // xorshift64: Marsaglia, 2003
         state ^= state << 13;
@@ -70,6 +70,7 @@ inline std::vector<std::string> make_arrays(std::size_t count, std::size_t event
     std::int64_t ts_ms = 1763712000000;
     for (std::string& array : arrays) {
         for (std::size_t i = 0; i < events; ++i) {
+            if (i > 0 && i % a_millisecond == 0) ++ts_ms;
             char event[160];
             const auto speed = static_cast<unsigned>(200 + random() % 900);
             const auto length = static_cast<unsigned>(30 + random() % 90);

@@ -191,3 +191,39 @@ TEST(JsonWriter, flags_that_are_set_follow) {
           "{\"window\":\"\",\"retracted\":true,\"start\":0,\"end\":0,\"revision\":0,\"key\":{},\"values\":{},"
           "\"partial\":true,\"clock_untrusted\":true}");
 }
+
+TEST(JsonWriter, numbers_are_written_as_the_library_writes_them) {
+    const auto check = [&](double value) {
+        std::array<char, 32> digits;
+        const char* const end = std::to_chars(digits.begin(), digits.end(), value).ptr;
+        CHECK(std::string_view(digits.data(), static_cast<std::size_t>(end - digits.data())) == real_of(value));
+    };
+    for (const double value : {1e-4, 9e-4, 0.001, 0.00105, 9999.9999, 10000.0, 20000.0, 99999.9999, 100000.0, 1e5 - 1e-5, 123456.5, 1e22})
+        for (const double sign : {1.0, -1.0}) {
+            check(sign * value);
+            check(sign * std::nextafter(value, 0));
+            check(sign * std::nextafter(value, 1e300));
+        }
+    SeededEntropy random(2);
+    for (int round = 0; round < 50000; ++round) {
+        const auto digits = static_cast<double>(random.word() % 2'000'000'000);
+        check(digits / 10);
+        check(digits / 10000);
+        check(-digits / 100000);
+        check(digits / 7);
+    }
+}
+
+TEST(JsonWriter, strings_fill_the_buffer_to_its_last_byte_and_no_further) {
+    for (const std::string_view text : {"plain", "", "q\"uote", "\xC3\xA9", "tab\t"})
+        for (std::size_t room = 0; room < 12; ++room) {
+            std::array<char, 16> small;
+            small.fill('#');
+            JsonWriter one(std::span<char>(small).first(room));
+            one.text(text);
+            const std::string whole = text_of(text);
+            CHECK_EQUAL(whole.size() <= room, one.ok());
+            if (one.ok()) CHECK(one.text() == whole);
+            for (std::size_t i = room; i < small.size(); ++i) BYTES_EQUAL('#', small[i]);
+        }
+}

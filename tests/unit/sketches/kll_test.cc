@@ -385,3 +385,40 @@ TEST(Kll, serialized_size_stays_below_its_maximum) {
     ByteWriter out(bytes);
     CHECK(sketch->serialize(out).error() == Error::full);
 }
+
+TEST(Kll, quantile_with_bounds_is_the_three_questions_in_one) {
+    const double ranks[] = {-1, 0, 1e-9, 0.01, 0.3, 0.5, 0.95, 0.999, 1, 2};
+    const auto check = [&](const Doubles& sketch) {
+        for (const double rank : ranks)
+            for (const auto confidence : {RankConfidence::percent_95, RankConfidence::percent_99}) {
+                const auto found = sketch.quantile_with_bounds(rank, confidence);
+                DOUBLES_EQUAL(sketch.quantile(rank), found.value, 0);
+                DOUBLES_EQUAL(sketch.quantile_lower_bound(rank, confidence), found.lower, 0);
+                DOUBLES_EQUAL(sketch.quantile_upper_bound(rank, confidence), found.upper, 0);
+            }
+    };
+    for (const int count : {1, 2, 10, 199, 200, 201, 999, 5000, 100000}) {
+        Owned<Doubles> sketch;
+        add(*sketch, -count / 2, count);
+        check(*sketch);
+        sketch->shrink(8);
+        check(*sketch);
+    }
+    Owned<Doubles> wide({.k = 4000, .n_max = 100000});
+    add(*wide, 0, 3999);
+    check(*wide);
+    add(*wide, 0, 50000);
+    check(*wide);
+    Owned<Doubles> same;
+    for (int i = 0; i < 1000; ++i) same->update(i % 3);
+    check(*same);
+}
+
+TEST(Kll, a_seeded_copy_of_an_empty_sketch_is_one_created_with_that_seed) {
+    Owned<Doubles> copy({.seed = 1});
+    Owned<Doubles> made({.seed = 2});
+    copy->seed(2);
+    add(*copy, 0, 3000);
+    add(*made, 0, 3000);
+    MEMCMP_EQUAL(&*made, &*copy, Doubles::need({}));
+}

@@ -402,3 +402,25 @@ TEST(Engine, nothing_is_allocated_after_construction) {
     CHECK_EQUAL(start, allocations_seen());
     CHECK(h.engine.next_sequence() > before + 100);
 }
+
+TEST(Engine, records_without_sketches_say_the_same_otherwise) {
+    const auto run = [](bool sketches) {
+        Harness h(engine_of(minute({{"p95", "quantile(speed, 0.95)"}, {"sites", "distinct(site)"}, {"top", "top(site, 2)"}}, {"lane"})));
+        if (!sketches) h.engine.leave_out_sketches();
+        for (int i = 0; i < 3000; ++i) h.send(i, car("s" + std::to_string(i % 700), i % 89, i % 3));
+        h.close();
+        return h.out.results;
+    };
+    const auto with = run(true);
+    const auto without = run(false);
+    CHECK_EQUAL(3U, with.size());
+    CHECK_EQUAL(with.size(), without.size());
+    for (std::size_t i = 0; i < with.size(); ++i) {
+        CHECK(with[i].json.find("\"sketch\":") != std::string::npos);
+        CHECK(without[i].json.find("\"sketch\":") == std::string::npos);
+        for (const auto& [name, value] : with[i].values) {
+            const Value& other = without[i].values.at(name);
+            CHECK(value.kind == other.kind && value.lower == other.lower && value.real == other.real && value.upper == other.upper);
+        }
+    }
+}

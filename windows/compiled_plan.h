@@ -37,6 +37,9 @@ struct CompiledWindow {
     const Calendar* calendar = nullptr;  // of the plan's
     std::int64_t allow = 0;
     bool is_session = false;           // size is the gap; no "(other)"
+    std::optional<std::size_t> gap;    // of sessions, among the source's inputs; then size is its bound
+    std::uint64_t count = 0;           // rows, of a count window: no size
+    std::int64_t max_wait = 0;         // of a count window; 0: for ever
     std::size_t groups_max = 0;
     std::size_t intervals_max = 0;
     std::size_t cells_max = 0;         // beside one of "(other)" an interval

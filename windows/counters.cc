@@ -24,6 +24,7 @@ std::string_view name(WindowCounter counter) {
         case WindowCounter::late_after_power_cut: return "late_after_power_cut";
         case WindowCounter::late_after_eviction: return "late_after_eviction";
         case WindowCounter::quarantined: return "quarantined";
+        case WindowCounter::gap_invalid: return "gap_invalid";
         case WindowCounter::revised: return "revised";
         case WindowCounter::folded: return "folded";
         case WindowCounter::pool_exhausted: return "pool_exhausted";

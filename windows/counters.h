@@ -29,6 +29,7 @@ enum class WindowCounter : std::uint8_t {
     late_after_power_cut,  // at or below the emission frontier
     late_after_eviction,   // its interval had been closed early, or none could be opened for it
     quarantined,           // by the source: future, absurd_time
+    gap_invalid,           // the gap it asks for is null, not more than 0, or beyond session_max
     // These are parts of counted, or count something else.
     revised,               // late rows that were counted in
     folded,                // counted in "(other)"
@@ -39,7 +40,7 @@ enum class WindowCounter : std::uint8_t {
     suppressed,            // records not emitted, being at or below the emission frontier
     sketches_settled,      // sketches that were refused more memory: from then on they are less precise, and say so
 };
-inline constexpr std::size_t window_counters = 16;
+inline constexpr std::size_t window_counters = 17;
 std::string_view name(WindowCounter counter);
 
 enum class PatternCounter : std::uint8_t {

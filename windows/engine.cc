@@ -11,7 +11,7 @@
 namespace weir {
 namespace {
 
-constexpr std::uint32_t save_version = 2;
+constexpr std::uint32_t save_version = 3;
 constexpr Bytes save_header = 4 + 8 + 8 + 8;
 
 // Keyed by the plan, so that bytes of another plan, or damaged ones, are not taken for a state.
@@ -232,16 +232,18 @@ bool EngineState::late_additions(const CompiledSource& plan) const {
     return false;
 }
 
-// Records of evicted intervals come out while rows go in. Where that could happen rows go one by one, so
-// that their order does not depend on how rows are cut into batches.
+// Records of evicted intervals and of count windows come out while rows go in. Where that could happen in more than one
+// window rows go one by one, so that their order does not depend on how rows are cut into batches.
 void EngineState::process(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t first, std::size_t last) {
     if (first == last) return;
     bool fits = true;
+    std::size_t closing = 0;
     for (std::size_t number : plan.windows) {
         if (source.latest < source.earliest) break;  // nothing but quarantined rows
         fits &= !windows_[number]->may_evict(source.earliest, source.latest) && !windows_[number]->may_fill_up(last - first);
+        closing += windows_[number]->may_close() ? 1 : 0;
     }
-    if (fits) return add(source, plan, batch, first, last);
+    if (fits && closing < 2) return add(source, plan, batch, first, last);
     for (std::size_t row = first; row < last; ++row) add(source, plan, batch, row, row + 1);
 }
 

@@ -5,7 +5,7 @@
 // source); a close O(cells closed, sorted by key); tick() O(partitions).
 // Threads: one owner. Errors: none on the event path: what cannot be counted where it belongs has a
 // counter that names the reason, and for each window
-//   rows = counted + filtered + where_null + late + late_after_power_cut + late_after_eviction + quarantined.
+//   rows = counted + filtered + where_null + late + late_after_power_cut + late_after_eviction + quarantined + gap_invalid.
 // and for each pattern what pattern.h says. Records of windows come before the matches of the same watermark.
 // Source: DESIGN.md section 5; Akidau et al., The Dataflow Model, VLDB 2015; idle partitions as Flink's
 // StatusWatermarkValve: when all are idle the source follows the greatest.

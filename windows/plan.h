@@ -46,7 +46,11 @@ struct WindowSpec {
     Duration size;      // or a calendar
     CalendarUnit calendar = CalendarUnit::none;
     std::string zone = "UTC";  // of the calendar: a name of the IANA data base, or an offset such as "+02:00"
-    Duration session;   // or the gap of sessions
+    Duration session;   // or the gap of sessions,
+    std::string session_gap;  // or an expression for it, row by row: a duration, or a number of seconds
+    Duration session_max = Duration::minutes(60);  // that expression's bound: rows that ask for more do not count
+    std::uint64_t count = 0;  // or so many rows of a key,
+    Duration max_wait;        // but no longer than so much event time; 0: as long as it takes
     std::size_t max_groups = 512;  // of sessions: how many are kept at once
     Duration late_allow;
     LateThen late_then = LateThen::drop;

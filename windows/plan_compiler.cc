@@ -10,9 +10,7 @@
 namespace weir {
 namespace {
 
-constexpr Duration longest = Duration::minutes(60 * 24 * 366);
 constexpr std::size_t intervals_bound = 64;
-constexpr std::uint8_t folded_lg_k = 10;  // the number of folded keys to about 3 %
 constexpr std::uint64_t planned_max = std::uint64_t{1} << 30;
 
 struct FunctionName {
@@ -51,15 +49,6 @@ ValueKind value_kind(ColumnType type) {
         case ColumnType::text: return ValueKind::text;
     }
     return ValueKind::null;
-}
-
-Node call_of(std::string name, Node argument) {
-    Node node;
-    node.kind = Node::Kind::call;
-    node.offset = argument.offset;
-    node.text = std::move(name);
-    node.args.push_back(std::move(argument));
-    return node;
 }
 
 std::optional<double> number(const Node& node) {
@@ -252,6 +241,15 @@ private:
     const Zones* zones_;
 };
 
+Node PlanCompiler::call_of(std::string name, Node argument) {
+    Node node;
+    node.kind = Node::Kind::call;
+    node.offset = argument.offset;
+    node.text = std::move(name);
+    node.args.push_back(std::move(argument));
+    return node;
+}
+
 PlanCompiler::PlanCompiler(EngineSpec spec, SpecProblem& problem)
     : plan_(std::make_unique<CompiledPlan>()), problem_(problem) {
     plan_->spec = std::move(spec);
@@ -343,9 +341,11 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     CompiledSource& source = plan_->sources[out.source];
     source.windows.push_back(plan_->windows.size());
     source.revises |= out.allow > 0;
-    const Boundary boundary = out.is_session ? Boundary{session_step_us, 0} : Boundary{out.size, out.allow, out.calendar};
-    source.source_boundaries.push_back(boundary);
-    if (out.by_partition) source.partition_boundaries.push_back(boundary);
+    const bool in_steps = out.is_session || out.count > 0;
+    const Boundary boundary = in_steps ? Boundary{session_step_us, 0} : Boundary{out.size, out.allow, out.calendar};
+    const bool by_time = out.count == 0 || out.max_wait > 0;
+    if (by_time) source.source_boundaries.push_back(boundary);
+    if (by_time && out.by_partition) source.partition_boundaries.push_back(boundary);
     plan_->windows.push_back(std::move(out));
     at_window_.clear();
     return true;
@@ -410,7 +410,8 @@ std::optional<ZoneTable> PlanCompiler::zone(const WindowSpec& spec) {
 
 bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     const SourceSpec& source = plan_->spec.sources[out.source];
-    if (spec.session != Duration()) return session_limits(spec, out);
+    if (spec.session != Duration() || !spec.session_gap.empty()) return session_limits(spec, out);
+    if (spec.count > 0 || spec.max_wait != Duration()) return count_limits(spec, out);
     if (!window_cut(spec, out)) return false;
     if (spec.late_allow < Duration() || spec.late_allow > longest) return fail("late.allow", "must be from 0 to 366 days");
     if (spec.max_groups < 1 || spec.max_groups > 1'000'000) return fail("max_groups", "must be from 1 to 1000000");
@@ -426,24 +427,7 @@ bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     out.intervals_max = spec.max_open ? spec.max_open : std::max<std::size_t>(together, std::min(4 + ahead, intervals_bound));
     out.groups_max = spec.by.empty() ? 1 : spec.max_groups;
     out.cells_max = spec.by.empty() ? out.intervals_max : out.groups_max * std::min(together, out.intervals_max);
-    out.folded.kind = StateKind::hll;
-    out.folded.type = ColumnType::integer;
-    out.folded.lg_k = folded_lg_k;
-    out.folded.label = "keys in (other)";
-    out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
-    return true;
-}
-
-bool PlanCompiler::session_limits(const WindowSpec& spec, CompiledWindow& out) {
-    if (spec.size != Duration() || spec.calendar != CalendarUnit::none)
-        return fail("session", "stands beside size or calendar; a window has one of them");
-    if (spec.session < Duration::millis(1) || spec.session > longest) return fail("session", "must be from 1ms to 366 days");
-    if (spec.late_allow < Duration() || spec.late_allow > longest) return fail("late.allow", "must be from 0 to 366 days");
-    if (spec.max_groups < 1 || spec.max_groups > 1'000'000) return fail("max_groups", "must be from 1 to 1000000");
-    out.is_session = true;
-    out.size = spec.session.us();
-    out.allow = spec.late_then == LateThen::revise ? spec.late_allow.us() : 0;
-    out.groups_max = out.cells_max = spec.max_groups;
+    out.folded = folded_keys();
     out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
     return true;
 }
@@ -592,8 +576,12 @@ std::string PlanCompiler::definition_text(const WindowSpec& spec, const Compiled
     std::string text = source_text(plan_->spec.sources[window.source]);
     if (window.where) text += line("where", plan_->sources[window.source].inputs[*window.where].canonical());
     for (const std::string& by : spec.by) text += line("by", by);
-    if (window.is_session)
+    if (window.gap)
+        text += line("session", plan_->sources[window.source].inputs[*window.gap].canonical() + " up to " + us(spec.session_max));
+    else if (window.is_session)
         text += line("session", us(spec.session));
+    else if (window.count > 0)
+        text += line("count", std::to_string(spec.count) + " " + us(spec.max_wait));
     else if (window.calendar)
         text += line("calendar", (spec.calendar == CalendarUnit::day ? "day " : "hour ") + spec.zone);
     else

@@ -21,13 +21,18 @@ public:
 
 private:
     class Calls;
+    static constexpr Duration longest = Duration::minutes(60 * 24 * 366);
 
     bool fail(std::string key, std::string what, std::size_t offset = 0);
     bool fail(std::string key, const Problem& problem) { return fail(std::move(key), problem.what, problem.offset); }
     bool source(const SourceSpec& spec);
     bool window(const WindowSpec& spec);
     bool pattern(const PatternSpec& spec);
+    // windows/plan_compiler_cuts.cc
+    bool groups(const WindowSpec& spec);
+    bool session_gap(const WindowSpec& spec, CompiledWindow& out);
     bool session_limits(const WindowSpec& spec, CompiledWindow& out);
+    bool count_limits(const WindowSpec& spec, CompiledWindow& out);
     bool window_limits(const WindowSpec& spec, CompiledWindow& out);
     bool window_cut(const WindowSpec& spec, CompiledWindow& out);
     std::optional<ZoneTable> zone(const WindowSpec& spec);
@@ -38,6 +43,8 @@ private:
     std::uint64_t sketch_bytes() const;
     void share_sketch_bytes();
     std::string definition_text(const WindowSpec& spec, const CompiledWindow& window) const;
+    static Node call_of(std::string name, Node argument);
+    static StateSpec folded_keys();
     static std::size_t grouping(CompiledSource& source, const std::vector<std::size_t>& columns);
     static std::string source_text(const SourceSpec& source);
     static std::size_t hashed(CompiledSource& source, std::size_t column);

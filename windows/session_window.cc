@@ -40,19 +40,19 @@ void SessionWindow::aggregate(const Run& run, std::size_t& pending) {
 
 bool SessionWindow::admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending) {
     const RowTime& time = run.batch.time(row);
-    const std::int64_t at = time.event.us();
     const std::uint32_t partition = run.source.partitions()[row];
     const std::int64_t watermark = step_of(plan_.by_partition ? run.watermarks().watermark(partition) : run.watermarks().watermark());
-    const Found found = find(run, row, at);
-    if (is_refused(run, row, found, watermark)) return false;
-    const bool was_said = (found.first != none && (cells_[found.first].flags & said)) ||
-                          (found.second != none && (cells_[found.second].flags & said));
+    Asked asked;
+    if (!ask(run, row, asked)) return false;
+    const Found found = find(run, row, asked, never_us);
+    if (is_refused(run, row, asked, found, watermark)) return false;
     std::uint32_t cell = found.first;
+    bool was_said = cell != none && (cells_[cell].flags & said);
     if (cell == none)
-        cell = make_cell(run, row, emission, pending);
-    else if (found.second != none)
-        join(run, found, emission, pending);
-    stretch(cell, std::min(at, cells_[cell].start), std::max(at + plan_.size, cells_[cell].end), emission);
+        cell = make_cell(run, row, asked, emission, pending);
+    else if (found.more)
+        was_said |= join(run, row, asked, cell, emission, pending);
+    stretch(cell, std::min(asked.start, cells_[cell].start), std::max(asked.end, cells_[cell].end), emission);
     if (!time.arrival_trusted) cells_[cell].flags |= untrusted;
     const bool late = cells_[cell].end <= watermark;
     if (late || was_said) counters_.add(WindowCounter::revised);
@@ -62,32 +62,46 @@ bool SessionWindow::admit(const Run& run, std::size_t row, Emission& emission, s
     return true;
 }
 
-SessionWindow::Found SessionWindow::find(const Run& run, std::size_t row, std::int64_t time) const {
+bool SessionWindow::ask(const Run& run, std::size_t row, Asked& asked) {
+    std::int64_t gap = plan_.size;
+    if (plan_.gap) {
+        const Column& column = *run.source.inputs()[*plan_.gap];
+        gap = column.present.test(row) ? column.integers[row] : 0;
+        if (gap <= 0 || gap > plan_.size) {
+            counters_.add(WindowCounter::gap_invalid);
+            return false;
+        }
+    }
+    asked.start = run.batch.time(row).event.us();
+    asked.end = asked.start + gap;
+    return true;
+}
+
+SessionWindow::Found SessionWindow::find(const Run& run, std::size_t row, const Asked& asked, std::int64_t after) const {
     Found found;
     const std::uint64_t hash = run.hashes[row];
     index_.find(hash, [&](std::uint32_t number) {
         const Cell& cell = cells_[number];
-        const bool joins = cell.hash == hash && time < cell.end && time + plan_.size > cell.start;
+        const bool joins = cell.hash == hash && asked.start < cell.end && asked.end > cell.start && cell.start > after;
         if (!joins || !plan_.key.equals(run.batch, row, key(number))) return false;
-        const bool is_second = found.first != none;
-        (is_second ? found.second : found.first) = number;
-        return is_second;
+        found.more = found.first != none;
+        if (!found.more || cell.start < cells_[found.first].start) found.first = number;
+        return false;
     });
-    if (found.second != none && cells_[found.second].start < cells_[found.first].start) std::swap(found.first, found.second);
     return found;
 }
 
 // Counted by its reason.
-bool SessionWindow::is_refused(const Run& run, std::size_t row, const Found& found, std::int64_t watermark) {
-    const std::int64_t at = run.batch.time(row).event.us();
+bool SessionWindow::is_refused(const Run& run, std::size_t row, const Asked& asked, const Found& found, std::int64_t watermark) {
+    const std::int64_t at = asked.start;
     const std::uint64_t partition = plan_.by_partition ? run.watermarks().hash(run.source.partitions()[row]) : 0;
-    const auto covered = [&](std::uint32_t cell) { return cell != none && frontier_.covers(partition, cells_[cell].end); };
-    if (frontier_.reaches(at) &&
-        (frontier_.covers(partition, at + plan_.size) || covered(found.first) || covered(found.second))) {
+    // The first session ends before the others.
+    if (frontier_.reaches(at) && (frontier_.covers(partition, asked.end) ||
+                                  (found.first != none && frontier_.covers(partition, cells_[found.first].end)))) {
         counters_.add(WindowCounter::late_after_power_cut);
         return true;
     }
-    if (found.first == none && at + plan_.size + plan_.allow <= watermark) {
+    if (found.first == none && asked.end + plan_.allow <= watermark) {
         counters_.add(WindowCounter::late);
         return true;
     }
@@ -99,15 +113,15 @@ bool SessionWindow::is_refused(const Run& run, std::size_t row, const Found& fou
     return false;
 }
 
-std::uint32_t SessionWindow::make_cell(const Run& run, std::size_t row, Emission& emission, std::size_t& pending) {
+std::uint32_t SessionWindow::make_cell(const Run& run, std::size_t row, const Asked& asked, Emission& emission, std::size_t& pending) {
     if (free_ == none) evict_oldest(run, emission, pending);
     const std::uint32_t number = free_;
     Cell& cell = cells_[number];
     free_ = cell.next;
     const std::uint32_t partition = run.source.partitions()[row];
     cell = Cell{};
-    cell.start = run.batch.time(row).event.us();
-    cell.end = cell.start + plan_.size;
+    cell.start = asked.start;
+    cell.end = asked.end;
     cell.hash = run.hashes[row];
     cell.partition_hash = plan_.by_partition ? run.watermarks().hash(partition) : 0;
     cell.list = plan_.by_partition ? partition : 0;
@@ -120,16 +134,25 @@ std::uint32_t SessionWindow::make_cell(const Run& run, std::size_t row, Emission
     return number;
 }
 
-// The later one goes into the earlier.
-void SessionWindow::join(const Run& run, const Found& found, Emission& emission, std::size_t& pending) {
+// All that the row touches goes into the one that starts first, in the order of their starts. Returns whether one of the
+// others had been emitted.
+bool SessionWindow::join(const Run& run, std::size_t row, const Asked& asked, std::uint32_t first, Emission& emission, std::size_t& pending) {
     aggregate(run, pending);
-    const auto [first, second] = found;
-    const Cell absorbed = cells_[second];
-    stretch(first, cells_[first].start, absorbed.end, emission);
-    take_back(second, emission);
-    cells_[first].flags |= absorbed.flags & untrusted;
-    results_->merge(first, second, counters_);
-    free_cell(second);
+    bool was_said = false;
+    std::int64_t after = cells_[first].start;
+    for (;;) {
+        const Found found = find(run, row, asked, after);
+        if (found.first == none) return was_said;
+        const Cell absorbed = cells_[found.first];
+        after = absorbed.start;
+        was_said |= (absorbed.flags & said) != 0;
+        stretch(first, cells_[first].start, absorbed.end, emission);
+        take_back(found.first, emission);
+        cells_[first].flags |= absorbed.flags & untrusted;
+        results_->merge(first, found.first, counters_);
+        free_cell(found.first);
+        if (!found.more) return was_said;
+    }
 }
 
 void SessionWindow::stretch(std::uint32_t number, std::int64_t start, std::int64_t end, Emission& emission) {

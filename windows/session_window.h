@@ -1,6 +1,7 @@
 // Session windows: the rows of a key that follow each other within less than a gap.
-// A row at t asks for [t, t + gap); what overlaps of one key is one session, from its first row to its last and gap.
-// A row between two sessions joins them. A session is closed when the watermark of its key, in steps of
+// A row at t asks for [t, t + gap); what overlaps of one key is one session, from its first row to the furthest end that
+// a row asked for. The gap is the same for all rows, or each row's own, by an expression. A row joins all the sessions
+// that it touches. A session is closed when the watermark of its key, in steps of
 // session_step_us, has passed its end, and is kept for rows that are late until `allow` more. What was emitted and then grows
 // or is joined is taken back by a retraction, before anything else is said of it.
 // max_groups sessions at most, of all keys: beyond, the one that ends first is emitted as it stands, partial.
@@ -70,17 +71,24 @@ private:
         std::uint32_t head = none;
         std::int64_t least = forever_us;  // before this watermark nothing closes and nothing goes
     };
-    // The sessions that a row belongs to, by start: a row joins two at most.
+    // What a row asks for.
+    struct Asked {
+        std::int64_t start = 0;
+        std::int64_t end = 0;
+    };
+    // Of the sessions that a row touches the one that starts first, and whether there are more.
     struct Found {
         std::uint32_t first = none;
-        std::uint32_t second = none;
+        bool more = false;
     };
     bool before(std::uint32_t a, std::uint32_t b) const;
     bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
-    Found find(const Run& run, std::size_t row, std::int64_t time) const;
-    bool is_refused(const Run& run, std::size_t row, const Found& found, std::int64_t watermark);
-    std::uint32_t make_cell(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
-    void join(const Run& run, const Found& found, Emission& emission, std::size_t& pending);
+    bool ask(const Run& run, std::size_t row, Asked& asked);
+    // Of the sessions that start after `after`.
+    Found find(const Run& run, std::size_t row, const Asked& asked, std::int64_t after) const;
+    bool is_refused(const Run& run, std::size_t row, const Asked& asked, const Found& found, std::int64_t watermark);
+    std::uint32_t make_cell(const Run& run, std::size_t row, const Asked& asked, Emission& emission, std::size_t& pending);
+    bool join(const Run& run, std::size_t row, const Asked& asked, std::uint32_t first, Emission& emission, std::size_t& pending);
     void stretch(std::uint32_t cell, std::int64_t start, std::int64_t end, Emission& emission);
     void take_back(std::uint32_t cell, Emission& emission);
     void say(std::uint32_t cell, std::uint16_t flags, RecordKind kind, Emission& emission);
@@ -99,7 +107,7 @@ private:
     void save_cell(std::uint32_t cell, ByteWriter& out) const;
     bool load_cell(std::uint32_t cell, ByteReader& in, std::size_t partitions);
 
-    const CompiledWindow& plan_;  // size is the gap
+    const CompiledWindow& plan_;  // size is the gap, or its bound
     std::uint32_t number_;
     std::uint64_t seed_;
     std::span<Cell> cells_;

@@ -72,6 +72,8 @@ public:
     virtual bool may_evict(std::int64_t earliest, std::int64_t latest) const = 0;
     // Whether so many rows could take all the places there are, likewise.
     virtual bool may_fill_up(std::size_t) const { return false; }
+    // Whether any row could make it close something. With two such windows of a source rows come one by one, too.
+    virtual bool may_close() const { return false; }
 
     // Appends what has to be emitted: late additions, and what closed since the last call. A cell stands there once.
     virtual void collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) = 0;

@@ -1,17 +1,14 @@
 // Session windows against their twin, on random streams with late, duplicate, reordered, future and silent
 // stretches. WEIR_MODEL_STREAMS says how many (2,000 unless told).
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
-#include <cstdlib>
-#include <random>
-#include <set>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "tests/model/windows/session_twin.h"
-#include "tests/unit/windows/harness.h"
 #include "windows/compiled_plan.h"
+#include "tests/model/windows/random_stream.h"
 
 #include "CppUTest/TestHarness.h"
 
@@ -19,20 +16,6 @@ using namespace weir;
 using namespace weir::test;
 
 namespace {
-
-struct Step {
-    std::vector<TwinRow> rows;  // a message, or
-    std::int64_t tick = -1;     // a tick
-    bool trusted = true;
-};
-struct Stream {
-    TwinSpec spec;
-    std::vector<Step> steps;
-};
-
-using Random = std::mt19937_64;
-std::int64_t below(Random& random, std::int64_t n) { return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n)); }
-bool chance(Random& random, int percent) { return below(random, 100) < percent; }
 
 TwinSpec random_spec(Random& random) {
     TwinSpec spec;
@@ -42,6 +25,8 @@ TwinSpec random_spec(Random& random) {
     spec.step_max = 60000;
     constexpr std::int64_t gaps[] = {200, 1000, 2500, 7001};
     spec.size = gaps[below(random, 4)];
+    spec.gap = static_cast<int>(std::max<std::int64_t>(0, below(random, 6) - 2));
+    spec.gap_max = chance(random, 50) ? 20000 : 7000;
     spec.allow = chance(random, 40) ? 0 : 1000 + below(random, 20000);
     spec.by_site = chance(random, 40);
     spec.by_both = !spec.by_site && chance(random, 50);
@@ -50,150 +35,26 @@ TwinSpec random_spec(Random& random) {
 }
 
 Stream random_stream(Random& random) {
-    Stream stream;
-    stream.spec = random_spec(random);
-    std::int64_t now = 100000 + below(random, 10000);
-    bool trusted = true;
-    const std::int64_t sites = 1 + below(random, 4), lanes = 1 + below(random, 3);
-    const int late = static_cast<int>(below(random, 40)), duplicate = static_cast<int>(below(random, 15));
-    std::vector<TwinRow> recent;
-    const std::int64_t steps = 40 + below(random, 160);
-    for (std::int64_t i = 0; i < steps; ++i) {
-        now += chance(random, 3) ? below(random, 60000) : below(random, chance(random, 20) ? 4000 : 500);
-        if (chance(random, 1)) trusted = !trusted;
-        if (chance(random, 1)) now -= below(random, 5000);
-        Step step;
-        step.trusted = trusted;
-        if (chance(random, 10)) {
-            step.tick = now;
-            stream.steps.push_back(step);
-            continue;
-        }
-        const std::int64_t rows = chance(random, 70) ? 1 : 1 + below(random, 12);
-        for (std::int64_t r = 0; r < rows; ++r) {
-            TwinRow row;
-            if (!recent.empty() && chance(random, duplicate)) {
-                row = recent[static_cast<std::size_t>(below(random, static_cast<std::int64_t>(recent.size())))];
-            } else {
-                row.site = "s" + std::to_string(below(random, sites));
-                row.lane = below(random, lanes) - 1;
-                row.at = now - below(random, 1000);
-                if (chance(random, late)) row.at -= below(random, 30000);
-                if (chance(random, 2)) row.at += below(random, 20000);
-                if (chance(random, 5)) row.at -= row.at % 100;
-                // Exactly a gap from another.
-                if (!recent.empty() && chance(random, 5)) row.at = recent.back().at + (chance(random, 50) ? stream.spec.size : -stream.spec.size);
-                if (chance(random, 1)) row.at = -row.at;
-                if (!chance(random, 10)) row.speed = static_cast<double>(below(random, 2000)) / 17.0 * (chance(random, 5) ? 1e9 : 1);
-                if (!chance(random, 10)) row.n = below(random, 1000) - 500;
-                row.vid = "v" + std::to_string(below(random, 300));
-            }
-            row.arrival = now;
-            row.trusted = trusted;
-            recent.push_back(row);
-            if (recent.size() > 20) recent.erase(recent.begin());
-            step.rows.push_back(row);
-        }
-        stream.steps.push_back(step);
-    }
-    return stream;
+    const TwinSpec spec = random_spec(random);
+    return weir::test::random_stream(random, spec);
 }
 
 EngineSpec spec_of(const TwinSpec& twin, std::size_t max_groups) {
-    SourceSpec source = road();
-    source.lateness = Duration::millis(twin.lateness);
-    source.idle = Duration::millis(twin.idle);
-    source.max_future = Duration::millis(twin.max_future);
+    SourceSpec source = source_of(twin);
     WindowSpec window;
     window.name = "visits";
     window.from = "loops";
-    window.session = Duration::millis(twin.size);
+    if (twin.gap == 0) window.session = Duration::millis(twin.size);
+    window.session_gap = gap_texts[twin.gap];
+    if (twin.gap > 0) window.session_max = Duration::millis(twin.gap_max);
     window.max_groups = max_groups;
     window.late_allow = Duration::millis(twin.allow);
     window.late_then = twin.allow > 0 ? LateThen::revise : LateThen::drop;
     if (twin.filter) window.where = "speed > 10.0";
     if (twin.by_site || twin.by_both) window.by.push_back("site");
     if (!twin.by_site) window.by.push_back("lane");
-    window.select = {{"n", "count()"},         {"c", "count(speed)"},  {"fast", "count(speed > 50.0)"},   {"sum", "sum(n)"},
-                     {"rs", "sum(speed)"},     {"mi", "min(speed)"},   {"ma", "max(n)"},                  {"fi", "first(n)"},
-                     {"la", "last(speed)"},    {"lv", "last(vid)"},    {"var", "variance(speed)"},        {"p", "quantile(speed, 0.5)"},
-                     {"u", "distinct(vid)"},   {"t", "top(vid, 3)"}};
+    window.select = all_kinds();
     return engine_of(std::move(window), std::move(source));
-}
-
-void play(Harness& h, const Step& step) {
-    if (step.tick >= 0) return h.tick(step.tick, step.trusted);
-    Message message;
-    for (const TwinRow& row : step.rows) {
-        Event event;
-        event.at_ms = row.at;
-        event.arrival_ms = row.arrival;
-        event.trusted = row.trusted;
-        event.cells = {row.site, row.lane, row.speed ? Datum(*row.speed) : Datum(), row.n ? Datum(*row.n) : Datum(), Datum(), row.vid};
-        message.push_back(event);
-    }
-    h.send(message);
-}
-
-void check_values(const SessionResult& expected, const Emitted& seen) {
-    std::int64_t sum = 0, most = 0, fast = 0, ns = 0;
-    const TwinRow* first = nullptr;
-    const TwinRow* last = nullptr;
-    const TwinRow* last_vid = nullptr;
-    std::set<std::string> vids;
-    std::vector<double> speeds;
-    long double exact = 0, magnitude = 0;
-    for (const TwinRow& row : expected.rows) {
-        vids.insert(row.vid);
-        if (!last_vid || row.at >= last_vid->at) last_vid = &row;
-        if (row.speed) {
-            speeds.push_back(*row.speed);
-            exact += *row.speed;
-            magnitude += std::fabs(*row.speed);
-            fast += *row.speed > 50 ? 1 : 0;
-            if (!last || row.at >= last->at) last = &row;
-        }
-        if (row.n) {
-            sum += *row.n;
-            most = ns == 0 ? *row.n : std::max(most, *row.n);
-            ++ns;
-            if (!first || row.at < first->at) first = &row;
-        }
-    }
-    LONGS_EQUAL(expected.rows.size(), seen.integer("n"));
-    LONGS_EQUAL(speeds.size(), seen.integer("c"));
-    LONGS_EQUAL(fast, seen.integer("fast"));
-    STRCMP_EQUAL(last_vid->vid.c_str(), seen.texts.at("lv").c_str());
-    CHECK_EQUAL(ns == 0, seen.null("sum"));
-    if (ns > 0) {
-        LONGS_EQUAL(sum, seen.integer("sum"));
-        LONGS_EQUAL(most, seen.integer("ma"));
-        LONGS_EQUAL(*first->n, seen.integer("fi"));
-    }
-    CHECK_EQUAL(speeds.empty(), seen.null("rs"));
-    DOUBLES_EQUAL(static_cast<double>(vids.size()), seen.real("u"), 0);
-    if (speeds.empty()) return;
-    const auto n = static_cast<double>(speeds.size());
-    const double u = 0x1p-53;
-    const double bound = 2 * u * std::fabs(static_cast<double>(exact)) + n * n * u * u * static_cast<double>(magnitude);
-    CHECK(std::fabs(static_cast<double>(static_cast<long double>(seen.real("rs")) - exact)) <= bound);
-    DOUBLES_EQUAL(*last->speed, seen.real("la"), 0);
-    std::sort(speeds.begin(), speeds.end());
-    DOUBLES_EQUAL(speeds.front(), seen.real("mi"), 0);
-    long double squares = 0;
-    for (double speed : speeds) squares += (speed - exact / speeds.size()) * (speed - exact / speeds.size());
-    if (speeds.size() > 1) {
-        const auto variance = static_cast<double>(squares / static_cast<long double>(speeds.size() - 1));
-        CHECK(std::fabs(variance - seen.real("var")) <= 1e-9 * variance + 1e-9);
-    }
-    const std::size_t at = static_cast<std::size_t>(std::ceil(0.5 * n)) - 1;
-    if (speeds.size() < 150) DOUBLES_EQUAL(speeds[at], seen.real("p"), 0);
-    CHECK(seen.values.at("p").lower <= speeds[at] && speeds[at] <= seen.values.at("p").upper);
-}
-
-int streams_wanted() {
-    const char* text = std::getenv("WEIR_MODEL_STREAMS");
-    return text ? std::atoi(text) : 2000;
 }
 
 std::string run_with(const Stream& stream, const EngineSpec& spec, std::size_t batch_rows) {
@@ -226,7 +87,7 @@ void check_identities(const Harness& h) {
 TEST_GROUP(SessionModel) {};
 
 TEST(SessionModel, engine_says_what_its_twin_says) {
-    std::uint64_t records = 0, retractions = 0, revisions = 0, joined = 0;
+    std::uint64_t records = 0, retractions = 0, revisions = 0, joined = 0, joined_many = 0;
     TwinCounts counts;
     for (int seed = 0; seed < streams_wanted(); ++seed) {
         Random random(static_cast<std::uint64_t>(seed));
@@ -249,7 +110,7 @@ TEST(SessionModel, engine_says_what_its_twin_says) {
             LONGS_EQUAL_TEXT(expected.revision, seen.revision, name.c_str());
             CHECK_EQUAL_TEXT(expected.retracted, seen.kind == RecordKind::retraction, name.c_str());
             LONGS_EQUAL(i + 1, seen.sequence);
-            if (!expected.retracted) check_values(expected, seen);
+            if (!expected.retracted) check_values(expected.rows, seen);
             retractions += expected.retracted;
             revisions += !expected.retracted && expected.revision > 0;
         }
@@ -262,20 +123,24 @@ TEST(SessionModel, engine_says_what_its_twin_says) {
         LONGS_EQUAL(twin.counts.late, h.count(WindowCounter::late));
         LONGS_EQUAL(twin.counts.quarantined, h.count(WindowCounter::quarantined));
         LONGS_EQUAL(twin.counts.revised, h.count(WindowCounter::revised));
+        LONGS_EQUAL(twin.counts.gap_invalid, h.count(WindowCounter::gap_invalid));
         LONGS_EQUAL(0, h.count(WindowCounter::evicted));
         CHECK(h.adds_up());
         records += twin.sessions.size();
         joined += twin.joined;
+        joined_many += twin.joined_many;
+        counts.gap_invalid += twin.counts.gap_invalid;
         counts.rows += twin.counts.rows;
         counts.late += twin.counts.late;
         counts.revised += twin.counts.revised;
     }
     std::printf("\nmodel: %d streams, %llu rows, %llu late, %llu counted as revision; %llu records, %llu revisions, %llu retractions, "
-                "%llu sessions joined\n",
+                "%llu rows joined sessions, %llu more than two; %llu rows without a gap\n",
                 streams_wanted(), static_cast<unsigned long long>(counts.rows), static_cast<unsigned long long>(counts.late),
                 static_cast<unsigned long long>(counts.revised), static_cast<unsigned long long>(records),
-                static_cast<unsigned long long>(revisions), static_cast<unsigned long long>(retractions), static_cast<unsigned long long>(joined));
-    CHECK(retractions > 0 && revisions > 0 && joined > 0);
+                static_cast<unsigned long long>(revisions), static_cast<unsigned long long>(retractions), static_cast<unsigned long long>(joined),
+                static_cast<unsigned long long>(joined_many), static_cast<unsigned long long>(counts.gap_invalid));
+    CHECK(retractions > 0 && revisions > 0 && joined > 0 && joined_many > 0 && counts.gap_invalid > 0);
 }
 
 TEST(SessionModel, output_is_the_same_for_every_batch_limit_when_bounds_are_tight) {
@@ -289,6 +154,7 @@ TEST(SessionModel, output_is_the_same_for_every_batch_limit_when_bounds_are_tigh
         spec.windows[1].name = "second";
         spec.windows[1].max_groups = 500;
         spec.windows[1].session = Duration::millis(900);
+        spec.windows[1].session_gap.clear();
         const std::string one = run_with(stream, spec, 1);
         STRCMP_EQUAL(one.c_str(), run_with(stream, spec, 7).c_str());
         STRCMP_EQUAL(one.c_str(), run_with(stream, spec, 1024).c_str());

@@ -25,19 +25,33 @@ void SessionTwin::say(Session& session, bool retracted) {
     sessions.push_back(result);
 }
 
+std::int64_t SessionTwin::gap_of(const TwinRow& row) const {
+    switch (spec_.gap) {
+        case 1: return row.n ? *row.n % 9 * 1000 : 0;
+        case 2: return row.lane == 0 ? 200 : 3500;
+        case 3: return !row.n ? 0 : *row.n < 0 ? 300 : *row.n % 2 == 0 ? 20000 : 1000;
+        default: return spec_.size;
+    }
+}
+
 void SessionTwin::row(const TwinRow& row) {
     if (!passes(row)) return;
+    const std::int64_t gap = gap_of(row);
+    if (spec_.gap > 0 && (gap <= 0 || gap > spec_.gap_max)) {
+        ++counts.gap_invalid;
+        return;
+    }
     const bool own = spec_.by_site || spec_.by_both;
     Session session;
     if (own) session.site = row.site;
     if (!spec_.by_site) session.lane = row.lane;
     session.partition = own ? row.site : "";
     session.start = row.at;
-    session.end = row.at + spec_.size;
+    session.end = row.at + gap;
     const std::int64_t watermark = closing(session.partition);
     std::vector<Session> hit;
     for (const Session& other : open_)
-        if (other.site == session.site && other.lane == session.lane && row.at < other.end && row.at + spec_.size > other.start)
+        if (other.site == session.site && other.lane == session.lane && row.at < other.end && row.at + gap > other.start)
             hit.push_back(other);
     if (hit.empty() && session.end + spec_.allow <= watermark) {
         ++counts.late;
@@ -57,6 +71,7 @@ void SessionTwin::row(const TwinRow& row) {
     }
     std::sort(session.rows.begin(), session.rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     if (hit.size() > 1) ++joined;
+    if (hit.size() > 2) ++joined_many;
     const bool same = hit.size() == 1 && hit[0].start == session.start && hit[0].end == session.end;
     if (same) {
         session.said = hit[0].said;

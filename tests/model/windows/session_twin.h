@@ -20,6 +20,10 @@ struct SessionResult {
     std::vector<TwinRow> rows;  // in journal order
 };
 
+// What twins know of gaps that are expressions: TwinSpec::gap is the place.
+inline constexpr const char* gap_texts[] = {"", "n % 9", "lane == 0 ? 0.2 : 3.5",
+                                            "n < 0 ? duration('300ms') : n % 2 == 0 ? duration('20s') : duration('1s')"};
+
 class SessionTwin final : public Twin {
 public:
     // size is the gap. The sessions end by watermarks in steps of so many ms.
@@ -27,6 +31,7 @@ public:
 
     std::vector<SessionResult> sessions;
     std::uint64_t joined = 0;
+    std::uint64_t joined_many = 0;  // of these, of more than two
 
 private:
     struct Session {
@@ -41,6 +46,7 @@ private:
     void row(const TwinRow& row) override;
     void emit() override;
     std::int64_t closing(const std::string& partition) const;
+    std::int64_t gap_of(const TwinRow& row) const;
     void say(Session& session, bool retracted);
 
     std::int64_t step_;

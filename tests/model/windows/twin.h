@@ -31,6 +31,10 @@ struct TwinSpec {
     std::string zone;          // of a calendar
     bool hours = false;        // else days
     std::vector<std::int64_t> cuts;  // of a calendar, where one interval ends and the next begins; else size cuts
+    int gap = 0;               // of sessions: which of gap_texts, 0 for size
+    std::int64_t gap_max = 0;
+    std::uint64_t count = 0;   // rows of a count window
+    std::int64_t max_wait = 0;
     std::size_t max_groups = 0;
     bool by_site = false;      // else by lane; both when by_both
     bool by_both = false;
@@ -47,7 +51,7 @@ struct TwinResult {
 };
 
 struct TwinCounts {
-    std::uint64_t rows = 0, counted = 0, filtered = 0, where_null = 0, late = 0, quarantined = 0, revised = 0, folded = 0;
+    std::uint64_t rows = 0, counted = 0, filtered = 0, where_null = 0, late = 0, quarantined = 0, revised = 0, folded = 0, gap_invalid = 0;
 };
 
 // The clocks of a place: from each of these instants on (ms) they are so far ahead of UTC. In order.

@@ -31,6 +31,7 @@ struct Emitted {
     std::uint64_t definition = 0;
     std::int64_t start_ms = 0;
     std::int64_t end_ms = 0;
+    std::int64_t end_us = 0;
     std::uint32_t revision = 0;
     std::uint64_t sequence = 0;
     std::uint64_t partition = 0;
@@ -58,6 +59,7 @@ public:
         result.definition = record.definition;
         result.start_ms = record.start.ms();
         result.end_ms = record.end.ms();
+        result.end_us = record.end.us();
         result.revision = record.revision;
         result.sequence = record.sequence;
         result.partition = record.partition;
@@ -181,11 +183,11 @@ public:
         flush_all();
         return engine.source_status(source).counters[static_cast<std::size_t>(counter)];
     }
-    // rows = counted + filtered + where_null + late + late_after_power_cut + late_after_eviction + quarantined
+    // rows = counted + filtered + where_null + late + late_after_power_cut + late_after_eviction + quarantined + gap_invalid
     bool adds_up(std::size_t window = 0) {
         std::uint64_t sum = 0;
         for (auto reason : {WindowCounter::counted, WindowCounter::filtered, WindowCounter::where_null, WindowCounter::late,
-                            WindowCounter::late_after_power_cut, WindowCounter::late_after_eviction, WindowCounter::quarantined})
+                            WindowCounter::late_after_power_cut, WindowCounter::late_after_eviction, WindowCounter::quarantined, WindowCounter::gap_invalid})
             sum += count(reason, window);
         return sum == count(WindowCounter::rows, window);
     }

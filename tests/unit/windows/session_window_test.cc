@@ -1,6 +1,7 @@
 #include "windows/session_window.h"
 
 #include <algorithm>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -95,6 +96,107 @@ TEST(SessionWindow, flink_session_windows) {
     STRCMP_EQUAL("key1[10,5500)=3 key2[0,5500)=3 key2[5501,9050)=4 key2[15000,18000)=2", said(h).c_str());
     const std::int64_t sums[] = {6, 6, 20, 30};
     for (std::size_t i = 0; i < 4; ++i) LONGS_EQUAL(sums[i], h.out.results[i].integer("sum"));
+}
+
+// Keys, values, gaps and times of WindowOperatorTest.testDynamicEventTimeSessionWindows, where watermarks close them.
+TEST(SessionWindow, flink_dynamic_event_time_session_windows) {
+    WindowSpec window = sessions({});
+    window.session_gap = "site == 'key1' ? 3 : n == 10 ? 1 : 2";
+    SourceSpec source = road();
+    source.partition.clear();
+    source.lateness = Duration();
+    Harness h(engine_of(std::move(window), std::move(source)));
+    const auto watermark = [&](std::int64_t time) { h.send(time, number("key3", 10)); };
+    h.send({{10, 10, true, number("key1", 3)}, {5000, 5000, true, number("key2", 4)}, {6000, 6000, true, number("key2", 5)}});
+    watermark(8999);
+    h.send({{9000, 9000, true, number("key2", 1)}, {10000, 10000, true, number("key2", 2)}, {10500, 10500, true, number("key2", 10)}});
+    watermark(12999);
+    h.send({{13000, 13000, true, number("key2", 10)}, {13500, 13500, true, number("key2", 10)}, {14000, 14000, true, number("key2", 1)}});
+    watermark(16999);
+    h.flush_all();
+    std::erase_if(h.out.results, [](const Emitted& e) { return e.key == "key3"; });
+    STRCMP_EQUAL("key1[10,3010)=1 key2[5000,8000)=2 key2[9000,12000)=3 key2[13000,16000)=3", said(h).c_str());
+    const std::int64_t sums[] = {3, 9, 13, 21};
+    for (std::size_t i = 0; i < 4; ++i) LONGS_EQUAL(sums[i], h.out.results[i].integer("sum"));
+}
+
+TEST(SessionWindow, a_row_with_a_long_gap_joins_all_that_it_touches) {
+    WindowSpec window = sessions({});
+    window.session_gap = "duration('1s') * n";
+    SpecProblem problem;
+    CHECK(!EnginePlan::compile(strict(window), problem));  // CEL multiplies no durations
+    STRCMP_EQUAL("session", problem.key.c_str());
+    window.session_gap = "n";
+    window.late_allow = Duration::seconds(60);
+    window.late_then = LateThen::revise;
+    Harness h(strict(window));
+    for (std::int64_t at : {1000, 3000, 5000, 7000, 9000, 11000}) h.send(at, number("a", 1));
+    h.send(12500, number("a", 1));
+    h.flush_all();
+    STRCMP_EQUAL("a[1000,2000)=1 a[3000,4000)=1 a[5000,6000)=1 a[7000,8000)=1 a[9000,10000)=1 a[11000,12000)=1", said(h).c_str());
+    h.out.results.clear();
+    h.send(3500, number("a", 6));  // [3500, 9500): four of them
+    h.flush_all();
+    STRCMP_EQUAL("-a[3000,4000)+1 -a[5000,6000)+1 -a[7000,8000)+1 -a[9000,10000)+1 a[3000,10000)=5", said(h).c_str());
+    LONGS_EQUAL(10, h.out.results.back().integer("sum"));
+    LONGS_EQUAL(1, h.count(WindowCounter::revised));
+}
+
+TEST(SessionWindow, a_row_without_a_gap_is_counted) {
+    WindowSpec window = sessions({});
+    window.session_gap = "speed";
+    window.session_max = Duration::seconds(60);
+    Harness h(strict(window));
+    for (double gap : {0.0, -1.0, 60.000001, std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), 1e300, 1e-7})
+        h.send(1000, car("a", gap));
+    h.send(1000, {"a", std::int64_t{1}, Datum(), std::int64_t{1}, true, "v"});
+    LONGS_EQUAL(8, h.count(WindowCounter::gap_invalid));
+    h.send(1000, car("a", 60));
+    h.send(2000, car("a", 0.5));
+    h.close();
+    STRCMP_EQUAL("a[1000,61000)=2", said(h).c_str());
+    LONGS_EQUAL(8, h.count(WindowCounter::gap_invalid));
+    CHECK(h.adds_up());
+}
+
+TEST(SessionWindow, a_row_is_late_by_its_own_gap) {
+    WindowSpec window = sessions({});
+    window.session_gap = "n";
+    Harness h(strict(window));
+    h.send(100000, number("a", 1));
+    h.send(50000, number("a", 49));
+    h.send(50000, number("a", 51));
+    LONGS_EQUAL(1, h.count(WindowCounter::late));
+    h.close();
+    STRCMP_EQUAL("a[50000,101000)=2", said(h).c_str());
+}
+
+TEST(SessionWindow, a_gap_is_a_duration_or_a_number) {
+    const auto refused = [](std::string gap, Duration most = Duration::seconds(60)) {
+        WindowSpec window = sessions({});
+        window.session_gap = std::move(gap);
+        window.session_max = most;
+        SpecProblem problem;
+        return EnginePlan::compile(strict(std::move(window)), problem) ? std::string("taken") : problem.key + ": " + problem.problem.what;
+    };
+    STRCMP_EQUAL("taken", refused("speed / 2").c_str());
+    STRCMP_EQUAL("taken", refused("duration('5s')").c_str());
+    STRCMP_EQUAL("taken", refused("n > 5 ? duration('5s') : duration(n)").c_str());
+    STRCMP_EQUAL("session: a gap is a duration, or a number of seconds, and vid is string", refused("vid").c_str());
+    STRCMP_EQUAL("session: a gap is a duration, or a number of seconds, and time is a timestamp", refused("time").c_str());
+    CHECK(refused("gap_s").starts_with("session: "));
+    CHECK(refused("speed", Duration()).starts_with("session_max: "));
+}
+
+TEST(SessionWindow, gaps_are_part_of_the_definition) {
+    WindowSpec window = sessions({});
+    window.session_gap = "n";
+    const std::uint64_t by_n = compiled(strict(window)).definition(0);
+    window.session_max = Duration::seconds(1);
+    CHECK(compiled(strict(window)).definition(0) != by_n);
+    window = sessions({});
+    window.session_gap = "lane";
+    CHECK(compiled(strict(window)).definition(0) != by_n);
 }
 
 TEST(SessionWindow, closes_when_the_watermark_of_its_partition_has_passed_its_end) {

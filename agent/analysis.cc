@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "agent/journal_control.h"
+
 namespace weir {
 namespace {
 
@@ -11,7 +13,8 @@ Batch::Params batch_params(const Analysis::Options& options) { return {options.b
 
 Bytes Analysis::need(const Assembly& assembly, const Options& options) {
     Bytes total = Engine::need(assembly.engine()) + Alerts::need(assembly) + Anomalies::need(assembly);
-    for (const CodecSpec& codec : assembly.codecs()) total += Batch::need(schema_of(codec), batch_params(options));
+    for (std::size_t i = 0; i < assembly.codecs().size(); ++i)
+        total += Batch::need(assembly.engine().source(i).schema, batch_params(options));
     return total;
 }
 
@@ -35,14 +38,15 @@ Analysis::Analysis(Arena& arena, const Assembly& assembly, const Options& option
         WEIR_ASSERT(codec.ok());  // Assembly::make() tried it
         to.push_back(std::move(*codec));
     };
-    for (const CodecSpec& spec : assembly.codecs()) {
+    for (std::size_t i = 0; i < assembly.codecs().size(); ++i) {
+        const CodecSpec& spec = assembly.codecs()[i];
         add_codec(spec, codecs_);
         if (options.topicless) {
             CodecSpec bare = spec;
             bare.topics.clear();
             add_codec(bare, topicless_);
         }
-        batches_.push_back(std::make_unique<Batch>(arena, schema_of(spec), batch_params(options)));
+        batches_.push_back(std::make_unique<Batch>(arena, assembly.engine().source(i).schema, batch_params(options)));
     }
 }
 
@@ -90,6 +94,18 @@ void Analysis::push(Batch& batch) {
 void Analysis::tick(Timestamp arrival, bool trusted) {
     flush();
     engine_.tick(arrival, trusted);
+}
+
+void Analysis::control(ByteSpan payload) {
+    const std::optional<TablePart> part = read_table_part(payload);
+    if (!part) return;
+    flush();
+    (void)engine_.load_table(part->table, part->bytes, part->offset, part->total).ok();  // the table counts what it refuses
+}
+
+Status Analysis::load_table(std::size_t table, ByteSpan image) {
+    flush();
+    return engine_.load_table(table, image, 0, image.size());
 }
 
 void Analysis::finish() {

@@ -55,6 +55,10 @@ public:
     // Hands pending rows to the engine; before a tick, a checkpoint, or when the input pauses.
     void flush();
     void tick(Timestamp arrival, bool trusted);
+    // A control entry of the journal (journal_control.h).
+    void control(ByteSpan payload);
+    // The whole content of a table at once, where there is no journal.
+    Status load_table(std::size_t table, ByteSpan image);
     // The end of a replay: every window closes.
     void finish();
     // The same, each result marked as partial: what is open cannot be kept.

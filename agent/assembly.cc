@@ -6,6 +6,7 @@
 #include "agent/base/build_info.h"
 #include "agent/base/hash.h"
 #include "agent/memory_plan.h"
+#include "agent/table_file.h"
 #include "agent/zones.h"
 #include "windows/expression.h"
 
@@ -104,9 +105,13 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
     EngineSpec spec;
     spec.sketch_bytes = sketch_bytes;
     spec.zones = &system_zones();
-    for (const SourceConfig& source : config_.sources)
+    for (const TableConfig& table : config_.tables) spec.tables.push_back(table_spec(table));
+    for (const SourceConfig& source : config_.sources) {
+        std::vector<TableUse> enrich;
+        for (const EnrichConfig& use : source.enrich) enrich.push_back({use.table.text, use.on.text});
         spec.sources.push_back({source.name, source.schema(), source.time.lateness, source.time.idle,
-                                source.time.max_future, source.partition.text, source.max_partitions});
+                                source.time.max_future, source.partition.text, source.max_partitions, std::move(enrich)});
+    }
     for (const WindowConfig& window : config_.windows) {
         WindowSpec out;
         out.name = window.name;

@@ -20,6 +20,7 @@
 #include "agent/replay.h"
 #include "agent/service.h"
 #include "agent/sketch_command.h"
+#include "agent/table_file.h"
 #include "drivers/broker_check.h"
 #include "uplink/certificate.h"
 #include "uplink/tls.h"
@@ -100,6 +101,7 @@ std::unique_ptr<Loaded> load(const std::string& path, Purpose purpose, bool prin
     if (!loaded->ok()) return loaded;
     loaded->assembly = Assembly::make(loaded->config, loaded->problems);
     if (!loaded->assembly) return loaded;
+    if (purpose == Purpose::run) check_tables(loaded->config, files, loaded->problems);
     loaded->options = std::make_unique<PartOptions>(part_options(*loaded->assembly));
     loaded->plan = make_plan(*loaded->assembly, *loaded->options, print);
     return loaded;

@@ -94,12 +94,38 @@ Schema SourceConfig::schema() const {
     return Schema(std::move(specs));
 }
 
+ColumnSpec TableConfig::key_column() const {
+    for (const ColumnConfig& column : columns)
+        if (column.name == key.text) return {key.text, column.type};
+    return {key.text, ColumnType::text};
+}
+
+Schema TableConfig::schema() const {
+    std::vector<ColumnSpec> specs;
+    for (const ColumnConfig& column : columns)
+        if (column.name != key.text) specs.push_back({column.name, column.type});
+    return Schema(std::move(specs));
+}
+
+Schema AgentConfig::schema_of(const SourceConfig& source) const {
+    std::vector<ColumnSpec> specs = source.schema().columns();
+    for (const EnrichConfig& use : source.enrich)
+        if (const TableConfig* table = find_table(use.table.text)) {
+            const Schema columns = table->schema();
+            for (const ColumnSpec& column : columns.columns())
+                specs.push_back({table->name + "." + column.name, column.type});
+        }
+    return Schema(std::move(specs));
+}
+
 const MqttConfig* AgentConfig::find_mqtt(std::string_view name) const {
     return find_named(mqtt, name);
 }
 const SourceConfig* AgentConfig::find_source(std::string_view name) const {
     return find_named(sources, name);
 }
+const TableConfig* AgentConfig::find_table(std::string_view name) const { return find_named(tables, name); }
+const JoinConfig* AgentConfig::find_join(std::string_view name) const { return find_named(joins, name); }
 const WindowConfig* AgentConfig::find_window(std::string_view name) const {
     return find_named(windows, name);
 }

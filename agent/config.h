@@ -113,6 +113,26 @@ struct SourceTimeConfig {
     Duration max_future = Duration::minutes(1);
 };
 
+// [[table]]: what sources are enriched from.
+struct TableConfig {
+    std::string name;
+    std::string file;  // a path, absolute
+    ConfigPlace file_at;
+    ConfigString key;                   // a field of the file
+    std::vector<ColumnConfig> columns;  // as declared; the key is a string unless it is among them
+    std::uint32_t max_rows = 1000;
+    Bytes max_bytes = 64 << 10;  // of the file
+    ConfigPlace at;
+
+    ColumnSpec key_column() const;
+    Schema schema() const;  // beside the key
+};
+
+struct EnrichConfig {
+    ConfigString table;
+    ConfigString on;  // a column of the source; empty: the table's key
+};
+
 struct SourceConfig {
     std::string name;
     std::string driver = "mqtt";       // the one there is
@@ -128,6 +148,7 @@ struct SourceConfig {
     SourceTimeConfig time;
     ConfigString partition;  // a column; empty: the source is one partition
     std::uint32_t max_partitions = 1024;
+    std::vector<EnrichConfig> enrich;
     ConfigPlace at;
 
     // Captures first, then columns.
@@ -171,6 +192,24 @@ struct PatternConfig {
     std::uint32_t max_groups = 256;
     std::uint32_t max_runs = 16;
     std::uint32_t max_pending = 2048;
+    ConfigPlace at;
+};
+
+struct JoinOnConfig {
+    ConfigString left;
+    ConfigString right;
+};
+
+// [[join]]: rows of two sources that belong together, as a source of their own.
+struct JoinConfig {
+    std::string name;
+    ConfigString left;
+    ConfigString right;
+    std::vector<JoinOnConfig> on;  // columns that are equal
+    Duration within;               // right.time is at most so long after left.time...
+    Duration after;                // ...and at least this long, or, negative, at most so long before
+    std::vector<SelectConfig> columns;
+    std::uint32_t max_rows = 4096;  // a side
     ConfigPlace at;
 };
 
@@ -223,7 +262,9 @@ struct UplinkConfig {
 struct AgentConfig {
     AgentSection agent;
     std::vector<MqttConfig> mqtt;  // "" first if there is one
+    std::vector<TableConfig> tables;
     std::vector<SourceConfig> sources;
+    std::vector<JoinConfig> joins;
     std::vector<WindowConfig> windows;
     std::vector<PatternConfig> patterns;
     std::vector<AlertConfig> alerts;
@@ -232,6 +273,10 @@ struct AgentConfig {
 
     const MqttConfig* find_mqtt(std::string_view name) const;
     const SourceConfig* find_source(std::string_view name) const;
+    const TableConfig* find_table(std::string_view name) const;
+    const JoinConfig* find_join(std::string_view name) const;
+    // The source's columns, and those that it gets of tables.
+    Schema schema_of(const SourceConfig& source) const;
     const WindowConfig* find_window(std::string_view name) const;
     const PatternConfig* find_pattern(std::string_view name) const;
 };

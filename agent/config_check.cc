@@ -14,6 +14,7 @@ public:
         : config_(config), context_(context), problems_(problems) {}
 
     void run() {
+        check_names(config_.tables, "[[table]]");
         check_names(config_.sources, "[[source]]");
         check_names(config_.windows, "[[window]]");
         check_names(config_.alerts, "[[alert]]");
@@ -25,6 +26,7 @@ public:
             }
         }
         check_connections();
+        for (const TableConfig& table : config_.tables) check(table);
         for (const SourceConfig& source : config_.sources) check(source);
         check_overlaps();
         for (const WindowConfig& window : config_.windows) check(window);
@@ -86,6 +88,27 @@ private:
         }
     }
 
+    void check(const TableConfig& table) {
+        if (table.key.empty() || table.columns.empty() || table.schema().size() > 0) return;
+        problem(table.at, "columns in " + titled(table, "[[table]]") + ": expected at least one beside the key");
+    }
+
+    void check_enrich(const SourceConfig& source, const std::string& title) {
+        for (const EnrichConfig& use : source.enrich) {
+            const TableConfig* const table = config_.find_table(use.table.text);
+            if (!table) {
+                std::vector<std::string> names;
+                for (const TableConfig& each : config_.tables) names.push_back(each.name);
+                problem(use.table.at, "enrich in " + title + ": there is no table " + in_quotes(use.table.text) +
+                                          meant(use.table.text, names));
+                continue;
+            }
+            ConfigString on = use.on.empty() ? table->key : use.on;
+            if (use.on.empty()) on.at = use.table.at;
+            if (!on.empty()) check_column(source.schema(), source.name, on, "enrich in " + title);
+        }
+    }
+
     void check(const SourceConfig& source) {
         const std::string title = titled(source, "[[source]]");
         check_connection(source.connection, source.at, title);
@@ -108,7 +131,8 @@ private:
                         "time.field in " + title);
         }
         if (!source.partition.empty())
-            check_column(source, source.partition, "partition in " + title);
+            check_column(source.schema(), source.name, source.partition, "partition in " + title);
+        check_enrich(source, title);
         if (source.schema().size() > 256) problem(source.at, title + " has more than 256 columns");
     }
 
@@ -122,13 +146,12 @@ private:
                         meant(field, source.csv_fields));
     }
 
-    void check_column(const SourceConfig& source, const ConfigString& column,
+    void check_column(const Schema& schema, const std::string& source, const ConfigString& column,
                       const std::string& what) {
-        const Schema schema = source.schema();
         if (schema.find(column.text)) return;
         std::vector<std::string> names;
         for (const ColumnSpec& spec : schema.columns()) names.push_back(spec.name);
-        problem(column.at, what + ": source " + in_quotes(source.name) + " has no column " +
+        problem(column.at, what + ": source " + in_quotes(source) + " has no column " +
                                in_quotes(column.text) + meant(column.text, names));
     }
 
@@ -177,7 +200,7 @@ private:
         }
         for (std::size_t i = 0; i < window.by.size(); ++i) {
             const ConfigString& key = window.by[i];
-            if (source) check_column(*source, key, "by in " + title);
+            if (source) check_column(config_.schema_of(*source), source->name, key, "by in " + title);
             const auto same = [&](const ConfigString& other) { return other.text == key.text; };
             if (std::any_of(window.by.begin(), window.by.begin() + static_cast<std::ptrdiff_t>(i),
                             same)) {

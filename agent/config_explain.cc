@@ -75,6 +75,7 @@ public:
         comment("The whole configuration that holds, with every default written out.");
         agent();
         for (const MqttConfig& each : config_.mqtt) mqtt(each);
+        for (const TableConfig& each : config_.tables) table(each);
         for (const SourceConfig& each : config_.sources) source(each);
         for (const WindowConfig& each : config_.windows) window(each);
         for (const PatternConfig& each : config_.patterns) pattern(each);
@@ -199,7 +200,28 @@ private:
         optional("partition", source.partition.text,
                  "the column by which watermarks are kept apart");
         line("max_partitions", std::to_string(source.max_partitions), "more share one watermark");
+        if (!source.enrich.empty()) line("enrich", enrich(source), "columns of tables, by the value of `on`");
         line("overflow", toml("block"), "when the journal is full the broker queues");
+    }
+
+    std::string enrich(const SourceConfig& source) const {
+        std::string out;
+        for (const EnrichConfig& use : source.enrich) {
+            const TableConfig* const table = config_.find_table(use.table.text);
+            const std::string on = use.on.empty() && table ? table->key.text : use.on.text;
+            out += (out.empty() ? "" : ", ") + ("{ table = " + toml(use.table.text)) + ", on = " + toml(on) + " }";
+        }
+        return "[" + out + "]";
+    }
+
+    void table(const TableConfig& table) {
+        section("[[table]]", "What sources are enriched from: a CSV file, read again when it changes.");
+        line("name", toml(table.name), "columns are called NAME.COLUMN");
+        line("file", toml(table.file), "its first line names the fields");
+        line("key", toml(table.key.text), "the field that tells the rows apart");
+        for (const ColumnConfig& column : table.columns) columns(column);
+        line("max_rows", std::to_string(table.max_rows), "a longer file is refused");
+        line("max_bytes", toml_size(table.max_bytes), "so is a larger one; memory is planned for both");
     }
 
     void columns(const ColumnConfig& column) {

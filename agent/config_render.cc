@@ -61,7 +61,8 @@ ConfigProblem problem_in(const ConfigString& expression, const Problem& problem)
 }
 
 ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem) {
-    const std::string kind = !problem.pattern.empty()  ? "[[pattern]] \"" + problem.pattern
+    const std::string kind = !problem.table.empty()    ? "[[table]] \"" + problem.table
+                             : !problem.pattern.empty() ? "[[pattern]] \"" + problem.pattern
                              : !problem.window.empty() ? "[[window]] \"" + problem.window
                                                        : "[[source]] \"" + problem.source;
     const std::string what = problem.key + " in " + kind + "\": " + problem.problem.what;
@@ -91,7 +92,11 @@ ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem) 
             if (problem.key == "measures." + measure.name) return problem_in(measure.expression, inner);
         return {pattern->at, what, false};
     }
+    if (const TableConfig* table = config.find_table(problem.table)) {
+        return {problem.key == "key" ? table->key.at : table->at, what, false};
+    }
     if (const SourceConfig* source = config.find_source(problem.source)) {
+        if (problem.key == "enrich" && !source->enrich.empty()) return {source->enrich[0].table.at, what, false};
         if (problem.key == "partition") return problem_in(source->partition, {what, 0});
         return {source->at, what, false};
     }

@@ -74,6 +74,7 @@ void ConfigSections::read(const ConfigNode& root) {
                                      std::string(weir::name(item.type)) + ", expected " + title);
         }
     };
+    read_each("table", &ConfigSections::read_table);
     read_each("source", &ConfigSections::read_source);
     read_each("window", &ConfigSections::read_window);
     read_each("pattern", &ConfigSections::read_pattern);

@@ -29,6 +29,8 @@ private:
     void read_columns(ConfigReader& reader, SourceConfig& source);
     void read_column(ConfigReader& reader, const ConfigMember& member, SourceConfig& source);
     void read_time(ConfigReader& reader, SourceConfig& source);
+    void read_table(const ConfigNode& node, const std::string& title);
+    void read_enrich(ConfigReader& reader, SourceConfig& source);
     void read_window(const ConfigNode& node, const std::string& title);
     void read_select(ConfigReader& reader, WindowConfig& window);
     void read_calendar(ConfigReader& reader, WindowConfig& window);

@@ -40,6 +40,7 @@ void ConfigSections::read_source(const ConfigNode& node, const std::string& titl
     if (reader.natural("max_partitions", 1, 65'536, partitions)) {
         source.max_partitions = static_cast<std::uint32_t>(partitions);
     }
+    read_enrich(reader, source);
     if (const auto* overflow = reader.find("overflow", ConfigType::text, "\"block\"");
         overflow && overflow->text != "block") {
         reader.problem_of(

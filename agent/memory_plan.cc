@@ -12,6 +12,7 @@
 #include "agent/memory_limit.h"
 #include "agent/pipeline.h"
 #include "agent/result_printer.h"
+#include "agent/table_watch.h"
 #include "uplink/tls.h"
 
 namespace weir {
@@ -203,6 +204,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     add("batches", Pipeline::need(assembly) - Engine::need(assembly.engine()) - Alerts::need(assembly) -
                        Anomalies::need(assembly));
     add("decoders", Analysis::codecs_need(assembly));
+    if (!config.tables.empty()) add("tables: reading a file", TableWatch::need(config));
     add("journal", Journal::need(options.journal), true);
     add("crash checkpoint, two copies", CheckpointFile::need(options.checkpoint_content), true);
     add("outbox: staging and send buffers", Outbox::need(options.outbox));

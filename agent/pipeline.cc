@@ -90,7 +90,7 @@ bool Pipeline::take_entry(Journal& journal) {
             analysis_.message(entry.link, {entry.topic, entry.payload, entry.arrival, entry.clock_trusted});
             break;
         case EntryKind::tick: analysis_.tick(entry.arrival, entry.clock_trusted); break;
-        case EntryKind::control:
+        case EntryKind::control: analysis_.control(entry.payload); break;
         case EntryKind::connection: break;
     }
     return true;

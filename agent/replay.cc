@@ -9,6 +9,7 @@
 #include "agent/analysis.h"
 #include "agent/result_printer.h"
 #include "agent/scores.h"
+#include "agent/table_file.h"
 #include "drivers/replay_reader.h"
 
 namespace weir {
@@ -92,6 +93,14 @@ void tell_what_was_lost(const Analysis& analysis, const ReplayReader& reader) {
         tell_what_was_lost(analysis.codec(source), name_of_source);
         tell_what_was_lost(*analysis.topicless_codec(source), name_of_source);
     }
+    const EnginePlan& plan = analysis.assembly().engine();
+    for (std::size_t source = 0; source < plan.sources(); ++source)
+        for (std::size_t i = 0; i < analysis.engine().enrichments(source); ++i) {
+            const EnrichmentStatus use = analysis.engine().enrichment_status(source, i);
+            if (use.rows.unmatched > 0)
+                std::fprintf(stderr, "replay: source '%s': %" PRIu64 " unmatched in table '%s'\n",
+                             plan.source(source).name.c_str(), use.rows.unmatched, plan.table(use.table).name.c_str());
+        }
     if (reader.oversized_lines() > 0)
         std::fprintf(stderr, "replay: %" PRIu64 " lines longer than max_message\n", reader.oversized_lines());
     for (std::size_t w = 0; w < analysis.assembly().engine().windows(); ++w) {
@@ -127,6 +136,17 @@ public:
 
     Status open_scores(const ReplayRequest& request, Problem& problem) {
         return scoring_ ? scores_.open(request.scores, request.path, problem) : Status::success();
+    }
+
+    Status load_tables(Problem& problem) {
+        SystemFiles files;
+        const std::vector<TableConfig>& tables = assembly_.config().tables;
+        for (std::size_t i = 0; i < tables.size(); ++i) {
+            const Result<std::string> image = read_table(files, tables[i], problem.what);
+            if (!image.ok()) return image.error();
+            if (Status loaded = analysis_.load_table(i, as_byte_span(*image)); !loaded.ok()) return loaded;
+        }
+        return {};
     }
 
     Status run(ReplayReader& reader, std::optional<std::size_t> source) {
@@ -250,6 +270,7 @@ Status run_replay(const AgentConfig& config, const ReplayRequest& request, Probl
     }
     Replay replay(*assembly, request);
     if (Status opened = replay.open_scores(request, problem); !opened.ok()) return opened;
+    if (Status loaded = replay.load_tables(problem); !loaded.ok()) return loaded;
     return replay.run(**reader, *source);
 }
 

@@ -21,6 +21,7 @@
 #include "agent/pipeline.h"
 #include "agent/recovery.h"
 #include "agent/status.h"
+#include "agent/table_watch.h"
 
 namespace weir {
 namespace {
@@ -228,6 +229,7 @@ private:
     std::unique_ptr<ResultPrinter> printer_;
     std::unique_ptr<AlertPublisher> publisher_;
     std::unique_ptr<Pipeline> pipeline_;
+    std::unique_ptr<TableWatch> tables_;
     std::unique_ptr<UplinkClient> uplink_;
     std::unique_ptr<RememberedFilters> remembered_;
     std::vector<std::unique_ptr<Receiver>> receivers_;
@@ -288,6 +290,8 @@ bool Service::open_state() {
     pipeline_ = std::make_unique<Pipeline>(arena_, assembly_, Analysis::Options{}, options, parts, options_.configuration);
     if (!recovery.fill(*pipeline_, recovered_, reason).ok())
         return fail("recovery failed: " + (reason.empty() ? "the crash checkpoint cannot be written" : reason));
+    tables_ = std::make_unique<TableWatch>(config_, files_, *recovered_.journal, clock_, pipeline_->analysis().engine());
+    tables_->poll();  // before the first message
     if (config_.uplink)
         uplink_ = std::make_unique<UplinkClient>(options_.uplink, arena_, *outbox_, network_, clock_, entropy_);
     return true;
@@ -360,6 +364,7 @@ void Service::store_loop() {
         outbox_->wait(store_wait_max);
         if (store_stopping_) break;
         store_once();
+        tables_->poll();
         if (options_.journal.durable && std::chrono::steady_clock::now() >= next_sync) {
             if (!recovered_.journal->sync().ok()) WEIR_LOG_ERROR("journal", "cannot be synced to its disk");
             next_sync = std::chrono::steady_clock::now() + std::chrono::microseconds(config_.agent.journal.sync.us());
@@ -385,6 +390,7 @@ std::string_view Service::answer(std::string_view request, std::span<char> buffe
     parts.clock = &clock_;
     parts.memory_budget = plan_.budget;
     parts.memory_planned = plan_.total();
+    parts.tables = tables_.get();
     for (const auto& receiver : receivers_) {
         parts.oversized_messages += receiver->oversized();
         parts.retained_skipped += receiver->retained();
@@ -400,7 +406,9 @@ void Service::wait_for_signal() {
         int signal = 0;
         if (::sigwait(&signals, &signal) != 0) continue;
         if (signal == SIGHUP) {
-            WEIR_LOG_WARNING("agent", "SIGHUP: this version reads its configuration at start only; restart it, state is kept");
+            WEIR_LOG_WARNING("agent", "SIGHUP: the files of tables are read again; the configuration is read at start only, state is kept");
+            tables_->look_again();
+            outbox_->wake();
             continue;
         }
         WEIR_LOG_INFO("agent", "stopping");

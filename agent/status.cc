@@ -222,6 +222,9 @@ StatusBoard::StatusBoard(const Assembly& assembly) {
         const WindowSpec& spec = assembly.engine().window(w);
         windows_.push_back({spec.name, *assembly.engine().find_source(spec.from), {}});
     }
+    tables_.resize(config.tables.size());
+    for (std::size_t s = 0; s < config.sources.size(); ++s)
+        for (std::size_t i = 0; i < config.sources[s].enrich.size(); ++i) enrichments_.push_back({s, i, {}});
     for (const AlertConfig& alert : config.alerts) alerts_.push_back({alert.name, 0});
 }
 
@@ -241,6 +244,8 @@ void StatusBoard::take(Pipeline& pipeline) {
         for (std::size_t s = 0; s < source.samples_used; ++s) source.samples[s] = codec.sample(s);
     }
     for (std::size_t i = 0; i < windows_.size(); ++i) windows_[i].status = analysis.engine().window_status(i);
+    for (std::size_t i = 0; i < tables_.size(); ++i) tables_[i] = analysis.engine().table_status(i);
+    for (EnrichmentSnapshot& use : enrichments_) use.status = analysis.engine().enrichment_status(use.source, use.index);
     for (std::size_t i = 0; i < alerts_.size(); ++i) alerts_[i].raised = analysis.alerts().raised(i);
     pipeline_ = pipeline.counters();
     messages_ = analysis.messages();
@@ -275,6 +280,7 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     json.begin_array();
     for (const SourceSnapshot& source : sources_) put_source(json, source);
     json.end_array();
+    put_tables(json, parts);
     json.key("windows");
     json.begin_array();
     for (const WindowSnapshot& window : windows_) put_window(json, window);
@@ -327,6 +333,33 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     return {buffer.data(), json.text().size() + 1};
 }
 
+void StatusBoard::put_tables(JsonWriter& json, const StatusParts& parts) const {
+    json.key("tables");
+    json.begin_array();
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+        json.begin_object();
+        put(json, "name", parts.config->tables[i].name);
+        put(json, "rows", std::uint64_t{tables_[i].rows});
+        put(json, "rows_max", std::uint64_t{parts.config->tables[i].max_rows});
+        put(json, "loads", tables_[i].loads);
+        put(json, "refused_parts", tables_[i].refused);
+        if (parts.tables != nullptr) put(json, "bad_files", parts.tables->status(i).bad);
+        json.key("sources");
+        json.begin_array();
+        for (const EnrichmentSnapshot& use : enrichments_) {
+            if (use.status.table != i) continue;
+            json.begin_object();
+            put(json, "name", sources_[use.source].name);
+            put(json, "matched", use.status.rows.matched);
+            put(json, "unmatched", use.status.rows.unmatched);
+            json.end_object();
+        }
+        json.end_array();
+        json.end_object();
+    }
+    json.end_array();
+}
+
 std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<char> buffer) const {
     Printer print(buffer);
     print("agent %s, weir %s, epoch %llu\n", parts.config->agent.id.c_str(), std::string(version()).c_str(),
@@ -370,6 +403,16 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
                   static_cast<int>(sample.topic().size()), sample.topic().data(),
                   static_cast<int>(std::min<std::size_t>(payload.size(), 100)), payload.data());
         }
+    }
+    for (std::size_t i = 0; i < tables_.size(); ++i) {
+        print("table     %s: %zu of %zu rows, loaded %llu times\n", parts.config->tables[i].name.c_str(), tables_[i].rows,
+              std::size_t{parts.config->tables[i].max_rows}, number(tables_[i].loads));
+        if (parts.tables != nullptr && parts.tables->status(i).bad > 0)
+            print("  %llu bad files, see the log: what was there before went on\n", number(parts.tables->status(i).bad));
+        for (const EnrichmentSnapshot& use : enrichments_)
+            if (use.status.table == i && use.status.rows.unmatched > 0)
+                print("  %llu events of %s unmatched, %llu matched\n", number(use.status.rows.unmatched),
+                      sources_[use.source].name.c_str(), number(use.status.rows.matched));
     }
     for (const WindowSnapshot& window : windows_) {
         print("window    %s: %llu events counted, %llu results, %zu of %zu groups in %zu open intervals\n",

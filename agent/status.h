@@ -13,11 +13,14 @@
 #include "agent/base/clock.h"
 #include "agent/journal.h"
 #include "agent/pipeline.h"
+#include "agent/table_watch.h"
 #include "drivers/mqtt_source.h"
 #include "uplink/client.h"
 #include "uplink/outbox.h"
 
 namespace weir {
+
+class JsonWriter;
 
 struct SourceSnapshot {
     std::string name;
@@ -35,6 +38,12 @@ struct WindowSnapshot {
     WindowStatus status;
 };
 
+struct EnrichmentSnapshot {
+    std::size_t source = 0;
+    std::size_t index = 0;
+    EnrichmentStatus status;
+};
+
 struct AlertSnapshot {
     std::string name;
     std::size_t raised = 0;
@@ -48,6 +57,7 @@ struct StatusParts {
     const UplinkClient* uplink = nullptr;
     const AlertPublisher* publisher = nullptr;
     std::vector<const MqttSource*> mqtt;  // as config.mqtt
+    const TableWatch* tables = nullptr;
     const Clock* clock = nullptr;
     Bytes memory_budget = 0;
     Bytes memory_planned = 0;
@@ -66,12 +76,15 @@ public:
 
 private:
     std::string_view render_json(const StatusParts& parts, std::span<char> buffer) const;
+    void put_tables(JsonWriter& json, const StatusParts& parts) const;
     std::string_view render_text(const StatusParts& parts, std::span<char> buffer) const;
     std::string_view render_why(std::string_view window, const StatusParts& parts, std::span<char> buffer) const;
 
     std::mutex mutex_;
     std::vector<SourceSnapshot> sources_;
     std::vector<WindowSnapshot> windows_;
+    std::vector<Table::Status> tables_;
+    std::vector<EnrichmentSnapshot> enrichments_;
     std::vector<AlertSnapshot> alerts_;
     PipelineCounters pipeline_;
     std::uint64_t messages_ = 0;

@@ -10,6 +10,7 @@
 
 #include "windows/aggregate.h"
 #include "windows/calendar.h"
+#include "windows/enrichment.h"
 #include "windows/expression.h"
 #include "windows/key.h"
 #include "windows/pattern_plan.h"
@@ -70,6 +71,7 @@ struct CompiledSource {
     std::vector<Boundary> source_boundaries;          // of all windows
     std::vector<std::size_t> windows;
     std::vector<std::size_t> patterns;
+    std::vector<CompiledEnrichment> enrichments;
     bool revises = false;              // one of them takes late rows
 };
 

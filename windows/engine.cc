@@ -38,6 +38,8 @@ public:
     std::span<Source*> sources_;
     std::span<Window*> windows_;
     std::span<Pattern*> patterns_;
+    std::span<Table*> tables_;
+    std::span<std::span<Enrichment>> enrichments_;  // of each source
     Emission emission_;
 
 private:
@@ -64,7 +66,11 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
                    Arena::need<Emission::Gap>(gaps_max) + Arena::need<Field>(record_fields_max) +
                    Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan));
     engine += plan.sources.size() * Arena::need<Source>();
+    engine += Arena::need<Table*>(plan.spec.tables.size()) + Arena::need<std::span<Enrichment>>(plan.sources.size());
+    for (const CompiledSource& source : plan.sources) engine += Arena::need<Enrichment>(source.enrichments.size());
     parts.push_back({"engine", engine});
+    for (const TableSpec& table : plan.spec.tables)
+        parts.push_back({"table " + table.name, Arena::need<Table>() + Table::need(table)});
     for (std::size_t i = 0; i < plan.sources.size(); ++i) {
         const SourceSpec& spec = plan.spec.sources[i];
         const Bytes watermarks = Source::need_watermarks(spec, plan.sources[i]);
@@ -117,6 +123,8 @@ Bytes engine_save_size_max(const CompiledPlan& plan) {
     for (std::size_t i = 0; i < plan.sources.size(); ++i) total += Source::save_size_max(plan.spec.sources[i], plan.sources[i]);
     for (const CompiledWindow& window : plan.windows) total += window_save_size_max(window);
     for (const PlannedPattern& pattern : plan.patterns) total += Pattern::save_size_max(pattern.plan);
+    for (const TableSpec& table : plan.spec.tables) total += Table::save_size_max(table);
+    for (const CompiledSource& source : plan.sources) total += source.enrichments.size() * Enrichment::save_size;
     return total;
 }
 
@@ -169,6 +177,15 @@ EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sin
         const PlannedPattern& pattern = plan.patterns[i];
         patterns_[i] = arena.make<Pattern>(arena, pattern.plan, plan.spec.patterns[i].name, pattern.definition,
                                            plan.sources[pattern.source].partitions_max);
+    }
+    tables_ = arena.take<Table*>(plan.spec.tables.size());
+    for (std::size_t i = 0; i < plan.spec.tables.size(); ++i) tables_[i] = arena.make<Table>(arena, plan.spec.tables[i]);
+    enrichments_ = arena.take<std::span<Enrichment>>(plan.sources.size());
+    for (std::size_t i = 0; i < plan.sources.size(); ++i) {
+        const std::vector<CompiledEnrichment>& uses = plan.sources[i].enrichments;
+        enrichments_[i] = arena.take<Enrichment>(uses.size());
+        for (std::size_t j = 0; j < uses.size(); ++j)
+            enrichments_[i][j] = Enrichment(uses[j], *tables_[uses[j].table], plan.spec.tables[uses[j].table].columns.size());
     }
 }
 
@@ -354,6 +371,9 @@ void EngineState::reset() {
     for (Source* source : sources_) source->reset();
     for (Window* window : windows_) window->reset();
     for (Pattern* pattern : patterns_) pattern->reset();
+    for (Table* table : tables_) table->reset();
+    for (std::span<Enrichment> uses : enrichments_)
+        for (Enrichment& use : uses) use.reset();
     emission_.next_sequence = 1;
     emission_.gap_count = 0;
 }
@@ -368,6 +388,9 @@ void EngineState::save_payload(ByteWriter& out) const {
     for (const Source* source : sources_) source->save(out);
     for (const Window* window : windows_) window->save(out);
     for (const Pattern* pattern : patterns_) pattern->save(out);
+    for (const Table* table : tables_) table->save(out);
+    for (std::span<const Enrichment> uses : enrichments_)
+        for (const Enrichment& use : uses) use.save(out);
 }
 
 bool EngineState::load_payload(ByteReader& in) {
@@ -385,6 +408,10 @@ bool EngineState::load_payload(ByteReader& in) {
         if (!windows_[i]->load(in, plan_.sources[plan_.windows[i].source].partitions_max)) return false;
     for (std::size_t i = 0; i < patterns_.size(); ++i)
         if (!patterns_[i]->load(in, plan_.sources[plan_.patterns[i].source].partitions_max)) return false;
+    for (Table* table : tables_)
+        if (!table->load(in)) return false;
+    for (std::span<Enrichment> uses : enrichments_)
+        for (Enrichment& use : uses) use.load(in);
     return in.ok() && in.remaining() == 0;
 }
 
@@ -392,9 +419,14 @@ Engine::Engine(Arena& arena, const EnginePlan& plan, RecordSink& sink)
     : state_(arena.make<EngineState>(arena, plan.compiled(), sink)) {}
 Engine::~Engine() = default;
 
-void Engine::push(std::size_t source, const Batch& batch) {
+void Engine::push(std::size_t source, Batch& batch) {
     WEIR_ASSERT(source < state_->sources_.size());
+    for (Enrichment& use : state_->enrichments_[source]) use.fill(batch);
     state_->push(*state_->sources_[source], state_->plan_.sources[source], batch);
+}
+Status Engine::load_table(std::size_t table, ByteSpan part, Bytes offset, Bytes total) {
+    if (table >= state_->tables_.size()) return Error::missing;
+    return state_->tables_[table]->load_part(part, offset, total);
 }
 void Engine::tick(Timestamp arrival, bool trusted) { state_->tick(arrival, trusted); }
 void Engine::close_all() { state_->close_all(); }
@@ -463,6 +495,12 @@ PatternStatus Engine::pattern_status(std::size_t pattern) const {
     const Pattern& of = *state_->patterns_[pattern];
     const CompiledPattern& plan = state_->plan_.patterns[pattern].plan;
     return {of.groups(), plan.groups_max, of.pending(), plan.pending_max, of.counters().values()};
+}
+
+Table::Status Engine::table_status(std::size_t table) const { return state_->tables_[table]->status(); }
+std::size_t Engine::enrichments(std::size_t source) const { return state_->enrichments_[source].size(); }
+EnrichmentStatus Engine::enrichment_status(std::size_t source, std::size_t index) const {
+    return {state_->plan_.sources[source].enrichments[index].table, state_->enrichments_[source][index].status()};
 }
 
 }  // namespace weir

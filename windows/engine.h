@@ -23,6 +23,7 @@
 #include "agent/base/result.h"
 #include "agent/base/time.h"
 #include "windows/counters.h"
+#include "windows/enrichment.h"
 #include "windows/plan.h"
 
 namespace weir {
@@ -51,6 +52,11 @@ struct PatternStatus {
     std::array<std::uint64_t, pattern_counters> counters{};
 };
 
+struct EnrichmentStatus {
+    std::size_t table = 0;
+    Enrichment::Status rows;
+};
+
 class EngineState;
 
 class Engine {
@@ -64,7 +70,10 @@ public:
 
     // Rows of a source, in journal order; a message may span batches of its source. Journal order holds
     // across sources too, so push what is there before the rows of another source, and before a tick.
-    void push(std::size_t source, const Batch& batch);
+    // The columns that come from tables are filled in here.
+    void push(std::size_t source, Batch& batch);
+    // A part of the content of a table (table.h), between the rows before and behind it.
+    Status load_table(std::size_t table, ByteSpan part, Bytes offset, Bytes total);
     // Arrival time goes on without events. Of a step forward at most arrival_step_max counts as elapsed, of a
     // step back, or between an untrusted and a trusted reading, nothing: a clock that is set closes nothing.
     void tick(Timestamp arrival, bool trusted);
@@ -94,6 +103,10 @@ public:
     SourceStatus source_status(std::size_t source) const;
     WindowStatus window_status(std::size_t window) const;
     PatternStatus pattern_status(std::size_t pattern) const;
+    Table::Status table_status(std::size_t table) const;
+    // Of the source's tables, in their order.
+    std::size_t enrichments(std::size_t source) const;
+    EnrichmentStatus enrichment_status(std::size_t source, std::size_t index) const;
 
     static constexpr Duration arrival_step_max = Duration::minutes(1);
 

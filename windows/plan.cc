@@ -72,6 +72,7 @@ Bytes EnginePlan::pattern_record_size_max(std::size_t pattern) const { return we
 std::size_t EnginePlan::sources() const { return compiled_->sources.size(); }
 std::size_t EnginePlan::windows() const { return compiled_->windows.size(); }
 std::size_t EnginePlan::patterns() const { return compiled_->patterns.size(); }
+std::size_t EnginePlan::tables() const { return compiled_->spec.tables.size(); }
 
 std::optional<std::size_t> EnginePlan::find_source(std::string_view name) const {
     for (std::size_t i = 0; i < sources(); ++i)
@@ -93,6 +94,7 @@ std::optional<std::size_t> EnginePlan::find_pattern(std::string_view name) const
 const SourceSpec& EnginePlan::source(std::size_t index) const { return compiled_->spec.sources[index]; }
 const WindowSpec& EnginePlan::window(std::size_t index) const { return compiled_->spec.windows[index]; }
 const PatternSpec& EnginePlan::pattern(std::size_t index) const { return compiled_->spec.patterns[index]; }
+const TableSpec& EnginePlan::table(std::size_t index) const { return compiled_->spec.tables[index]; }
 std::uint64_t EnginePlan::pattern_definition(std::size_t pattern) const { return compiled_->patterns[pattern].definition; }
 std::span<const FieldType> EnginePlan::pattern_fields(std::size_t pattern) const { return compiled_->patterns[pattern].plan.fields; }
 std::uint64_t EnginePlan::definition(std::size_t window) const { return compiled_->windows[window].definition; }

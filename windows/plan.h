@@ -22,8 +22,15 @@
 #include "windows/expression.h"
 #include "windows/lateness.h"
 #include "windows/pattern_plan.h"
+#include "windows/table.h"
 
 namespace weir {
+
+// A source takes the columns of a table, as "sites.limit", for the rows whose column `on` is the key.
+struct TableUse {
+    std::string table;
+    std::string on;  // "": the column with the name of the key
+};
 
 struct SourceSpec {
     std::string name;
@@ -33,6 +40,7 @@ struct SourceSpec {
     Duration max_future = Duration::minutes(1);
     std::string partition;  // a column, or "" for one watermark for all
     std::size_t max_partitions = 1024;
+    std::vector<TableUse> enrich;
 };
 
 // What happens to a row behind the watermark of its window: counted, or counted in within late_allow.
@@ -62,6 +70,7 @@ struct EngineSpec {
     std::vector<SourceSpec> sources;
     std::vector<WindowSpec> windows;
     std::vector<PatternSpec> patterns;
+    std::vector<TableSpec> tables;
     std::uint64_t seed = 1;  // of the sketches' coins
     // What all sketches together may take beyond their smallest form; none: what they ever could. With less, every
     // aggregate has the same share of that, first come, and a sketch that gets no more goes on with less precision.
@@ -69,13 +78,14 @@ struct EngineSpec {
     const Zones* zones = nullptr;  // time zones by name; asked by compile() only
 };
 
-// Which part of a spec is wrong, and why. One of source, window and pattern is set.
+// Which part of a spec is wrong, and why. One of source, window, pattern and table is set.
 struct SpecProblem {
     std::string source;
     std::string window;
     std::string pattern;
     std::string key;  // "where", "by", "size", "select.p85", "partition", ...
     Problem problem;
+    std::string table;
 };
 
 struct CompiledPlan;  // windows/compiled_plan.h
@@ -110,12 +120,15 @@ public:
     std::size_t sources() const;
     std::size_t windows() const;
     std::size_t patterns() const;
+    std::size_t tables() const;
     std::optional<std::size_t> find_source(std::string_view name) const;
     std::optional<std::size_t> find_window(std::string_view name) const;
+    // Its schema ends with the columns that come from tables; Engine::push() fills them.
     const SourceSpec& source(std::size_t index) const;
     std::optional<std::size_t> find_pattern(std::string_view name) const;
     const WindowSpec& window(std::size_t index) const;
     const PatternSpec& pattern(std::size_t index) const;
+    const TableSpec& table(std::size_t index) const;
     // A hash of all that determines a window's results: source columns and times, where, by, size or calendar and the
     // zone's name, late, select. Not the zone's rules: an interval's start and end in UTC are its identity.
     std::uint64_t definition(std::size_t window) const;

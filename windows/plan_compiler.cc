@@ -258,7 +258,12 @@ PlanCompiler::PlanCompiler(EngineSpec spec, SpecProblem& problem)
 
 std::unique_ptr<CompiledPlan> PlanCompiler::run() {
     std::string all = "seed " + std::to_string(plan_->spec.seed);
-    for (const SourceSpec& spec : plan_->spec.sources)
+    for (const TableSpec& spec : plan_->spec.tables) {
+        if (!table(spec)) return nullptr;
+        all += "\ntable " + spec.name + " " + std::to_string(spec.max_rows) + " " + std::to_string(spec.max_text) + " " + std::string(name(spec.key.type));
+        for (const ColumnSpec& column : spec.columns.columns()) all += " " + std::string(name(column.type));
+    }
+    for (SourceSpec& spec : plan_->spec.sources)
         if (!source(spec)) return nullptr;
     for (const WindowSpec& spec : plan_->spec.windows) {
         if (!window(spec)) return nullptr;
@@ -286,11 +291,11 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
 }
 
 bool PlanCompiler::fail(std::string key, std::string what, std::size_t offset) {
-    problem_ = {at_source_, at_window_, at_pattern_, std::move(key), {std::move(what), offset}};
+    problem_ = {at_source_, at_window_, at_pattern_, std::move(key), {std::move(what), offset}, at_table_};
     return false;
 }
 
-bool PlanCompiler::source(const SourceSpec& spec) {
+bool PlanCompiler::source(SourceSpec& spec) {
     at_source_ = spec.name;
     CompiledSource out;
     if (spec.name.empty()) return fail("name", "a source needs a name");
@@ -318,6 +323,7 @@ bool PlanCompiler::source(const SourceSpec& spec) {
         out.partition_column = *column;
         out.partition = hashed(out, *column);
     }
+    if (!enrich(spec, out)) return false;
     out.partitions_max = out.partition ? spec.max_partitions + 1 : 1;
     plan_->sources.push_back(std::move(out));
     at_source_.clear();
@@ -568,6 +574,7 @@ std::string PlanCompiler::source_text(const SourceSpec& source) {
                std::to_string(std::bit_cast<std::uint64_t>(l.late_share));
     };
     text += line("time", lateness(source.lateness) + " " + us(source.idle) + " " + us(source.max_future));
+    for (const TableUse& use : source.enrich) text += line("enrich", use.table + " " + use.on);
     text += line("partition", source.partition + " " + std::to_string(source.max_partitions));
     return text;
 }

@@ -25,7 +25,9 @@ private:
 
     bool fail(std::string key, std::string what, std::size_t offset = 0);
     bool fail(std::string key, const Problem& problem) { return fail(std::move(key), problem.what, problem.offset); }
-    bool source(const SourceSpec& spec);
+    bool table(const TableSpec& spec);
+    bool source(SourceSpec& spec);
+    bool enrich(SourceSpec& spec, CompiledSource& out);
     bool window(const WindowSpec& spec);
     bool pattern(const PatternSpec& spec);
     // windows/plan_compiler_cuts.cc
@@ -57,6 +59,7 @@ private:
     std::string at_source_;
     std::string at_window_;
     std::string at_pattern_;
+    std::string at_table_;
     std::vector<std::string> selected_;  // canonical texts of the window being compiled
 };
 

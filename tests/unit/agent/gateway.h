@@ -7,6 +7,7 @@
 #include "agent/memory_plan.h"
 #include "agent/pipeline.h"
 #include "agent/recovery.h"
+#include "agent/table_watch.h"
 #include "tests/unit/agent/fixture.h"
 
 namespace weir {
@@ -47,6 +48,8 @@ public:
             Pipeline::Parts{recovered.journal.get(), recovered.checkpoints.get(), outbox.get(), nullptr, publisher.get(), &clock},
             options.configuration);
         WEIR_ASSERT(recovery.fill(*pipeline, recovered, reason).ok());
+        tables = std::make_unique<TableWatch>(assembled.load.config, assembled.files, *recovered.journal, clock, pipeline->analysis().engine());
+        tables->poll();
     }
 
     // Events i = from .. to - 1: one a second of event time, sites in turn.
@@ -107,6 +110,7 @@ public:
     Recovered recovered;
     std::unique_ptr<AlertPublisher> publisher;
     std::unique_ptr<Pipeline> pipeline;
+    std::unique_ptr<TableWatch> tables;
 };
 
 }  // namespace weir

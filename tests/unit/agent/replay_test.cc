@@ -79,3 +79,18 @@ TEST(Replay, an_unknown_source_is_named_with_those_there_are) {
     request.source = "loop";
     STRCMP_EQUAL("failed: there is no source 'loop'; the configuration has: loops", run("", request).c_str());
 }
+
+TEST(Replay, a_source_is_enriched_from_the_file_of_a_table) {
+    std::ofstream(folder.path() + "/sites.csv") << "site,limit\ns1,50\n";
+    std::string text = small_config;
+    text.replace(text.find("[[source]]"), 10,
+                 "[[table]]\nname = \"sites\"\nfile = \"" + folder.path() + "/sites.csv\"\nkey = \"site\"\ncolumns = { limit = \"float\" }\n[[source]]\nenrich = [\"sites\"]");
+    text.replace(text.find("mean = \"mean(speed)\""), 20, "mean = \"max(speed - sites.limit)\"");
+    Assembled enriched(text);
+    const std::string input = "city/s1/loop/1\t{\"ts\":60000,\"speed\":57.5}\ncity/s2/loop/2\t{\"ts\":60000,\"speed\":64}\n";
+    const std::string results = run(enriched, input);
+    STRCMP_CONTAINS("\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":7.5}", results.c_str());
+    STRCMP_CONTAINS("\"key\":{\"site\":\"s2\"},\"values\":{\"n\":1,\"mean\":null}", results.c_str());
+    std::ofstream(folder.path() + "/sites.csv") << "site,limit\ns1,fast\n";
+    STRCMP_CONTAINS("sites.csv:2: limit: found \"fast\"", run(enriched, input).c_str());
+}

@@ -1,0 +1,45 @@
+// What control entries of the journal say: decisions that the engine must meet again in a replay.
+// u8 kind, then what its kind has; a kind that is not known is passed over. Little-endian.
+// Memory: views into the entry. Cost: O(1). Threads: pure functions. Errors: nullopt for what is too short.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "agent/base/bytes.h"
+
+namespace weir {
+
+enum class ControlKind : std::uint8_t {
+    table = 1,  // a part of a table's content: u16 table, u32 total, u32 offset, the bytes
+};
+
+struct TablePart {
+    std::size_t table = 0;  // of the engine's plan
+    Bytes offset = 0;
+    Bytes total = 0;        // of the whole image
+    ByteSpan bytes;
+};
+inline constexpr Bytes table_part_bytes_max = 4096;
+inline constexpr Bytes table_part_head = 11;
+
+inline void write_table_part(ByteWriter& out, const TablePart& part) {
+    out.write(static_cast<std::uint8_t>(ControlKind::table));
+    out.write(static_cast<std::uint16_t>(part.table));
+    out.write(static_cast<std::uint32_t>(part.total));
+    out.write(static_cast<std::uint32_t>(part.offset));
+    out.bytes(part.bytes);
+}
+
+inline std::optional<TablePart> read_table_part(ByteSpan payload) {
+    ByteReader in(payload);
+    if (in.read<std::uint8_t>() != static_cast<std::uint8_t>(ControlKind::table)) return std::nullopt;
+    TablePart part;
+    part.table = in.read<std::uint16_t>();
+    part.total = in.read<std::uint32_t>();
+    part.offset = in.read<std::uint32_t>();
+    part.bytes = in.bytes(in.remaining());
+    return in.ok() ? std::optional<TablePart>(part) : std::nullopt;
+}
+
+}  // namespace weir

@@ -452,15 +452,15 @@ void AggregateStates::add_to_numbers(const CellRows& selection, const Column* in
 }
 
 template <typename Sketch>
-std::size_t AggregateStates::merge_sketches(std::uint32_t to, std::uint32_t from) {
+std::size_t AggregateStates::merge_sketches(std::uint32_t to, const AggregateStates& other, std::uint32_t from) {
     const auto move = [](std::byte* block, MutableByteSpan into) { Sketch::at(block)->move_to(into); };
-    const Bytes wanted = sketch_at<Sketch>(to).wanted(sketch_at<Sketch>(from));
+    const Bytes wanted = sketch_at<Sketch>(to).wanted(other.sketch_at<Sketch>(from));
     const bool refused = wanted > sketch_at<Sketch>(to).room() && !pool_.grow(to, wanted, move);
     if (refused) sketch_at<Sketch>(to).settle();
     if constexpr (std::is_same_v<Sketch, KllSketch<double>>)
-        return sketch_at<Sketch>(to).merge(sketch_at<Sketch>(from)).ok() && !refused ? 0 : 1;
+        return sketch_at<Sketch>(to).merge(other.sketch_at<Sketch>(from)).ok() && !refused ? 0 : 1;
     else
-        sketch_at<Sketch>(to).merge(sketch_at<Sketch>(from));
+        sketch_at<Sketch>(to).merge(other.sketch_at<Sketch>(from));
     return refused ? 1 : 0;
 }
 
@@ -481,43 +481,43 @@ void merge_picks(State& to, const State& from, bool first) {
 
 }  // namespace
 
-std::size_t AggregateStates::merge(std::uint32_t to, std::uint32_t from) {
+std::size_t AggregateStates::merge(std::uint32_t to, const AggregateStates& other, std::uint32_t from) {
     switch (spec_.kind) {
-        case StateKind::kll: return merge_sketches<KllSketch<double>>(to, from);
-        case StateKind::hll: return merge_sketches<HllSketch>(to, from);
+        case StateKind::kll: return merge_sketches<KllSketch<double>>(to, other, from);
+        case StateKind::hll: return merge_sketches<HllSketch>(to, other, from);
         case StateKind::frequent:
-            return with_item(spec_.type, [&](auto item) { return merge_sketches<FrequentItems<decltype(item)>>(to, from); });
-        default: merge_numbers(to, from); return 0;
+            return with_item(spec_.type, [&](auto item) { return merge_sketches<FrequentItems<decltype(item)>>(to, other, from); });
+        default: merge_numbers(to, other, from); return 0;
     }
 }
 
-void AggregateStates::merge_numbers(std::uint32_t to, std::uint32_t from) {
+void AggregateStates::merge_numbers(std::uint32_t to, const AggregateStates& other, std::uint32_t from) {
     const bool integers = spec_.type == ColumnType::integer;
     const auto extremes = [&](auto better) {
-        if (integers) return merge_extremes(states<Extreme<std::int64_t>>()[to], state<Extreme<std::int64_t>>(from), better);
-        merge_extremes(states<Extreme<double>>()[to], state<Extreme<double>>(from), better);
+        if (integers) return merge_extremes(states<Extreme<std::int64_t>>()[to], other.state<Extreme<std::int64_t>>(from), better);
+        merge_extremes(states<Extreme<double>>()[to], other.state<Extreme<double>>(from), better);
     };
     switch (spec_.kind) {
         case StateKind::rows:
         case StateKind::truths:
-        case StateKind::present: states<Count>()[to].n += state<Count>(from).n; return;
+        case StateKind::present: states<Count>()[to].n += other.state<Count>(from).n; return;
         case StateKind::sum:
-            if (integers) return states<IntegerSum>()[to].merge(state<IntegerSum>(from));
-            return states<RealSum>()[to].merge(state<RealSum>(from));
+            if (integers) return states<IntegerSum>()[to].merge(other.state<IntegerSum>(from));
+            return states<RealSum>()[to].merge(other.state<RealSum>(from));
         case StateKind::least: return extremes(std::less<>());
         case StateKind::greatest: return extremes(std::greater<>());
         case StateKind::first:
         case StateKind::last: {
             const bool first = spec_.kind == StateKind::first;
             switch (spec_.type) {
-                case ColumnType::integer: return merge_picks(states<Pick<std::int64_t>>()[to], state<Pick<std::int64_t>>(from), first);
-                case ColumnType::real: return merge_picks(states<Pick<double>>()[to], state<Pick<double>>(from), first);
-                case ColumnType::boolean: return merge_picks(states<Pick<std::uint8_t>>()[to], state<Pick<std::uint8_t>>(from), first);
-                case ColumnType::text: return merge_picks(states<PickText>()[to], state<PickText>(from), first);
+                case ColumnType::integer: return merge_picks(states<Pick<std::int64_t>>()[to], other.state<Pick<std::int64_t>>(from), first);
+                case ColumnType::real: return merge_picks(states<Pick<double>>()[to], other.state<Pick<double>>(from), first);
+                case ColumnType::boolean: return merge_picks(states<Pick<std::uint8_t>>()[to], other.state<Pick<std::uint8_t>>(from), first);
+                case ColumnType::text: return merge_picks(states<PickText>()[to], other.state<PickText>(from), first);
             }
             return;
         }
-        case StateKind::moments: return states<Moments>()[to].merge(state<Moments>(from));
+        case StateKind::moments: return states<Moments>()[to].merge(other.state<Moments>(from));
         case StateKind::kll:
         case StateKind::hll:
         case StateKind::frequent: break;

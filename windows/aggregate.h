@@ -88,7 +88,9 @@ public:
     // Afterwards `to` is as if it had also seen what `from` saw, after its own rows in the journal; `from` stays
     // as it is. Counts, int sums and extremes are exact; sums of reals keep their bound; sketches as their headers
     // say. Returns 1 when a sketch was refused the room for it, for good, else 0. REQUIRES: to != from.
-    std::size_t merge(std::uint32_t to, std::uint32_t from);
+    std::size_t merge(std::uint32_t to, std::uint32_t from) { return merge(to, *this, from); }
+    // The same from a cell of states of the same aggregate elsewhere.
+    std::size_t merge(std::uint32_t to, const AggregateStates& other, std::uint32_t from);
     const StateSpec& spec() const { return spec_; }
 
     static Bytes save_size_max(const StateSpec& spec, std::size_t cells);  // of all cells
@@ -126,8 +128,8 @@ private:
     template <typename Sketch>
     bool make_room(std::uint32_t cell);
     template <typename Sketch>
-    std::size_t merge_sketches(std::uint32_t to, std::uint32_t from);
-    void merge_numbers(std::uint32_t to, std::uint32_t from);
+    std::size_t merge_sketches(std::uint32_t to, const AggregateStates& other, std::uint32_t from);
+    void merge_numbers(std::uint32_t to, const AggregateStates& other, std::uint32_t from);
 
     const StateSpec& spec_;
     Bytes stride_;

@@ -27,6 +27,18 @@ struct CompiledValue {
     std::optional<Expression> expression;
 };
 
+// Of a window whose source is split, in the merger: intervals wait there for the last lane, until that is idle.
+struct MergedLimits {
+    std::size_t intervals_max = 0;
+    std::size_t cells_max = 0;
+    std::vector<StateSpec> states;  // with room for their sketches there
+    StateSpec folded;
+    std::vector<StateSpec> staged;  // one cell at full size
+    StateSpec staged_folded;
+
+    std::size_t cells_all() const { return cells_max + intervals_max; }
+};
+
 struct CompiledWindow {
     std::size_t source = 0;
     std::optional<std::size_t> where;  // among the source's inputs
@@ -34,6 +46,7 @@ struct CompiledWindow {
     KeyLayout key;
     std::vector<std::string> key_names;
     bool by_partition = false;         // each key closes by its own partition's watermark
+    bool split_partition = false;      // each would, were its source not split
     std::int64_t size = 0;             // microseconds, as allow is; of a calendar what is usual
     const Calendar* calendar = nullptr;  // of the plan's
     std::int64_t allow = 0;
@@ -47,6 +60,7 @@ struct CompiledWindow {
     std::size_t frontiers_max = 0;
     std::vector<StateSpec> states;
     StateSpec folded;                  // counts the keys in "(other)", an interval each
+    std::optional<MergedLimits> merged;  // the source is split: of what becomes of all lanes' cells
     std::vector<CallSpec> calls;
     std::vector<ColumnType> call_types;  // as the expressions see them
     std::vector<CompiledValue> values;

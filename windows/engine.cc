@@ -4,6 +4,7 @@
 
 #include "agent/base/hash.h"
 #include "windows/engine_memory.h"
+#include "windows/partial.h"
 #include "windows/pattern.h"
 #include "windows/source.h"
 #include "windows/window_kinds.h"
@@ -23,7 +24,7 @@ std::uint64_t seal(ByteSpan payload, const CompiledPlan& plan) {
 
 class EngineState {
 public:
-    EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink);
+    EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink, PartialSink* partials);
 
     void push(Source& source, const CompiledSource& plan, const Batch& batch);
     void tick(Timestamp arrival, bool trusted);
@@ -50,6 +51,7 @@ private:
     void collect(Source& source, const CompiledSource& plan, std::size_t& count);
     bool before(const Due& a, const Due& b) const;
     void emit(std::size_t count);
+    void tell(const Source& source, const CompiledSource& plan);
     void advance_patterns(Source& source, const CompiledSource& plan);
     void release(Source& source, const CompiledSource& plan);
 
@@ -64,7 +66,7 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
                    Arena::need<Window*>(plan.windows.size()) + Arena::need<Pattern*>(plan.patterns.size()) + Arena::need<Due>(plan.due_max()) +
                    Arena::need<std::uint16_t>(batch_rows_max) + Arena::need<std::uint32_t>(batch_rows_max) +
                    Arena::need<Emission::Gap>(gaps_max) + Arena::need<Field>(record_fields_max) +
-                   Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan));
+                   Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan)) + Arena::need<std::byte>(partial_size_max(plan));
     engine += plan.sources.size() * Arena::need<Source>();
     engine += Arena::need<Table*>(plan.spec.tables.size()) + Arena::need<std::span<Enrichment>>(plan.sources.size());
     for (const CompiledSource& source : plan.sources) engine += Arena::need<Enrichment>(source.enrichments.size());
@@ -118,6 +120,19 @@ std::size_t items_max(const CompiledPlan& plan) {
     return most;
 }
 
+Bytes PartialHead::size_max(const CompiledWindow& window) {
+    if (!window.merged) return 0;
+    Bytes states = 0;
+    for (const StateSpec& state : window.merged->staged) states += AggregateStates::save_size_max(state, 1);
+    return size + std::max(window.key.width(), AggregateStates::save_size_max(window.merged->staged_folded, 1)) + states;
+}
+
+Bytes partial_size_max(const CompiledPlan& plan) {
+    Bytes most = 0;
+    for (const CompiledWindow& window : plan.windows) most = std::max(most, PartialHead::size_max(window));
+    return most;
+}
+
 Bytes engine_save_size_max(const CompiledPlan& plan) {
     Bytes total = save_header + 64 + gaps_max * sizeof(Emission::Gap);
     for (std::size_t i = 0; i < plan.sources.size(); ++i) total += Source::save_size_max(plan.spec.sources[i], plan.sources[i]);
@@ -156,7 +171,7 @@ Bytes pattern_record_size_max(const CompiledPlan& plan, std::size_t index) {
     return total;
 }
 
-EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink)
+EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink, PartialSink* partials)
     : plan_(plan), sources_(arena.take<Source*>(plan.sources.size())), windows_(arena.take<Window*>(plan.windows.size())), patterns_(arena.take<Pattern*>(plan.patterns.size())) {
     due_ = arena.take<Due>(plan.due_max());
     rows_ = arena.take<std::uint16_t>(batch_rows_max);
@@ -166,6 +181,8 @@ EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sin
     emission_.fields = arena.take<Field>(record_fields_max);
     emission_.top_items = arena.take<TopItem>(items_max(plan));
     emission_.sketches = arena.take<std::byte>(sketch_bytes_max(plan));
+    emission_.partials = partials;
+    emission_.partial = arena.take<std::byte>(partial_size_max(plan));
     for (std::size_t i = 0; i < plan.sources.size(); ++i)
         sources_[i] = arena.make<Source>(arena, plan.spec.sources[i], plan.sources[i]);
     for (std::size_t i = 0; i < plan.windows.size(); ++i) {
@@ -226,10 +243,18 @@ void EngineState::end_message(Source& source, const CompiledSource& plan, const 
         std::size_t count = 0;
         collect(source, plan, count);
         emit(count);
+        if (source.watermarks().source_passed()) tell(source, plan);
         advance_patterns(source, plan);
         release(source, plan);
     }
     source.watermarks().clear_passed();
+}
+
+// How far a split source has come in this lane; at a tick its owner asks for source_status().
+void EngineState::tell(const Source& source, const CompiledSource& plan) {
+    const auto number = static_cast<std::size_t>(&plan - plan_.sources.data());
+    if (!emission_.partials || !plan_.spec.sources[number].split) return;
+    emission_.partials->passed(number, Timestamp::micros(source.watermarks().watermark()), source.watermarks().holds());
 }
 
 void EngineState::advance_patterns(Source& source, const CompiledSource& plan) {
@@ -355,16 +380,8 @@ Status EngineState::set_frontier(std::uint64_t definition, std::uint64_t partiti
     return status;
 }
 
-// When all places are taken the two oldest become one that spans both.
 void EngineState::mark_gap(Timestamp from, Timestamp to) {
-    if (from >= to) return;
-    if (emission_.gap_count == gaps_max) {
-        Emission::Gap* const gaps = emission_.gaps.data();
-        gaps[0] = {std::min(gaps[0].from, gaps[1].from), std::max(gaps[0].to, gaps[1].to)};
-        std::copy(gaps + 2, gaps + gaps_max, gaps + 1);
-        --emission_.gap_count;
-    }
-    emission_.gaps[emission_.gap_count++] = {from.us(), to.us()};
+    if (from < to) emission_.mark_gap(from.us(), to.us());
 }
 
 void EngineState::reset() {
@@ -415,8 +432,8 @@ bool EngineState::load_payload(ByteReader& in) {
     return in.ok() && in.remaining() == 0;
 }
 
-Engine::Engine(Arena& arena, const EnginePlan& plan, RecordSink& sink)
-    : state_(arena.make<EngineState>(arena, plan.compiled(), sink)) {}
+Engine::Engine(Arena& arena, const EnginePlan& plan, RecordSink& sink, PartialSink* partials)
+    : state_(arena.make<EngineState>(arena, plan.compiled(), sink, partials)) {}
 Engine::~Engine() = default;
 
 void Engine::push(std::size_t source, Batch& batch) {
@@ -478,6 +495,7 @@ SourceStatus Engine::source_status(std::size_t source) const {
     SourceStatus status;
     const std::int64_t watermark = of.watermarks().watermark();
     status.watermark = watermark == never_us ? Timestamp::min() : Timestamp::micros(watermark);
+    status.holds = of.watermarks().holds();
     status.partitions = of.watermarks().partitions();
     status.lateness = of.watermarks().lateness();
     status.active_partitions = of.watermarks().active();

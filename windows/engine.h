@@ -31,6 +31,7 @@ namespace weir {
 struct SourceStatus {
     Timestamp watermark;              // Timestamp::min() before the first event
     Duration lateness;                // at present
+    bool holds = false;               // whether the watermarks of other lanes should wait for this one
     std::size_t partitions = 0;
     std::size_t active_partitions = 0;
     std::string_view holder;          // the partition whose watermark is least; "" when there is none
@@ -58,12 +59,14 @@ struct EnrichmentStatus {
 };
 
 class EngineState;
+class PartialSink;  // windows/window.h
 
 class Engine {
 public:
     static Bytes need(const EnginePlan& plan) { return plan.need(); }
-    // plan and sink must outlive it.
-    Engine(Arena& arena, const EnginePlan& plan, RecordSink& sink);
+    // plan and sinks must outlive it. partials: this is the engine of a lane, and what its windows of split sources have
+    // goes there; without it they make records like others.
+    Engine(Arena& arena, const EnginePlan& plan, RecordSink& sink, PartialSink* partials = nullptr);
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
     ~Engine();

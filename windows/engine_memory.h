@@ -18,5 +18,6 @@ Bytes pattern_record_size_max(const CompiledPlan& plan, std::size_t pattern);
 // The most that one record needs: bytes of sketches, items of top lists.
 Bytes sketch_bytes_max(const CompiledPlan& plan);
 std::size_t items_max(const CompiledPlan& plan);
+Bytes partial_size_max(const CompiledPlan& plan);
 
 }  // namespace weir

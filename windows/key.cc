@@ -53,10 +53,13 @@ namespace {
 
 std::uint64_t never_reserved(std::uint64_t hash) { return hash < 2 ? hash + 2 : hash; }
 
+std::uint64_t hash_integer(std::int64_t value) { return mix(static_cast<std::uint64_t>(value) ^ 0x5765697257656972ULL); }
+std::uint64_t hash_boolean(std::uint8_t value) { return mix(value + 0x1234567ULL); }
+
 std::uint64_t hash_value(const Column& column, std::size_t row) {
     switch (column.type) {
-        case ColumnType::integer: return mix(static_cast<std::uint64_t>(column.integers[row]) ^ 0x5765697257656972ULL);
-        case ColumnType::boolean: return mix(column.booleans[row] + 0x1234567ULL);
+        case ColumnType::integer: return hash_integer(column.integers[row]);
+        case ColumnType::boolean: return hash_boolean(column.booleans[row]);
         case ColumnType::text: return hash_short(column.texts[row]);
         case ColumnType::real: return mix(std::bit_cast<std::uint64_t>(column.reals[row]));
     }
@@ -154,6 +157,22 @@ Value KeyLayout::value(const std::byte* key, std::size_t part) const {
         case ColumnType::real: break;
     }
     return {};
+}
+
+std::uint64_t KeyLayout::hash(const std::byte* key) const {
+    std::uint64_t all = 0;
+    for (const Part& part : parts_) {
+        const std::byte* const at = key + part.offset;
+        std::uint64_t cell = null_hash;
+        if (at[0] == std::byte{1}) {
+            if (part.type == ColumnType::integer) cell = hash_integer(load_le<std::int64_t>(at + 1));
+            if (part.type == ColumnType::boolean) cell = hash_boolean(std::to_integer<std::uint8_t>(at[1]));
+            if (part.type == ColumnType::text) cell = hash_short(stored_text(at));
+            cell = never_reserved(cell);
+        }
+        all = hash_with(all, cell);
+    }
+    return all;
 }
 
 int KeyLayout::compare(const std::byte* a, const std::byte* b) const {

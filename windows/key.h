@@ -54,6 +54,8 @@ public:
     }
     // As the fields of a record; texts point into key.
     Value value(const std::byte* key, std::size_t part) const;
+    // As hash_with() makes it of the row's cells; of a text that was cut another, always the same.
+    std::uint64_t hash(const std::byte* key) const;
     // Null first, then by value.
     int compare(const std::byte* a, const std::byte* b) const;
 

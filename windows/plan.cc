@@ -60,6 +60,7 @@ std::uint64_t EnginePlan::sketch_bytes_max() const {
 }
 
 Bytes EnginePlan::save_size_max() const { return engine_save_size_max(*compiled_); }
+Bytes EnginePlan::partial_size_max() const { return weir::partial_size_max(*compiled_); }
 Bytes EnginePlan::record_size_max() const {
     Bytes most = 0;
     for (std::size_t i = 0; i < windows(); ++i) most = std::max(most, record_size_max(i));

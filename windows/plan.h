@@ -41,6 +41,9 @@ struct SourceSpec {
     std::string partition;  // a column, or "" for one watermark for all
     std::size_t max_partitions = 1024;
     std::vector<TableUse> enrich;
+    // Several engines have its rows, each some of them: windows leave partial states, for lane_merger.h, and close by
+    // the source's watermark whatever their key.
+    bool split = false;
 };
 
 // What happens to a row behind the watermark of its window: counted, or counted in within late_allow.
@@ -112,6 +115,8 @@ public:
     std::uint64_t sketch_bytes_max() const;
     // A saved state is never larger.
     Bytes save_size_max() const;
+    // No partial state that the engine leaves is larger; 0 when no source is split.
+    Bytes partial_size_max() const;
     // No record that the engine emits encodes to more.
     Bytes record_size_max() const;
     Bytes record_size_max(std::size_t window) const;  // the same, of one window

@@ -273,7 +273,7 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
         if (!pattern(spec)) return nullptr;
         all += "\npattern " + spec.name + " " + std::to_string(plan_->patterns.back().definition);
     }
-    for (const SourceSpec& spec : plan_->spec.sources) all += "\nsource " + spec.name;
+    for (const SourceSpec& spec : plan_->spec.sources) all += "\nsource " + spec.name + (spec.split ? " split" : "");
     share_sketch_bytes();
     for (const CompiledWindow& window : plan_->windows)
         for (const StateSpec& state : window.states) all += "\nspare " + std::to_string(state.spare);
@@ -342,6 +342,9 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     out.source = static_cast<std::size_t>(found - sources.begin());
     selected_.clear();
     if (!window_where(spec, out) || !window_key(spec, out) || !window_limits(spec, out) || !window_select(spec, out)) return false;
+    if (plan_->spec.sources[out.source].split && !out.merged)
+        return fail(spec.count > 0 ? "count" : "session", "the rows of '" + spec.from + "' come through several lanes, and only windows of a size or a "
+                                                          "calendar can be put together from parts: give the source one lane");
     if (!fits(out)) return false;
     out.definition = hash64(as_byte_span(definition_text(spec, out)));
     CompiledSource& source = plan_->sources[out.source];
@@ -369,6 +372,8 @@ bool PlanCompiler::pattern(const PatternSpec& spec) {
     PlannedPattern out;
     out.source = static_cast<std::size_t>(found - sources.begin());
     const SourceSpec& from = plan_->spec.sources[out.source];
+    if (from.split)
+        return fail("from", "the rows of '" + spec.from + "' come through several lanes, which a pattern cannot follow: give the source one lane");
     CompiledSource& source = plan_->sources[out.source];
     std::string key;
     Problem problem;
@@ -435,6 +440,13 @@ bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     out.cells_max = spec.by.empty() ? out.intervals_max : out.groups_max * std::min(together, out.intervals_max);
     out.folded = folded_keys();
     out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
+    if (!source.split) return true;
+    const std::int64_t waiting = held + (waits ? 0 : source.idle.us());
+    MergedLimits merged;
+    const std::size_t merged_together = 1 + std::min(intervals(waiting), intervals_bound);
+    merged.intervals_max = std::max(out.intervals_max, std::max(merged_together, std::min(4 + intervals(waiting + source.max_future.us()), intervals_bound)));
+    merged.cells_max = spec.by.empty() ? merged.intervals_max : out.groups_max * std::min(merged_together, merged.intervals_max);
+    out.merged = std::move(merged);
     return true;
 }
 
@@ -448,6 +460,11 @@ bool PlanCompiler::fits(const CompiledWindow& window) {
     }
     planned_ += window.intervals_max * AggregateStates::first_bytes(window.folded);
     wanted_ += AggregateStates::spare_max(window.folded, window.intervals_max);
+    if (window.merged) {
+        const std::uint64_t merged = window.merged->cells_all() + 1;
+        planned_ += merged * (128 + window.key.width());
+        for (const StateSpec& state : window.states) planned_ += merged * AggregateStates::first_bytes(state);
+    }
     const std::uint64_t most = planned_ + sketch_bytes();
     if (most <= planned_max) return true;
     return fail("max_groups", "the windows up to this one would take " + std::to_string(most >> 20) + " MiB, more than any plan may (" +
@@ -456,6 +473,18 @@ bool PlanCompiler::fits(const CompiledWindow& window) {
 
 std::uint64_t PlanCompiler::sketch_bytes() const {
     return plan_->spec.sketch_bytes ? std::min<std::uint64_t>(wanted_, *plan_->spec.sketch_bytes) : wanted_;
+}
+
+template <typename Give>
+void PlanCompiler::merged_states(CompiledWindow& window, Give give) {
+    MergedLimits& merged = *window.merged;
+    const auto in_full = [](StateSpec& state) { state.spare = static_cast<Bytes>(AggregateStates::spare_max(state, 1)); };
+    merged.states = merged.staged = window.states;
+    merged.folded = merged.staged_folded = window.folded;
+    for (StateSpec& state : merged.states) give(state, merged.cells_all());
+    give(merged.folded, merged.intervals_max);
+    for (StateSpec& state : merged.staged) in_full(state);
+    in_full(merged.staged_folded);
 }
 
 // Each pool gets the same share of what it would take at most. In 1/65,536, so that it is the same on every board.
@@ -467,6 +496,7 @@ void PlanCompiler::share_sketch_bytes() {
     for (CompiledWindow& window : plan_->windows) {
         for (StateSpec& state : window.states) give(state, window.cells_all());
         give(window.folded, window.intervals_max);
+        if (window.merged) merged_states(window, give);
     }
 }
 
@@ -498,6 +528,10 @@ bool PlanCompiler::window_key(const WindowSpec& spec, CompiledWindow& out) {
         out.by_partition |= source.partition && source.partition_column == *column;
         out.key_names.push_back(by);
         out.fields.push_back({by, value_kind(schema[*column].type)});
+    }
+    if (plan_->spec.sources[out.source].split) {
+        out.split_partition = out.by_partition;
+        out.by_partition = false;
     }
     if (columns.size() > record_fields_max / 2) return fail("by", "at most " + std::to_string(record_fields_max / 2) + " columns");
     out.key = KeyLayout(schema, columns);
@@ -593,6 +627,7 @@ std::string PlanCompiler::definition_text(const WindowSpec& spec, const Compiled
         text += line("calendar", (spec.calendar == CalendarUnit::day ? "day " : "hour ") + spec.zone);
     else
         text += line("size", us(spec.size));
+    if (window.split_partition) text += line("closes", "by the source's watermark");
     text += line("late", std::to_string(window.allow));
     text += line("limits", std::to_string(window.groups_max) + " " + std::to_string(window.intervals_max) + " " + std::to_string(window.cells_max));
     for (const std::string& value : selected_) text += line("select", value);

@@ -44,6 +44,8 @@ private:
     bool fits(const CompiledWindow& window);
     std::uint64_t sketch_bytes() const;
     void share_sketch_bytes();
+    template <typename Give>
+    void merged_states(CompiledWindow& window, Give give);
     std::string definition_text(const WindowSpec& spec, const CompiledWindow& window) const;
     static Node call_of(std::string name, Node argument);
     static StateSpec folded_keys();

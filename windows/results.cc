@@ -4,26 +4,26 @@
 
 namespace weir {
 
-Bytes Results::need(const CompiledWindow& plan, std::size_t cells) {
-    Bytes total = Arena::need<AggregateStates*>(plan.states.size()) + Arena::need<Evaluator*>(plan.values.size()) +
+Bytes Results::need(const CompiledWindow& plan, std::span<const StateSpec> states, std::size_t cells) {
+    Bytes total = Arena::need<AggregateStates*>(states.size()) + Arena::need<Evaluator*>(plan.values.size()) +
                   Arena::need<CallValue>(plan.calls.size()) + Arena::need<const Column*>(plan.calls.size()) +
-                  Arena::need<Value>(plan.calls.size()) + Arena::need<SketchView>(plan.states.size());
-    for (const StateSpec& state : plan.states) total += Arena::need<AggregateStates>() + AggregateStates::need(state, cells);
+                  Arena::need<Value>(plan.calls.size()) + Arena::need<SketchView>(states.size());
+    for (const StateSpec& state : states) total += Arena::need<AggregateStates>() + AggregateStates::need(state, cells);
     for (const CompiledValue& value : plan.values)
         if (value.expression) total += Arena::need<Evaluator>() + Evaluator::need(*value.expression, 1);
     return total;
 }
 
-Results::Results(Arena& arena, const CompiledWindow& plan, std::string_view name, std::size_t cells)
+Results::Results(Arena& arena, const CompiledWindow& plan, std::span<const StateSpec> states, std::string_view name, std::size_t cells)
     : plan_(plan),
       name_(name),
-      states_(arena.take<AggregateStates*>(plan.states.size())),
+      states_(arena.take<AggregateStates*>(states.size())),
       evaluators_(arena.take<Evaluator*>(plan.values.size())),
       call_values_(arena.take<CallValue>(plan.calls.size())),
       call_columns_(arena.take<const Column*>(plan.calls.size())),
       finished_(arena.take<Value>(plan.calls.size())),
-      sketches_(arena.take<SketchView>(plan.states.size())) {
-    for (std::size_t i = 0; i < plan.states.size(); ++i) states_[i] = arena.make<AggregateStates>(arena, plan.states[i], cells);
+      sketches_(arena.take<SketchView>(states.size())) {
+    for (std::size_t i = 0; i < states.size(); ++i) states_[i] = arena.make<AggregateStates>(arena, states[i], cells);
     for (std::size_t i = 0; i < plan.values.size(); ++i)
         if (plan.values[i].expression) evaluators_[i] = arena.make<Evaluator>(arena, *plan.values[i].expression, std::size_t{1});
     for (std::size_t i = 0; i < plan.calls.size(); ++i) {
@@ -60,6 +60,15 @@ void Results::add(const Run& run, const CellRows& selection, WindowCounters& cou
 
 void Results::merge(std::uint32_t to, std::uint32_t from, WindowCounters& counters) {
     for (AggregateStates* states : states_) counters.add(WindowCounter::sketches_settled, states->merge(to, from));
+}
+
+bool Results::absorb(std::uint32_t cell, ByteReader& in, std::span<AggregateStates* const> staged, WindowCounters& counters) {
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+        if (!staged[i]->load(0, in)) return false;
+        counters.add(WindowCounter::sketches_settled, states_[i]->merge(cell, *staged[i], 0));
+        staged[i]->reset();
+    }
+    return true;
 }
 
 Bytes Results::save_size_max(const CompiledWindow& plan, std::size_t cells) {

@@ -31,9 +31,13 @@ public:
         RecordKind kind = RecordKind::result;  // a retraction has no values
     };
 
-    static Bytes need(const CompiledWindow& plan, std::size_t cells);
-    // name and plan must outlive it.
-    Results(Arena& arena, const CompiledWindow& plan, std::string_view name, std::size_t cells);
+    // states: plan's, but for sketches' room.
+    static Bytes need(const CompiledWindow& plan, std::span<const StateSpec> states, std::size_t cells);
+    static Bytes need(const CompiledWindow& plan, std::size_t cells) { return need(plan, plan.states, cells); }
+    // name, plan and states must outlive it.
+    Results(Arena& arena, const CompiledWindow& plan, std::span<const StateSpec> states, std::string_view name, std::size_t cells);
+    Results(Arena& arena, const CompiledWindow& plan, std::string_view name, std::size_t cells)
+        : Results(arena, plan, plan.states, name, cells) {}
 
     void create(std::uint32_t cell, std::uint64_t seed);
     void release(std::uint32_t cell);
@@ -42,6 +46,8 @@ public:
     void add(const Run& run, const CellRows& selection, WindowCounters& counters);
     // Afterwards `to` holds what both did. REQUIRES: to != from.
     void merge(std::uint32_t to, std::uint32_t from, WindowCounters& counters);
+    // The same from what save() wrote of a cell elsewhere; staged are states of one cell. False for hostile bytes.
+    bool absorb(std::uint32_t cell, ByteReader& in, std::span<AggregateStates* const> staged, WindowCounters& counters);
     // Gaps add record_partial to the flags; a sequence number is taken.
     void emit(Of of, Emission& emission);
 

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "windows/partial.h"
 #include "windows/tumbling_window.h"
 
 // From cells to records: what is due, in which order, and what it says.
@@ -114,9 +115,32 @@ bool TumblingWindow::before(std::uint32_t a, std::uint32_t b) const {
     return order != 0 ? order < 0 : a < b;
 }
 
+// What is left is taken out: what still comes is left by itself, later.
+void TumblingWindow::leave(std::uint32_t number, std::uint16_t flags, Emission& emission) {
+    const Cell& cell = cells_[number];
+    if (cell.flags & untrusted) flags |= record_clock_untrusted;
+    ByteWriter out(emission.partial);
+    PartialHead{number_, static_cast<std::uint16_t>(is_other(number) ? flags | record_other : flags), cell.start, end(number)}.write(out);
+    if (is_other(number))
+        folded_->save(cell.interval, out);
+    else
+        out.bytes({key(number), plan_.key.width()});
+    results_->save(number, out);
+    WEIR_ASSERT(out.ok());  // partial_size_max()
+    emission.partials->partial(out.written());
+    counters_.add(WindowCounter::emitted);
+    if (plan_.allow == 0) return;  // it goes now
+    results_->release(number);
+    results_->create(number, cell.hash ^ seed_);
+    if (!is_other(number)) return;
+    folded_->release(cell.interval);
+    folded_->create(cell.interval, 0);
+}
+
 void TumblingWindow::emit(const Due& due, std::uint16_t flags, Emission& emission) {
     const std::uint32_t number = due.cell;
     Cell& cell = cells_[number];
+    if (emission.partials && plan_.merged) return leave(number, flags, emission);
     if (frontier_.covers(cell.partition_hash, end(number))) {
         counters_.add(WindowCounter::suppressed);
         return;

@@ -85,6 +85,7 @@ private:
     void evict_oldest(const Run& run, Emission& emission, std::size_t& pending);
     void free_cell(std::uint32_t cell);
     void free_interval(std::uint32_t interval);
+    void leave(std::uint32_t cell, std::uint16_t flags, Emission& emission);
     void create_states(std::uint32_t cell, std::uint64_t seed);
     void release_states(std::uint32_t cell);
     void link(std::uint32_t cell);

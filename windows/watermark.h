@@ -89,6 +89,11 @@ public:
     bool source_passed() const { return source_passed_; }
     void clear_passed();
 
+    // Whether others that have rows of the same source should wait for this watermark: while a partition is active,
+    // and when ticks have come but no event, until that would make it idle.
+    bool holds() const {
+        return active_ > 0 || (used_ == 0 && last_arrival_ != never_us && elapsed_ < params_.idle.us());
+    }
     // How far watermarks stay behind, at present.
     Duration lateness() const { return Duration::micros(lateness_.now()); }
     std::size_t partitions() const { return used_; }

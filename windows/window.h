@@ -4,6 +4,7 @@
 // Source: the operators of Akidau et al., The Dataflow Model, VLDB 2015.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <string_view>
@@ -25,6 +26,16 @@ struct Due {
     std::int64_t end = 0;
 };
 
+// Where the engine of a lane leaves what its windows of split sources have, in order: for lane_merger.h.
+class PartialSink {
+public:
+    virtual ~PartialSink() = default;
+    // One group of one interval, as Results::leave() wrote it; bytes live during the call.
+    virtual void partial(ByteSpan bytes) = 0;
+    // A source's watermark passed a boundary. holds: those of other lanes should wait for it.
+    virtual void passed(std::size_t source, Timestamp watermark, bool holds) = 0;
+};
+
 // Where records come out, shared by the windows of an engine.
 struct Emission {
     struct Gap {
@@ -39,6 +50,18 @@ struct Emission {
     std::span<TopItem> top_items;
     std::span<std::byte> sketches;
     bool with_sketches = true;
+    PartialSink* partials = nullptr;  // of a lane
+    std::span<std::byte> partial;
+
+    // When all places are taken the two oldest become one that spans both.
+    void mark_gap(std::int64_t from, std::int64_t to) {
+        if (gap_count == gaps.size()) {
+            gaps[0] = {std::min(gaps[0].from, gaps[1].from), std::max(gaps[0].to, gaps[1].to)};
+            std::copy(gaps.begin() + 2, gaps.end(), gaps.begin() + 1);
+            --gap_count;
+        }
+        gaps[gap_count++] = {from, to};
+    }
 };
 
 // Rows [first, last) of a batch, between two closings.

@@ -116,8 +116,8 @@ inline EnginePlan compiled(EngineSpec spec) {
 
 class Harness {
 public:
-    explicit Harness(EngineSpec spec, std::size_t batch_rows = batch_rows_max)
-        : plan(compiled(std::move(spec))), block_(plan.need()), arena_(block_.memory()), engine(arena_, plan, out) {
+    explicit Harness(EngineSpec spec, std::size_t batch_rows = batch_rows_max, PartialSink* partials = nullptr)
+        : plan(compiled(std::move(spec))), block_(plan.need()), arena_(block_.memory()), engine(arena_, plan, out, partials) {
         for (std::size_t i = 0; i < plan.sources(); ++i) {
             Batch::Params params;
             params.rows = batch_rows;

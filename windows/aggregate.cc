@@ -8,7 +8,10 @@
 #include "sketches/frequent_items.h"
 #include "sketches/hll.h"
 #include "sketches/kll.h"
+#include "sketches/theta.h"
 #include "windows/key.h"
+#include "windows/sums.h"
+#include "windows/time_aggregates.h"
 
 namespace weir {
 namespace {
@@ -16,47 +19,27 @@ namespace {
 struct Count {
     std::int64_t n;
 };
-// 128 bits in two's complement: no sum of fewer than 2^63 ints leaves them.
-struct IntegerSum {
-    std::uint64_t low;
-    std::int64_t high;
+struct IntegerSum : WideInteger {
     std::int64_t n;
     void add(std::int64_t value) {
-        const auto bits = static_cast<std::uint64_t>(value);
-        low += bits;
-        high += (value < 0 ? -1 : 0) + (low < bits ? 1 : 0);
+        WideInteger::add(value);
         ++n;
     }
     void merge(const IntegerSum& other) {
-        low += other.low;
-        high += other.high + (low < other.low ? 1 : 0);
+        WideInteger::merge(other);
         n += other.n;
     }
-    bool fits() const { return high == (static_cast<std::int64_t>(low) < 0 ? -1 : 0); }
-    double real() const {
-        if (fits()) return static_cast<double>(static_cast<std::int64_t>(low));
-        return static_cast<double>(high) * 18446744073709551616.0 + static_cast<double>(low);
-    }
 };
-struct RealSum {
-    double sum;
-    double error;
+struct RealSum : CompensatedSum {
     std::int64_t n;
     void add(double value) {
-        const double total = sum + value;
-        const double part = total - sum;
-        error += (sum - (total - part)) + (value - part);
-        sum = total;
+        CompensatedSum::add(value);
         ++n;
     }
     void merge(const RealSum& other) {
-        const std::int64_t both = n + other.n;
-        add(other.sum);
-        error += other.error;
-        n = both;
+        CompensatedSum::merge(other);
+        n += other.n;
     }
-    // Beyond the range of a double the errors are not numbers.
-    double real() const { return std::isfinite(error) ? sum + error : sum; }
 };
 template <typename T>
 struct Extreme {
@@ -106,6 +89,7 @@ constexpr int bounds_sigmas = 2;
 
 KllSketch<double>::Params kll_params(std::uint64_t seed) { return {kll_k, values_max, seed}; }
 HllSketch::Params hll_params(const StateSpec& spec) { return {spec.lg_k}; }
+ThetaSketch::Params theta_params(const StateSpec& spec) { return {spec.lg_k}; }
 
 template <typename Item>
 typename FrequentItems<Item>::Params frequent_params(const StateSpec& spec) {
@@ -200,6 +184,7 @@ template <typename Use>
 auto with_sketch(const StateSpec& spec, std::uint64_t seed, Use use) {
     if (spec.kind == StateKind::kll) return use(static_cast<KllSketch<double>*>(nullptr), kll_params(seed));
     if (spec.kind == StateKind::hll) return use(static_cast<HllSketch*>(nullptr), hll_params(spec));
+    if (spec.kind == StateKind::theta) return use(static_cast<ThetaSketch*>(nullptr), theta_params(spec));
     return with_item(spec.type, [&](auto item) {
         using Item = decltype(item);
         return use(static_cast<FrequentItems<Item>*>(nullptr), frequent_params<Item>(spec));
@@ -224,9 +209,15 @@ Bytes stride(const StateSpec& spec) {
         case StateKind::moments: return sizeof(Moments);
         case StateKind::kll:
         case StateKind::hll:
-        case StateKind::frequent: break;
+        case StateKind::theta:
+        case StateKind::frequent: return 0;
+        case StateKind::counter:
+        case StateKind::held:
+        case StateKind::line:
+        case StateKind::decayed:
+        case StateKind::histogram: break;
     }
-    return 0;
+    return timed_state_bytes(spec);
 }
 
 Bytes first_block(const StateSpec& spec) {
@@ -302,8 +293,9 @@ bool AggregateStates::load(std::size_t cell, ByteReader& in) {
     if (!is_sketch(spec_.kind)) {
         const ByteSpan from = in.bytes(stride_);
         if (!in.ok()) return false;
-        std::memcpy(memory_.data() + cell * stride_, from.data(), from.size());
-        return true;
+        std::byte* const to = memory_.data() + cell * stride_;
+        std::memcpy(to, from.data(), from.size());
+        return !is_timed(spec_.kind) || is_timed_state(spec_, to);
     }
     const auto size = in.read<std::uint32_t>();
     const ByteSpan from = in.bytes(size);
@@ -378,6 +370,7 @@ std::size_t AggregateStates::add_item(std::uint32_t cell, std::int64_t item) {
 std::size_t AggregateStates::add(const CellRows& selection, const Column* input, std::span<const Hash128> hashes,
                                  const Batch& batch) {
     if (is_sketch(spec_.kind)) return add_to_sketches(selection, *input, hashes);
+    if (is_timed(spec_.kind)) return add_timed(spec_, memory_.data(), selection, *input, batch);
     add_to_numbers(selection, input, batch);
     return 0;
 }
@@ -396,7 +389,11 @@ std::size_t AggregateStates::add_to_sketches(const CellRows& selection, const Co
         for_each<Item>(selection, input, [&](std::uint32_t cell, Item item, std::size_t row) {
             if (spec_.kind == StateKind::frequent)
                 offer<FrequentItems<Item>>(cell, refused, [&](auto& sketch) { return sketch.offer(item, hashes[row], 1); });
-            else if (!is_ignored(item))
+            else if (is_ignored(item))
+                return;
+            else if (spec_.kind == StateKind::theta)
+                offer<ThetaSketch>(cell, refused, [&](auto& sketch) { return sketch.offer(hashes[row]); });
+            else
                 offer<HllSketch>(cell, refused, [&](auto& sketch) { return sketch.offer(hashes[row]); });
         });
     });
@@ -445,9 +442,7 @@ void AggregateStates::add_to_numbers(const CellRows& selection, const Column* in
         }
         case StateKind::moments:
             return for_each<double>(selection, *input, [s = states<Moments>()](std::uint32_t cell, double value, std::size_t) { s[cell].add(value); });
-        case StateKind::kll:
-        case StateKind::hll:
-        case StateKind::frequent: break;
+        default: break;
     }
 }
 
@@ -485,6 +480,12 @@ std::size_t AggregateStates::merge(std::uint32_t to, const AggregateStates& othe
     switch (spec_.kind) {
         case StateKind::kll: return merge_sketches<KllSketch<double>>(to, other, from);
         case StateKind::hll: return merge_sketches<HllSketch>(to, other, from);
+        case StateKind::theta: return merge_sketches<ThetaSketch>(to, other, from);
+        case StateKind::counter:
+        case StateKind::held:
+        case StateKind::line:
+        case StateKind::decayed:
+        case StateKind::histogram: return merge_timed(spec_, memory_.data() + to * stride_, other.memory_.data() + from * stride_);
         case StateKind::frequent:
             return with_item(spec_.type, [&](auto item) { return merge_sketches<FrequentItems<decltype(item)>>(to, other, from); });
         default: merge_numbers(to, other, from); return 0;
@@ -518,9 +519,7 @@ void AggregateStates::merge_numbers(std::uint32_t to, const AggregateStates& oth
             return;
         }
         case StateKind::moments: return states<Moments>()[to].merge(other.state<Moments>(from));
-        case StateKind::kll:
-        case StateKind::hll:
-        case StateKind::frequent: break;
+        default: break;
     }
 }
 
@@ -528,6 +527,7 @@ Bytes AggregateStates::sketch_size_max(const StateSpec& spec) {
     switch (spec.kind) {
         case StateKind::kll: return KllSketch<double>::serialized_size_max(kll_params(0));
         case StateKind::hll: return HllSketch::serialized_size_max(hll_params(spec), HllType::hll4);
+        case StateKind::theta: return ThetaSketch::serialized_size_max(theta_params(spec));
         case StateKind::frequent:
             return with_item(spec.type, [&](auto item) {
                 return FrequentItems<decltype(item)>::serialized_size_max(frequent_params<decltype(item)>(spec));
@@ -551,6 +551,11 @@ SketchView AggregateStates::sketch(std::size_t cell, ByteWriter& out) const {
             view.item = item_type(spec_.type);
             status = sketch_at<HllSketch>(cell).serialize(out, HllType::hll4);
             break;
+        case StateKind::theta:
+            view.kind = SketchKind::theta;
+            view.item = item_type(spec_.type);
+            status = sketch_at<ThetaSketch>(cell).serialize(out);
+            break;
         case StateKind::frequent:
             view.kind = SketchKind::frequent;
             view.item = item_type(spec_.type);
@@ -571,10 +576,18 @@ Value finish_quantile(const KllSketch<double>& sketch, double rank) {
     return estimate(found.value, found.lower, found.upper);
 }
 
+Value finish_distinct(bool exact, double middle, double lower, double upper) {
+    const auto said = [exact](double value) { return exact ? std::floor(value + 0.5) : value; };
+    return estimate(said(middle), said(lower), said(upper));
+}
+
 Value finish_distinct(const HllSketch& sketch) {
     const HllSketch::Bounds bounds = sketch.bounds(bounds_sigmas);
-    const auto said = [&](double value) { return sketch.is_exact() ? std::floor(value + 0.5) : value; };
-    return estimate(said(bounds.estimate), said(bounds.lower), said(bounds.upper));
+    return finish_distinct(sketch.is_exact(), bounds.estimate, bounds.lower, bounds.upper);
+}
+
+Value finish_distinct(const ThetaSketch& sketch) {
+    return finish_distinct(sketch.is_exact(), sketch.estimate(), sketch.lower_bound(bounds_sigmas), sketch.upper_bound(bounds_sigmas));
 }
 
 template <typename Item>
@@ -611,7 +624,8 @@ Value finish_variance(const Moments& moments, bool root) {
 
 }  // namespace
 
-Value AggregateStates::finish(const CallSpec& call, std::size_t cell, std::span<TopItem> items) const {
+Value AggregateStates::finish(const CallSpec& call, std::size_t cell, std::span<TopItem> items, std::int64_t end) const {
+    if (is_timed(spec_.kind)) return finish_timed(call, spec_, memory_.data() + cell * stride_, end);
     const bool integers = spec_.type == ColumnType::integer;
     switch (call.function) {
         case Function::count: return Value::of_integer(state<Count>(cell).n);
@@ -642,8 +656,10 @@ Value AggregateStates::finish(const CallSpec& call, std::size_t cell, std::span<
         case Function::variance:
         case Function::stddev: return finish_variance(state<Moments>(cell), call.function == Function::stddev);
         case Function::quantile: return finish_quantile(sketch_at<KllSketch<double>>(cell), call.rank);
-        case Function::distinct: return finish_distinct(sketch_at<HllSketch>(cell));
-        case Function::top: break;
+        case Function::distinct:
+            if (spec_.kind == StateKind::theta) return finish_distinct(sketch_at<ThetaSketch>(cell));
+            return finish_distinct(sketch_at<HllSketch>(cell));
+        default: break;
     }
     return with_item(spec_.type, [&](auto item) {
         return finish_top(sketch_at<FrequentItems<decltype(item)>>(cell), call.items, items);

@@ -3,7 +3,7 @@
 // Memory: need(spec, cells): 8 bytes (counts) to 24 (sums) a cell. Sketches live in a pool of their own: 80
 // bytes (HLL) to 0.4 KiB (KLL) and more a cell to begin with, and spec.spare to grow in; one that gets no
 // more goes on with less precision, and its bounds say so. At most 5.8 KiB a KLL (k 200), 4.1 KiB an HLL (lg_k
-// 12), 4 to 77 KiB a frequent-items map. Cost: add() one loop over the rows.
+// 12), 32 KiB a Theta sketch (lg_k 11), 4 to 77 KiB a frequent-items map. time_aggregates.h says what the others take. Cost: add() one loop over the rows.
 // Accuracy: ints are summed exactly in 128 bits; reals with an error of at most 2u|S| + n^2 u^2 sum|x|;
 // variance by Welford's method, of the sample (n - 1). Sketches: their headers.
 // Threads: one owner. Errors: none. Null and NaN are skipped.
@@ -14,6 +14,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "agent/base/arena.h"
 #include "agent/base/batch.h"
@@ -27,7 +28,8 @@ enum class StateKind : std::uint8_t {
     rows, truths, present,     // count(), count(condition), count(x)
     sum, least, greatest,      // of int or float
     first, last,               // by event time; ties: by journal order
-    moments, kll, hll, frequent,
+    moments, kll, hll, theta, frequent,
+    counter, held, line, decayed, histogram,  // windows/time_aggregates.h
 };
 
 struct StateSpec {
@@ -35,14 +37,17 @@ struct StateSpec {
     ColumnType type = ColumnType::real;   // of the input
     std::size_t input = 0;                // among the source's inputs; not for rows
     std::uint8_t lg_max = 8;              // of frequent: 2^lg_max places
-    std::uint8_t lg_k = 12;               // of hll: 2^lg_k registers
-    std::size_t hashes = 0;               // of hll and frequent: among the source's item hashes
+    std::uint8_t lg_k = 12;               // of hll: 2^lg_k registers; of theta: about as many hashes
+    std::int64_t half_life = 0;           // of decayed, microseconds
+    std::vector<double> bounds;           // of histogram, ascending
+    std::size_t hashes = 0;               // of hll, theta and frequent: among the source's item hashes
     Bytes spare = 0;                      // of sketches: room to grow in, for all cells together
     std::string label;                    // "quantile(speed)", for the plan
 };
 
 enum class Function : std::uint8_t {
     count, sum, mean, least, greatest, first, last, variance, stddev, quantile, distinct, top,
+    rate, increase, time_mean, slope, decayed_sum, decayed_count, histogram,
 };
 
 struct CallSpec {
@@ -55,11 +60,13 @@ struct CallSpec {
 
 inline constexpr std::size_t top_items_max = 100;
 
-inline bool is_sketch(StateKind kind) {
-    return kind == StateKind::kll || kind == StateKind::hll || kind == StateKind::frequent;
-}
 // Whether its sketches take hashes instead of items.
-inline bool is_hashed(StateKind kind) { return kind == StateKind::hll || kind == StateKind::frequent; }
+constexpr bool is_hashed(StateKind kind) {
+    return kind == StateKind::hll || kind == StateKind::theta || kind == StateKind::frequent;
+}
+constexpr bool is_sketch(StateKind kind) { return kind == StateKind::kll || is_hashed(kind); }
+// Whether it asks which row came before which, so that two states of mixed times cannot be merged exactly.
+constexpr bool is_ordered(StateKind kind) { return kind == StateKind::counter || kind == StateKind::held; }
 
 // Row rows[i] goes to cell cells[i].
 struct CellRows {
@@ -81,13 +88,14 @@ public:
     void release(std::size_t cell);
     void reset();  // no cell is in use
     // input is the evaluated input, nullptr for count(); hashes are its items', for sketches that take them.
-    // Returns how many sketches were refused more room, for good.
+    // Returns how many sketches were refused more room, for good; of ordered states how many rows found no place.
     std::size_t add(const CellRows& selection, const Column* input, std::span<const Hash128> hashes, const Batch& batch);
     // One item into a cell of kind hll, likewise.
     std::size_t add_item(std::uint32_t cell, std::int64_t item);
     // Afterwards `to` is as if it had also seen what `from` saw, after its own rows in the journal; `from` stays
     // as it is. Counts, int sums and extremes are exact; sums of reals keep their bound; sketches as their headers
-    // say. Returns 1 when a sketch was refused the room for it, for good, else 0. REQUIRES: to != from.
+    // say. Returns 1 when a sketch was refused the room for it, for good, of ordered states how many rows found no
+    // place, else 0. REQUIRES: to != from.
     std::size_t merge(std::uint32_t to, std::uint32_t from) { return merge(to, *this, from); }
     // The same from a cell of states of the same aggregate elsewhere.
     std::size_t merge(std::uint32_t to, const AggregateStates& other, std::uint32_t from);
@@ -101,8 +109,8 @@ public:
     // The sketch of a cell in DataSketches' format, into out; no sketch for other states.
     static Bytes sketch_size_max(const StateSpec& spec);
     SketchView sketch(std::size_t cell, ByteWriter& out) const;
-    // items has room for call.items. The value may point into this and into items.
-    Value finish(const CallSpec& call, std::size_t cell, std::span<TopItem> items) const;
+    // items has room for call.items. The value may point into this and into items. end: of the window, us.
+    Value finish(const CallSpec& call, std::size_t cell, std::span<TopItem> items, std::int64_t end = 0) const;
 
 private:
     template <typename State>

@@ -33,6 +33,7 @@ std::string_view name(WindowCounter counter) {
         case WindowCounter::emitted: return "emitted";
         case WindowCounter::suppressed: return "suppressed";
         case WindowCounter::sketches_settled: return "sketches_settled";
+        case WindowCounter::out_of_order: return "out_of_order";
     }
     return "?";
 }

@@ -154,7 +154,8 @@ Bytes window_record_size_max(const CompiledPlan& plan, std::size_t index) {
         total += field_head + value.name.size() + 32 + (value.kind == ValueKind::text ? expression_text_max : 0);
         if (!value.call) continue;
         const CallSpec& call = window.calls[*value.call];
-        total += AggregateStates::sketch_size_max(window.states[call.state]) + call.items * (32 + 4 + key_text_max);
+        const StateSpec& state = window.states[call.state];
+        total += AggregateStates::sketch_size_max(state) + call.items * (32 + 4 + key_text_max) + state.bounds.size() * 16;
     }
     return total + field_head + 64;
 }

@@ -6,6 +6,7 @@
 #include "agent/base/hash.h"
 #include "windows/civil.h"
 #include "windows/pattern.h"
+#include "windows/plan_calls.h"
 
 namespace weir {
 namespace {
@@ -13,62 +14,10 @@ namespace {
 constexpr std::size_t intervals_bound = 64;
 constexpr std::uint64_t planned_max = std::uint64_t{1} << 30;
 
-struct FunctionName {
-    std::string_view name;
-    Function function;
-    StateKind state;
-};
-constexpr FunctionName aggregates[] = {
-    {"count", Function::count, StateKind::rows},         {"sum", Function::sum, StateKind::sum},
-    {"mean", Function::mean, StateKind::sum},            {"min", Function::least, StateKind::least},
-    {"max", Function::greatest, StateKind::greatest},    {"first", Function::first, StateKind::first},
-    {"last", Function::last, StateKind::last},           {"variance", Function::variance, StateKind::moments},
-    {"stddev", Function::stddev, StateKind::moments},    {"quantile", Function::quantile, StateKind::kll},
-    {"distinct", Function::distinct, StateKind::hll},    {"top", Function::top, StateKind::frequent},
-};
-constexpr std::string_view later_aggregates[] = {"rate", "increase", "slope", "histogram", "time_weighted_mean",
-                                                 "decayed_sum", "decayed_count"};
-
-const FunctionName* aggregate(const Node& node) {
-    if (node.kind != Node::Kind::call) return nullptr;
-    for (const FunctionName& known : aggregates) {
-        // min and max of two values are plain functions.
-        const bool extreme = known.function == Function::least || known.function == Function::greatest;
-        if (node.text == known.name && !(extreme && node.args.size() == 2)) return &known;
-    }
-    return nullptr;
-}
-
-bool numeric(ColumnType type) { return type == ColumnType::integer || type == ColumnType::real; }
-
-ValueKind value_kind(ColumnType type) {
-    switch (type) {
-        case ColumnType::integer: return ValueKind::integer;
-        case ColumnType::real: return ValueKind::real;
-        case ColumnType::boolean: return ValueKind::boolean;
-        case ColumnType::text: return ValueKind::text;
-    }
-    return ValueKind::null;
-}
-
-std::optional<double> number(const Node& node) {
-    if (node.kind == Node::Kind::integer) return static_cast<double>(node.integer);
-    if (node.kind == Node::Kind::real) return node.real;
-    return std::nullopt;
-}
-
 std::vector<std::string> names_of(const std::vector<ColumnSpec>& columns) {
     std::vector<std::string> names;
     for (const ColumnSpec& column : columns) names.push_back(column.name);
     return names;
-}
-
-// Where value stands in list; added when it does not.
-std::size_t index_of(std::vector<std::size_t>& list, std::size_t value) {
-    const auto found = std::find(list.begin(), list.end(), value);
-    const auto index = static_cast<std::size_t>(found - list.begin());
-    if (found == list.end()) list.push_back(value);
-    return index;
 }
 
 template <typename Spec>
@@ -79,176 +28,6 @@ std::vector<std::string> names_of(const std::vector<Spec>& specs) {
 }
 
 }  // namespace
-
-// The aggregates of one window, as inputs of the expressions around them.
-class PlanCompiler::Calls final : public Inputs {
-public:
-    Calls(CompiledSource& source, const Schema& schema, CompiledWindow& window, const Zones* zones)
-        : source_(source), schema_(schema), window_(window), zones_(zones) {}
-
-    std::optional<Input> input(const Node& node, Problem& problem) override {
-        if (const FunctionName* known = aggregate(node)) {
-            const auto made = call(node, *known, problem);
-            if (!made) return std::nullopt;
-            if (window_.calls[*made].function == Function::top) {
-                problem = {"top() is a list, which no expression can go on with", node.offset};
-                return std::nullopt;
-            }
-            return Input{*made, window_.call_types[*made]};
-        }
-        if (node.kind == Node::Kind::call &&
-            std::find(std::begin(later_aggregates), std::end(later_aggregates), node.text) != std::end(later_aggregates))
-            problem = {node.text + "() is not in this version", node.offset};
-        return std::nullopt;
-    }
-    std::string unknown(const Node& node) const override {
-        if (schema_.find(node.text))
-            return node.text + " has a value for each event: say which one, as in mean(" + node.text + ") or last(" + node.text + ")";
-        return SchemaInputs(schema_).unknown(node);
-    }
-
-    // The index among the window's calls.
-    std::optional<std::size_t> call(const Node& node, const FunctionName& known, Problem& problem) {
-        StateSpec state;
-        state.kind = known.state;
-        CallSpec made;
-        made.function = known.function;
-        ColumnType type = ColumnType::integer;
-        if (!parameters(node, known, state, made, problem)) return std::nullopt;
-        if (!node.args.empty()) {
-            const auto input_type = argument(node, known, state, problem);
-            if (!input_type) return std::nullopt;
-            type = *input_type;
-        }
-        made.state = shared(state);
-        made.kind = result_kind(known.function, type);
-        window_.calls.push_back(made);
-        window_.call_types.push_back(made.kind == ValueKind::estimate ? ColumnType::real
-                                                                      : result_type(known.function, type));
-        return window_.calls.size() - 1;
-    }
-
-private:
-    static bool refuse(Problem& problem, const Node& at, std::string what) {
-        problem = {std::move(what), at.offset};
-        return false;
-    }
-
-    static bool parameters(const Node& node, const FunctionName& known, StateSpec& state, CallSpec& made, Problem& problem) {
-        const std::size_t given = node.args.size();
-        const std::string function(known.name);
-        if (known.function == Function::quantile) {
-            const auto rank = given == 2 ? number(node.args[1]) : std::nullopt;
-            if (!rank || !(*rank >= 0 && *rank <= 1))
-                return refuse(problem, node, "quantile() takes a value and a rank from 0 to 1, as in quantile(speed, 0.95)");
-            made.rank = *rank;
-            return true;
-        }
-        if (known.function == Function::top) {
-            const auto items = given == 2 ? number(node.args[1]) : std::nullopt;
-            if (!items || node.args[1].kind != Node::Kind::integer || *items < 1 || *items > static_cast<double>(top_items_max))
-                return refuse(problem, node, "top() takes a value and how many, from 1 to " + std::to_string(top_items_max) + ", as in top(vid, 10)");
-            made.items = static_cast<std::size_t>(*items);
-            // Sixteen places an item that is asked for keep the error near a fifth of such an item's share.
-            state.lg_max = static_cast<std::uint8_t>(std::max<std::size_t>(8, static_cast<std::size_t>(std::bit_width(made.items * 16 - 1))));
-            return true;
-        }
-        if (known.function == Function::count ? given > 1 : given != 1)
-            return refuse(problem, node, function + "() takes " + (known.function == Function::count ? "nothing, a condition or a value" : "one value"));
-        return true;
-    }
-
-    // Compiles what the aggregate is over; returns its type.
-    std::optional<ColumnType> argument(const Node& node, const FunctionName& known, StateSpec& state, Problem& problem) {
-        Node tree = node.args[0];
-        if (const Node* inner = inner_aggregate(tree)) {
-            problem = {inner->text + "() stands inside " + node.text + "(): aggregates do not nest", inner->offset};
-            return std::nullopt;
-        }
-        SchemaInputs columns(schema_, zones_);
-        auto expression = ExpressionCompiler::compile(tree, columns, problem);
-        if (!expression) return std::nullopt;
-        const ColumnType type = expression->type();
-        const std::string found = canonical(tree) + " is " + std::string(name(type));
-        switch (known.function) {
-            case Function::count: state.kind = type == ColumnType::boolean ? StateKind::truths : StateKind::present; break;
-            case Function::first:
-            case Function::last: break;
-            case Function::distinct:
-            case Function::top:
-                if (type == ColumnType::boolean) {
-                    refuse(problem, tree, node.text + "() takes ints, floats or strings, and " + found);
-                    return std::nullopt;
-                }
-                break;
-            default:
-                if (!numeric(type)) {
-                    refuse(problem, tree, node.text + "() takes numbers, and " + found);
-                    return std::nullopt;
-                }
-        }
-        state.type = type;
-        if ((state.kind == StateKind::moments || state.kind == StateKind::kll) && type == ColumnType::integer) {
-            state.type = ColumnType::real;
-            expression = ExpressionCompiler::compile(call_of("float", std::move(tree)), columns, problem);
-        }
-        state.label = node.text + "(" + canonical(node.args[0]) + ")";
-        state.input = PlanCompiler::input(source_, std::move(*expression));
-        if (is_hashed(state.kind)) state.hashes = index_of(source_.item_hashes, state.input);
-        return type;
-    }
-    static const Node* inner_aggregate(const Node& node) {
-        if (aggregate(node)) return &node;
-        for (const Node& arg : node.args)
-            if (const Node* found = inner_aggregate(arg)) return found;
-        return nullptr;
-    }
-
-    std::size_t shared(StateSpec state) {
-        if (state.label.empty()) state.label = "count()";
-        for (std::size_t i = 0; i < window_.states.size(); ++i) {
-            StateSpec& other = window_.states[i];
-            const bool same = other.kind == state.kind && other.type == state.type &&
-                              (state.kind == StateKind::rows || other.input == state.input);
-            if (!same) continue;
-            other.lg_max = std::max(other.lg_max, state.lg_max);
-            return i;
-        }
-        window_.states.push_back(std::move(state));
-        return window_.states.size() - 1;
-    }
-
-    static ColumnType result_type(Function function, ColumnType input) {
-        switch (function) {
-            case Function::count: return ColumnType::integer;
-            case Function::sum:
-            case Function::least:
-            case Function::greatest:
-            case Function::first:
-            case Function::last: return input;
-            default: return ColumnType::real;
-        }
-    }
-    static ValueKind result_kind(Function function, ColumnType input) {
-        if (function == Function::quantile || function == Function::distinct) return ValueKind::estimate;
-        if (function == Function::top) return ValueKind::top;
-        return value_kind(result_type(function, input));
-    }
-
-    CompiledSource& source_;
-    const Schema& schema_;
-    CompiledWindow& window_;
-    const Zones* zones_;
-};
-
-Node PlanCompiler::call_of(std::string name, Node argument) {
-    Node node;
-    node.kind = Node::Kind::call;
-    node.offset = argument.offset;
-    node.text = std::move(name);
-    node.args.push_back(std::move(argument));
-    return node;
-}
 
 PlanCompiler::PlanCompiler(EngineSpec spec, SpecProblem& problem)
     : plan_(std::make_unique<CompiledPlan>()), problem_(problem) {
@@ -345,6 +124,10 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     if (plan_->spec.sources[out.source].split && !out.merged)
         return fail(spec.count > 0 ? "count" : "session", "the rows of '" + spec.from + "' come through several lanes, and only windows of a size or a "
                                                           "calendar can be put together from parts: give the source one lane");
+    if (plan_->spec.sources[out.source].split)
+        for (const StateSpec& state : out.states)
+            if (is_ordered(state.kind))
+                return fail("select", state.label + " goes by the order of rows, and those of '" + spec.from + "' come through several lanes: give the source one lane");
     if (!fits(out)) return false;
     out.definition = hash64(as_byte_span(definition_text(spec, out)));
     CompiledSource& source = plan_->sources[out.source];
@@ -552,8 +335,9 @@ bool PlanCompiler::window_select(const WindowSpec& spec, CompiledWindow& out) {
     if (spec.select.empty()) return fail("select", "a window needs at least one value, such as n = \"count()\"");
     if (spec.select.size() + spec.by.size() + 1 > record_fields_max)
         return fail("select", "keys and values together are at most " + std::to_string(record_fields_max - 1));
-    Calls calls(plan_->sources[out.source], plan_->spec.sources[out.source].schema, out, plan_->spec.zones);
+    AggregateCalls calls(plan_->sources[out.source], plan_->spec.sources[out.source].schema, out, plan_->spec.zones);
     std::size_t top_items = 0;
+    std::size_t buckets = 0;
     for (const auto& [name, text] : spec.select) {
         const std::string key = "select." + name;
         for (const FieldType& field : out.fields)
@@ -564,17 +348,19 @@ bool PlanCompiler::window_select(const WindowSpec& spec, CompiledWindow& out) {
         if (!tree) return fail(key, problem);
         CompiledValue value;
         value.name = name;
-        if (const FunctionName* known = aggregate(*tree)) {
-            value.call = calls.call(*tree, *known, problem);
+        if (AggregateCalls::is_aggregate(*tree)) {
+            value.call = calls.call(*tree, problem);
             if (!value.call) return fail(key, problem);
             value.kind = out.calls[*value.call].kind;
             top_items += out.calls[*value.call].items;
+            if (value.kind == ValueKind::histogram) buckets += out.states[out.calls[*value.call].state].bounds.size() + 1;
         } else {
             value.expression = ExpressionCompiler::compile(*tree, calls, problem);
             if (!value.expression) return fail(key, problem);
             value.kind = value_kind(value.expression->type());
         }
         if (top_items > record_top_items_max) return fail(key, "top lists of one window hold at most " + std::to_string(record_top_items_max) + " items together");
+        if (buckets > record_buckets_max) return fail(key, "histograms of one window hold at most " + std::to_string(record_buckets_max) + " buckets together");
         out.fields.push_back({name, value.kind});
         selected_.push_back(name + " = " + canonical(*tree));
         out.values.push_back(std::move(value));
@@ -583,14 +369,18 @@ bool PlanCompiler::window_select(const WindowSpec& spec, CompiledWindow& out) {
     return true;
 }
 
+Node PlanCompiler::call_of(std::string name, Node argument) {
+    Node node;
+    node.kind = Node::Kind::call;
+    node.offset = argument.offset;
+    node.text = std::move(name);
+    node.args.push_back(std::move(argument));
+    return node;
+}
+
 std::size_t PlanCompiler::hashed(CompiledSource& source, std::size_t column) { return index_of(source.hashed, column); }
 
-std::size_t PlanCompiler::input(CompiledSource& source, Expression expression) {
-    for (std::size_t i = 0; i < source.inputs.size(); ++i)
-        if (source.inputs[i].canonical() == expression.canonical()) return i;
-    source.inputs.push_back(std::move(expression));
-    return source.inputs.size() - 1;
-}
+std::size_t PlanCompiler::input(CompiledSource& source, Expression expression) { return add_input(source, std::move(expression)); }
 
 namespace {
 

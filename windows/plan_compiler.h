@@ -20,7 +20,6 @@ public:
     std::unique_ptr<CompiledPlan> run();
 
 private:
-    class Calls;
     static constexpr Duration longest = Duration::minutes(60 * 24 * 366);
 
     bool fail(std::string key, std::string what, std::size_t offset = 0);

@@ -49,23 +49,32 @@ void Results::reset() {
     for (AggregateStates* states : states_) states->reset();
 }
 
+namespace {
+
+// What AggregateStates::add() and merge() return the number of.
+WindowCounter counter_of(const StateSpec& spec) {
+    return is_ordered(spec.kind) ? WindowCounter::out_of_order : WindowCounter::sketches_settled;
+}
+
+}  // namespace
+
 void Results::add(const Run& run, const CellRows& selection, WindowCounters& counters) {
     for (AggregateStates* states : states_) {
         const StateSpec& spec = states->spec();
         const Column* const input = spec.kind == StateKind::rows ? nullptr : run.source.inputs()[spec.input];
         const auto hashes = is_hashed(spec.kind) ? run.source.item_hashes().of(spec.hashes, *input) : std::span<const Hash128>();
-        counters.add(WindowCounter::sketches_settled, states->add(selection, input, hashes, run.batch));
+        counters.add(counter_of(spec), states->add(selection, input, hashes, run.batch));
     }
 }
 
 void Results::merge(std::uint32_t to, std::uint32_t from, WindowCounters& counters) {
-    for (AggregateStates* states : states_) counters.add(WindowCounter::sketches_settled, states->merge(to, from));
+    for (AggregateStates* states : states_) counters.add(counter_of(states->spec()), states->merge(to, from));
 }
 
 bool Results::absorb(std::uint32_t cell, ByteReader& in, std::span<AggregateStates* const> staged, WindowCounters& counters) {
     for (std::size_t i = 0; i < states_.size(); ++i) {
         if (!staged[i]->load(0, in)) return false;
-        counters.add(WindowCounter::sketches_settled, states_[i]->merge(cell, *staged[i], 0));
+        counters.add(counter_of(states_[i]->spec()), states_[i]->merge(cell, *staged[i], 0));
         staged[i]->reset();
     }
     return true;
@@ -157,7 +166,7 @@ std::size_t Results::fill_values(const Of& of, std::span<Field> fields, Emission
     std::size_t items = 0;
     for (std::size_t i = 0; i < plan_.calls.size(); ++i) {
         const CallSpec& call = plan_.calls[i];
-        finished_[i] = states_[call.state]->finish(call, of.cell, emission.top_items.subspan(items));
+        finished_[i] = states_[call.state]->finish(call, of.cell, emission.top_items.subspan(items), of.end);
         if (finished_[i].kind == ValueKind::estimate || finished_[i].kind == ValueKind::top)
             finished_[i].sketch = sketches_[call.state];
         items += call.items;

@@ -22,6 +22,7 @@ void SessionTwin::say(Session& session, bool retracted) {
     result.revision = session.revision++;
     if (!retracted)
         for (const auto& [place, row] : session.rows) result.rows.push_back(row);
+    if (!retracted) result.history = session.history;
     sessions.push_back(result);
 }
 
@@ -72,6 +73,13 @@ void SessionTwin::row(const TwinRow& row) {
     std::sort(session.rows.begin(), session.rows.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
     if (hit.size() > 1) ++joined;
     if (hit.size() > 2) ++joined_many;
+    if (!hit.empty()) session.history = hit[0].history;
+    for (std::size_t i = 1; i < hit.size(); ++i) {
+        session.history.push_back({Happening::Kind::begin, {}});
+        session.history.insert(session.history.end(), hit[i].history.begin(), hit[i].history.end());
+        session.history.push_back({Happening::Kind::end, {}});
+    }
+    session.history.push_back({Happening::Kind::row, row});
     const bool same = hit.size() == 1 && hit[0].start == session.start && hit[0].end == session.end;
     if (same) {
         session.said = hit[0].said;

@@ -11,6 +11,13 @@
 
 namespace weir::test {
 
+// What came to be in a session, in the order of the journal: rows, and sessions that were joined to it, from begin
+// to end.
+struct Happening {
+    enum class Kind { row, begin, end } kind = Kind::row;
+    TwinRow row;
+};
+
 struct SessionResult {
     bool retracted = false;
     std::string key;
@@ -18,6 +25,7 @@ struct SessionResult {
     std::int64_t end = 0;
     std::uint32_t revision = 0;
     std::vector<TwinRow> rows;  // in journal order
+    std::vector<Happening> history;
 };
 
 // What twins know of gaps that are expressions: TwinSpec::gap is the place.
@@ -40,6 +48,7 @@ private:
         std::string partition;
         std::int64_t start = 0, end = 0;
         std::vector<std::pair<std::uint64_t, TwinRow>> rows;  // with their place in the journal
+        std::vector<Happening> history;
         std::uint32_t revision = 0;
         bool said = false, changed = false;
     };

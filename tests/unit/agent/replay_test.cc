@@ -43,6 +43,23 @@ TEST(Replay, prints_one_object_a_result_as_documented) {
         text.c_str());
 }
 
+TEST(Replay, aggregates_over_time_and_by_condition_come_out_as_documented) {
+    std::string config = small_config;
+    const std::size_t at = config.find("select");
+    config.replace(at, config.find('\n', at) - at,
+                   "select.mean = \"mean(speed)\"\nselect.rate = \"rate(speed)\"\nselect.grown = \"increase(speed)\"\n"
+                   "select.held = \"time_mean(speed)\"\nselect.trend = \"slope(speed)\"\n"
+                   "select.recent = \"decayed_sum(speed, '1m')\"\nselect.events = \"decayed_count('1m')\"\n"
+                   "select.spread = \"histogram(speed, 20, 50)\"\nselect.slow = \"mean(speed).where(speed < 40.0)\"\n"
+                   "select.sites = \"distinct(lane, 'theta')\"\n");
+    Assembled with(config);
+    const std::string text = run(with, "city/s1/loop/1\t{\"ts\":60000,\"speed\":20}\ncity/s1/loop/1\t{\"ts\":80000,\"speed\":50}\n"
+                                       "city/s1/loop/2\t{\"ts\":70000,\"speed\":40}\ncity/s1/loop/1\t{\"ts\":90000,\"speed\":30}\n");
+    STRCMP_CONTAINS("\"mean\":35,\"rate\":2,\"grown\":60,\"held\":36.666666666666664,\"trend\":0.4,\"recent\":85.1604706", text.c_str());
+    STRCMP_CONTAINS("\"events\":2.3982983302886", text.c_str());
+    STRCMP_CONTAINS("\"spread\":{\"bounds\":[20,50],\"counts\":[0,3,1]},\"slow\":25,\"sites\":{\"estimate\":2,\"lower\":2,\"upper\":2}}", text.c_str());
+}
+
 TEST(Replay, lines_without_a_topic_take_its_columns_from_fields_of_their_names) {
     const std::string text = run("{\"ts\":60000,\"speed\":50,\"site\":\"s9\"}\n{\"ts\":60000,\"speed\":50}\n");
     STRCMP_CONTAINS("\"key\":{\"site\":\"s9\"},\"values\":{\"n\":1", text.c_str());

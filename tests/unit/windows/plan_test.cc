@@ -25,7 +25,7 @@ SpecProblem select_problem(const char* text) { return problem_of(engine_of(minut
 TEST_GROUP(Plan) {};
 
 TEST(Plan, parts_sum_to_what_the_engine_takes) {
-    WindowSpec window = minute({{"n", "count()"}, {"p50", "quantile(speed, 0.5)"}, {"p95", "quantile(speed, 0.95)"}, {"u", "distinct(vid)"}, {"top", "top(vid, 5)"}, {"share", "count(ok) / count()"}, {"l", "last(vid)"}}, {"site", "lane"});
+    WindowSpec window = minute({{"n", "count()"}, {"p50", "quantile(speed, 0.5)"}, {"p95", "quantile(speed, 0.95)"}, {"u", "distinct(vid)"}, {"top", "top(vid, 5)"}, {"share", "count(ok) / count()"}, {"l", "last(vid)"}, {"r", "rate(n)"}, {"i", "increase(speed)"}, {"m", "time_mean(n)"}, {"s", "slope(n)"}, {"d", "decayed_sum(n, '5m')"}, {"h", "histogram(speed, 1, 2)"}, {"ut", "distinct(vid, 'theta').where(ok)"}}, {"site", "lane"});
     window.where = "speed > 0.0";
     Harness harness(engine_of(window));
     Bytes sum = 0;
@@ -46,7 +46,7 @@ TEST(Plan, problems_name_window_key_and_column) {
     HAS("takes numbers, and vid is string", select_problem("mean(vid)").problem.what);
     HAS("rank from 0 to 1", select_problem("quantile(speed, 95)").problem.what);
     HAS("is a list", select_problem("top(vid, 3) == null").problem.what);
-    HAS("not in this version", select_problem("rate(n)").problem.what);
+    HAS("takes numbers, and vid is string", select_problem("rate(vid)").problem.what);
     HAS("from 1 to 100", select_problem("top(vid, 1000)").problem.what);
     HAS("distinct() takes", select_problem("distinct(ok)").problem.what);
 

@@ -98,7 +98,10 @@ void StagingRing::snapshot(ByteWriter& out) const {
     out.write(snapshot_version);
     for (std::uint64_t position = head_; position != tail_;) {
         StagedRecord record = read(position);
-        record.closes = OutputPosition{record.epoch, record.sequence} <= sealed_;
+        // Only the last one that is sealed says so: a smaller ring may take them in parts.
+        const bool sealed = is_sealed(record);
+        std::uint64_t after = position;
+        record.closes = sealed && (after == tail_ || !is_sealed(read(after)));
         put_entry(record, out);
     }
 }

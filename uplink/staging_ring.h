@@ -57,6 +57,7 @@ private:
     // Where an entry of a size goes: at the tail, or at the front again if the end is too near.
     std::uint64_t place_for(Bytes size) const;
     std::uint64_t skip_gap(std::uint64_t position) const;
+    bool is_sealed(const StagedRecord& record) const { return OutputPosition{record.epoch, record.sequence} <= sealed_; }
     Status push_locked(const StagedRecord& record);
 
     std::span<std::byte> memory_;

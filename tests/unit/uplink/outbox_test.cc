@@ -231,6 +231,23 @@ TEST(Outbox, a_snapshot_larger_than_the_ring_is_restaged_with_commits_in_between
     CHECK_EQUAL(0, outbox().counters().known);
 }
 
+TEST(Outbox, a_sealed_group_that_is_restaged_in_parts_is_on_flash_whole_or_not_at_all) {
+    stage_open(1, 200);
+    outbox().seal({1, 200});
+    std::vector<std::byte> bytes(outbox().staged_snapshot_bytes_max());
+    ByteWriter out(bytes);
+    outbox().staged_snapshot(out);
+    fixture.options.staging_bytes = Bytes{16} << 10;
+    CHECK_TRUE(fixture.open().ok());
+    CHECK_TRUE(outbox().restage(out.written()).error() == Error::full);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_TRUE(fixture.open().ok());  // a power cut
+    CHECK_EQUAL(0, outbox().frontiers().size());
+    CHECK_EQUAL(0, fixture.drain(0).size());
+    CHECK_TRUE(outbox().begin_epoch().ok());
+    CHECK_EQUAL(0, outbox().counters().rows);
+}
+
 TEST(Outbox, staging_of_the_size_said_takes_so_many_results) {
     fixture.options.staging_bytes = Outbox::staging_need(300, 200);
     CHECK_TRUE(fixture.open().ok());

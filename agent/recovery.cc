@@ -44,11 +44,12 @@ Status Recovery::prepare(Recovered& recovered, std::string& reason) {
     if (!found_) found_ = find_flash_checkpoint();
     if (!found_) {
         something_was_lost_ = outbox_.identity().epoch > 0;
-    } else if (!may_go_on(*found_)) {
-        if (!finish_other_configuration(*found_)) something_was_lost_ = true;
-        found_.reset();
-        // Its entries have had their effect; what it knows of deliveries that may come again still counts.
-        if (old_journal_) old_journal_->release_to(old_journal_->newest_sequence());
+    } else {
+        keep_checkpoint_ = found_->after_crash;
+        if (!may_go_on(*found_)) {
+            if (!run_other_configuration(*found_)) something_was_lost_ = true;
+            found_.reset();
+        }
     }
     return open_files(recovered, reason);
 }
@@ -68,8 +69,17 @@ void Recovery::open_old_journal() {
     if (!old_journal_) same_journal_ = false;
 }
 
+// A change of the configuration leaves its checkpoint beside the old one until the new epoch has begun.
 std::optional<Recovery::Found> Recovery::find_crash_checkpoint() {
     const std::string path = run_files(assembly_.config()).checkpoint;
+    if (std::optional<Found> next = crash_checkpoint_at(path + ".next", false))
+        if (files_.rename(path + ".next", path).ok()) return next;
+    std::optional<Found> found = crash_checkpoint_at(path, options_.outbox_is_fresh);
+    if (!found && files_.size(path).ok()) WEIR_LOG_WARNING("recovery", "%s", std::string(other_state).c_str());
+    return found;
+}
+
+std::optional<Recovery::Found> Recovery::crash_checkpoint_at(const std::string& path, bool any_epoch) {
     const Result<Bytes> content = CheckpointFile::inspect(files_, path);
     if (!content.ok()) return std::nullopt;
     CheckpointFile::OpenReport report;
@@ -78,10 +88,7 @@ std::optional<Recovery::Found> Recovery::find_crash_checkpoint() {
     const std::optional<CheckpointView> newest = (*file)->newest();
     if (!newest) return std::nullopt;
     const bool same_epoch = newest->label.epoch == outbox_.identity().epoch;
-    if (!same_epoch && !options_.outbox_is_fresh) {
-        WEIR_LOG_WARNING("recovery", "%s", std::string(other_state).c_str());
-        return std::nullopt;
-    }
+    if (!same_epoch && !any_epoch) return std::nullopt;
     ByteReader in(newest->configuration);
     return Found{same_epoch,
                  newest->label.plan_hash,
@@ -132,61 +139,92 @@ bool Recovery::may_go_on(const Found& found) const {
     return assembly && assembly->fingerprint() == assembly_.fingerprint();
 }
 
-// Runs what another configuration had open to its end: the journal behind its state, then every window.
-bool Recovery::finish_other_configuration(const Found& found) {
+struct Recovery::Earlier {
+    ConfigLoad load;
+    std::unique_ptr<Assembly> assembly;
+    std::unique_ptr<ArenaBlock> block;
+    std::unique_ptr<Arena> arena;
+    std::unique_ptr<Pipeline> pipeline;
+    std::uint64_t epoch = 0;
+};
+
+Recovery::Recovery(const Assembly& assembly, const PartOptions& parts, Files& files, Entropy& entropy, const Clock& clock,
+                   Outbox& outbox, const Options& options)
+    : assembly_(assembly), parts_(parts), files_(files), entropy_(entropy), clock_(clock), outbox_(outbox),
+      options_(options) {}
+Recovery::~Recovery() = default;
+
+// Brings what another configuration had open up to date: its state, and the journal behind it.
+bool Recovery::run_other_configuration(const Found& found) {
+    auto earlier = std::make_unique<Earlier>();
     ConfigContext context;
     context.files = &files_;
     context.read_secrets = false;
-    const ConfigLoad old = parse_config(found.configuration, "/checkpoint", context);
+    earlier->load = parse_config(found.configuration, "/checkpoint", context);
     std::vector<ConfigProblem> problems;
-    const std::unique_ptr<Assembly> assembly = old.ok() ? Assembly::make(old.config, problems) : nullptr;
-    if (!assembly) {
+    if (earlier->load.ok()) earlier->assembly = Assembly::make(earlier->load.config, problems);
+    if (!earlier->assembly) {
         WEIR_LOG_ERROR("recovery", "the earlier configuration cannot be read by this version: its open windows are given up");
         return false;
     }
-    ArenaBlock block(Pipeline::need(*assembly));
-    Arena arena(block.memory());
+    earlier->block = std::make_unique<ArenaBlock>(Pipeline::need(*earlier->assembly));
+    earlier->arena = std::make_unique<Arena>(earlier->block->memory());
     Pipeline::Options options;
     options.deliver = options_.deliver;
     options.staging_bytes = parts_.outbox.staging_bytes;
     Pipeline::Parts parts;
     parts.outbox = &outbox_;
     parts.clock = &clock_;
-    Pipeline pipeline(arena, *assembly, {}, options, parts, found.configuration);
+    earlier->pipeline = std::make_unique<Pipeline>(*earlier->arena, *earlier->assembly, Analysis::Options{}, options, parts,
+                                                   found.configuration);
+    Pipeline& pipeline = *earlier->pipeline;
     if (!pipeline.restore(as_byte_span(found.state)).ok()) {
         WEIR_LOG_ERROR("recovery", "the earlier state cannot be read by this version: its open windows are given up");
         return false;
     }
-    std::uint64_t epoch = found.epoch;
+    earlier->epoch = found.epoch;
     if (!found.after_crash) {
         const Result<std::uint64_t> begun = outbox_.begin_epoch();
         if (!begun.ok()) return false;
-        epoch = *begun;
+        earlier->epoch = *begun;
         set_frontiers(pipeline.analysis().engine());
+        something_was_lost_ = true;
     }
     if (!restage(found.staged).ok()) return false;
-    pipeline.begin(epoch, 0);
+    pipeline.begin(earlier->epoch, 0);
     if (old_journal_) pipeline.catch_up_from(*old_journal_, found.journal_sequence);
-    pipeline.analysis().finish_partial();
-    pipeline.seal();
-    standing_alerts_ = pipeline.analysis().alerts().standing();
-    if (!outbox_.commit().ok()) {
-        WEIR_LOG_ERROR("recovery", "the outbox cannot be written");
-        return false;
-    }
-    WEIR_LOG_WARNING("recovery", "the configuration or the program has changed: windows that were open have been closed as "
-                                 "partial; later events of those intervals count as late_after_power_cut");
+    earlier_ = std::move(earlier);
     return true;
+}
+
+// Windows, patterns and alerts whose definition is still there go on; what else was open is closed as partial.
+Status Recovery::take_over(Pipeline& pipeline) {
+    Pipeline& old = *earlier_->pipeline;
+    adopted_ = pipeline.analysis().engine().adopt(old.analysis().engine());
+    old.analysis().finish_partial();
+    old.seal();
+    if (const Status committed = outbox_.commit(); !committed.ok()) return committed;
+    const std::vector<Alerts::Standing> standing = old.analysis().alerts().standing();
+    const std::size_t alerts = pipeline.analysis().alerts().adopt(standing);
+    if (alerts < standing.size())
+        WEIR_LOG_WARNING("alert", "%zu raised alerts belong to definitions that are no longer there: nobody will clear "
+                                  "them, and what was published retained stays at the broker",
+                         standing.size() - alerts);
+    const EnginePlan& before = earlier_->assembly->engine();
+    WEIR_LOG_WARNING("recovery", "the configuration or the program has changed: %zu of %zu windows and patterns go on; what "
+                                 "else was open has been closed as partial, and later events of those intervals count as late",
+                     adopted_.size(), before.windows() + before.patterns());
+    return {};
 }
 
 Status Recovery::open_files(Recovered& recovered, std::string& reason) {
     const RunFiles paths = run_files(assembly_.config());
-    const bool keep_checkpoint = found_ && found_->after_crash;
     const Result<Bytes> content = CheckpointFile::inspect(files_, paths.checkpoint);
     const bool fits = content.ok() && CheckpointFile::need(*content) == CheckpointFile::need(parts_.checkpoint_content);
-    // One of another size is replaced only when the new one holds the state: see fill().
-    const std::string checkpoint_path = keep_checkpoint && !fits ? paths.checkpoint + ".next" : paths.checkpoint;
-    if (!keep_checkpoint || checkpoint_path != paths.checkpoint) (void)files_.remove(checkpoint_path).ok();
+    // One of another size, or configuration, is replaced only when the new one holds the state: see fill().
+    const bool apart = keep_checkpoint_ && (!fits || earlier_);
+    const std::string checkpoint_path = apart ? paths.checkpoint + ".next" : paths.checkpoint;
+    if (!keep_checkpoint_ || checkpoint_path != paths.checkpoint) (void)files_.remove(checkpoint_path).ok();
     CheckpointFile::OpenReport report;
     Result<std::unique_ptr<CheckpointFile>> checkpoints =
         CheckpointFile::open(files_, checkpoint_path, parts_.checkpoint_content, report);
@@ -204,12 +242,13 @@ Status Recovery::open_files(Recovered& recovered, std::string& reason) {
     }
     // A journal of another shape is read before it is replaced; one that does not continue the state is of no use.
     const bool read_first = found_ && journal_continues(found_->journal_sequence);
-    if (!read_first) old_journal_.reset();
+    const bool read_already = earlier_ && old_journal_;  // and may have to be read again, should this start be cut short
+    if (!read_first && !read_already) old_journal_.reset();
     journal_covers_ = read_first;
-    const std::string journal_path = read_first ? paths.journal + ".next" : paths.journal;
+    const std::string journal_path = old_journal_ ? paths.journal + ".next" : paths.journal;
     (void)files_.remove(journal_path).ok();
     JournalParams params = parts_.journal;
-    params.first_sequence = 1 + (read_first ? old_journal_->newest_sequence() : found_ ? found_->journal_sequence : 0);
+    params.first_sequence = 1 + (old_journal_ ? old_journal_->newest_sequence() : found_ ? found_->journal_sequence : 0);
     JournalOpenReport journal_report;
     Result<std::unique_ptr<Journal>> journal = Journal::open(files_, entropy_, journal_path, params, journal_report);
     if (!journal.ok()) {
@@ -239,70 +278,111 @@ bool Recovery::restore(Pipeline& pipeline) {
     return false;
 }
 
+// Behind the epoch of a state that was found, too: a new database begins to count anew.
+Status Recovery::begin_epoch(std::uint64_t behind, std::uint64_t& epoch, std::string& reason) {
+    do {
+        const Result<std::uint64_t> begun = outbox_.begin_epoch();
+        if (!begun.ok()) {
+            reason = parts_.outbox.path + ": " + std::string(name(begun.error()));
+            return begun.error();
+        }
+        epoch = *begun;
+    } while (epoch <= behind);
+    return {};
+}
+
 Status Recovery::fill(Pipeline& pipeline, Recovered& recovered, std::string& reason) {
     const bool restored = restore(pipeline);
     if (restored && !restage(found_->staged).ok()) {
         reason = "results that were not on flash yet cannot be written there";
         return Error::io;
     }
+    if (earlier_)
+        if (const Status taken = take_over(pipeline); !taken.ok()) {
+            reason = parts_.outbox.path + " cannot be written";
+            return taken;
+        }
     // Without the journal the output behind the state cannot be made again with its old numbers.
     const bool same_epoch = restored && found_->after_crash && journal_covers_;
-    std::uint64_t epoch = restored ? found_->epoch : 0;
-    const bool first_ever = outbox_.identity().epoch == 0 && !restored;
+    const bool first_ever = outbox_.identity().epoch == 0 && !restored && !earlier_;
+    std::uint64_t epoch = restored ? found_->epoch : earlier_ ? earlier_->epoch : 0;
+    const std::uint64_t behind = epoch;
     if (!same_epoch) {
         if (restored) outbox_.seal({found_->epoch, pipeline.analysis().last_sequence()});
         if (const Status committed = outbox_.commit(); !committed.ok()) return committed;
-        // Behind the epoch of the state too: a new database begins to count anew.
-        const std::uint64_t behind = epoch;
-        do {
-            const Result<std::uint64_t> begun = outbox_.begin_epoch();
-            if (!begun.ok()) {
-                reason = parts_.outbox.path + ": " + std::string(name(begun.error()));
-                return begun.error();
-            }
-            epoch = *begun;
-        } while (epoch <= behind);
-        set_frontiers(pipeline.analysis().engine());
-        if (!first_ever) something_was_lost_ = true;
-    }
-    if (!standing_alerts_.empty()) {
-        const std::size_t adopted = pipeline.analysis().alerts().adopt(standing_alerts_);
-        if (adopted < standing_alerts_.size())
-            WEIR_LOG_WARNING("alert", "%zu raised alerts belong to definitions that are no longer there: nobody will clear "
-                                      "them, and what was published retained stays at the broker",
-                             standing_alerts_.size() - adopted);
+        // Another configuration's checkpoint is good until ours is written: only then its epoch may end.
+        if (earlier_)
+            epoch = std::max(outbox_.identity().epoch, behind) + 1;
+        else if (const Status begun = begin_epoch(behind, epoch, reason); !begun.ok())
+            return begun;
+        set_frontiers(pipeline.analysis().engine(), adopted_);
+        if (!first_ever && !earlier_) something_was_lost_ = true;
     }
     const std::uint64_t from = restored ? found_->journal_sequence : 0;
-    pipeline.begin(epoch, std::max(from + 1, recovered.journal->oldest_sequence()));
+    const std::uint64_t newest = recovered.journal->newest_sequence();
+    pipeline.begin(epoch, earlier_ ? newest + 1 : std::max(from + 1, recovered.journal->oldest_sequence()));
     const std::uint64_t before = pipeline.analysis().messages();
-    if (old_journal_) {
+    if (old_journal_ && !earlier_) {
         pipeline.catch_up_from(*old_journal_, from);
         pipeline.begin(epoch, recovered.journal->oldest_sequence());
     } else {
         pipeline.catch_up();
     }
-    if (something_was_lost_) mark_gap(pipeline);
+    if (something_was_lost_)
+        mark_gap(pipeline);
+    else if (earlier_)
+        mark_beginnings(pipeline);
     WEIR_LOG_INFO("recovery", "epoch %llu %s, %llu messages replayed from the journal%s", number(epoch),
                   same_epoch ? "goes on" : "begins", number(pipeline.analysis().messages() - before),
                   something_was_lost_ ? "; windows that may miss events are marked partial" : "");
 
     if (const Status saved = pipeline.checkpoint(); !saved.ok()) return saved;
-    // The new files hold everything: they take the places of those of another size.
-    const RunFiles paths = run_files(assembly_.config());
-    for (const std::string& path : {paths.checkpoint, paths.journal})
-        if (files_.size(path + ".next").ok())
-            if (const Status renamed = files_.rename(path + ".next", path); !renamed.ok()) return renamed;
+    if (earlier_)
+        if (const Status begun = begin_epoch(epoch - 1, epoch, reason); !begun.ok()) return begun;
+    if (const Status moved = move_next_files(); !moved.ok()) return moved;
     old_journal_.reset();
+    earlier_.reset();
     found_.reset();
     return {};
 }
 
+// The new files hold everything: they take the places of those of another size or configuration.
+Status Recovery::move_next_files() {
+    const RunFiles paths = run_files(assembly_.config());
+    for (const std::string& path : {paths.checkpoint, paths.journal})
+        if (files_.size(path + ".next").ok())
+            if (const Status renamed = files_.rename(path + ".next", path); !renamed.ok()) return renamed;
+    return {};
+}
+
 // What belongs to windows that are gone is not for this engine.
-void Recovery::set_frontiers(Engine& engine) {
-    for (const Frontier& frontier : outbox_.frontiers())
+// What goes on in this very process knows by itself what it has emitted.
+void Recovery::set_frontiers(Engine& engine, std::span<const std::uint64_t> but) {
+    for (const Frontier& frontier : outbox_.frontiers()) {
+        if (std::find(but.begin(), but.end(), frontier.definition) != but.end()) continue;
         if (const Status set = engine.set_frontier(frontier.definition, frontier.partition, frontier.end);
             !set.ok() && set.error() != Error::missing)
             WEIR_LOG_ERROR("recovery", "more partitions than max_partitions: a window may be emitted again");
+    }
+}
+
+// A window that a new configuration began has not seen what came before.
+void Recovery::mark_beginnings(Pipeline& pipeline) {
+    Engine& engine = pipeline.analysis().engine();
+    const EnginePlan& plan = assembly_.engine();
+    Timestamp seen = Timestamp::min();
+    for (std::size_t i = 0; i < plan.sources(); ++i) {
+        const SourceStatus status = engine.source_status(i);
+        if (status.watermark != Timestamp::min()) seen = std::max(seen, status.watermark + status.lateness);
+    }
+    if (seen == Timestamp::min()) return;
+    if (clock_.wall_trusted()) seen = std::max(seen, clock_.wall());
+    const auto mark = [&](std::uint64_t definition) {
+        if (std::find(adopted_.begin(), adopted_.end(), definition) == adopted_.end())
+            engine.mark_gap(Timestamp::min(), seen, definition);
+    };
+    for (std::size_t i = 0; i < plan.windows(); ++i) mark(plan.definition(i));
+    for (std::size_t i = 0; i < plan.patterns(); ++i) mark(plan.pattern_definition(i));
 }
 
 void Recovery::mark_gap(Pipeline& pipeline) {

@@ -31,9 +31,8 @@ public:
         bool outbox_is_fresh = false; // its file was made now: epochs of the earlier one mean nothing
     };
     Recovery(const Assembly& assembly, const PartOptions& parts, Files& files, Entropy& entropy, const Clock& clock,
-             Outbox& outbox, const Options& options)
-        : assembly_(assembly), parts_(parts), files_(files), entropy_(entropy), clock_(clock), outbox_(outbox),
-          options_(options) {}
+             Outbox& outbox, const Options& options);
+    ~Recovery();
 
     // Before the pipeline is made: finishes what another configuration left, and opens the files.
     Status prepare(Recovered& recovered, std::string& reason);
@@ -51,17 +50,24 @@ private:
         std::string state;
         std::string staged;
     };
+    // Another configuration's analysis, with its state and the journal behind it.
+    struct Earlier;
     std::optional<Found> find_crash_checkpoint();
+    std::optional<Found> crash_checkpoint_at(const std::string& path, bool any_epoch);
     std::optional<Found> find_flash_checkpoint();
     void open_old_journal();
     bool journal_continues(std::uint64_t sequence) const;
     bool may_go_on(const Found& found) const;
-    bool finish_other_configuration(const Found& found);
+    bool run_other_configuration(const Found& found);
+    Status take_over(Pipeline& pipeline);
+    Status begin_epoch(std::uint64_t behind, std::uint64_t& epoch, std::string& reason);
+    Status move_next_files();
     Status open_files(Recovered& recovered, std::string& reason);
     Status restage(const std::string& staged);
     bool restore(Pipeline& pipeline);
-    void set_frontiers(Engine& engine);
+    void set_frontiers(Engine& engine, std::span<const std::uint64_t> but = {});
     void mark_gap(Pipeline& pipeline);
+    void mark_beginnings(Pipeline& pipeline);
 
     const Assembly& assembly_;
     const PartOptions& parts_;
@@ -71,7 +77,9 @@ private:
     Outbox& outbox_;
     const Options options_;
     std::optional<Found> found_;            // to go on from, under this configuration
-    std::vector<Alerts::Standing> standing_alerts_;  // of another configuration
+    std::unique_ptr<Earlier> earlier_;
+    std::vector<std::uint64_t> adopted_;    // definitions that go on from it
+    bool keep_checkpoint_ = false;          // the file on tmpfs is needed until a new one holds the state
     std::unique_ptr<Journal> old_journal_;  // with entries behind found_, if there was a readable one
     bool same_journal_ = false;             // its file is of the shape this configuration wants
     bool journal_covers_ = false;           // every entry behind found_ can be replayed

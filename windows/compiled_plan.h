@@ -87,6 +87,7 @@ struct CompiledSource {
     std::vector<std::size_t> patterns;
     std::vector<CompiledEnrichment> enrichments;
     bool revises = false;              // one of them takes late rows
+    std::uint64_t definition = 0;      // of columns, times and partition
 };
 
 struct PlannedPattern {

@@ -30,7 +30,8 @@ public:
     void tick(Timestamp arrival, bool trusted);
     void close_all();
     Status set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end);
-    void mark_gap(Timestamp from, Timestamp to);
+    void mark_gap(Timestamp from, Timestamp to, std::uint64_t definition);
+    std::vector<std::uint64_t> adopt(EngineState& from);
     void save_payload(ByteWriter& out) const;
     bool load_payload(ByteReader& in);
     void reset();
@@ -54,6 +55,8 @@ private:
     void tell(const Source& source, const CompiledSource& plan);
     void advance_patterns(Source& source, const CompiledSource& plan);
     void release(Source& source, const CompiledSource& plan);
+    template <typename Part>
+    static bool move_state(Part& to, Part& from, std::size_t partitions, std::span<std::byte> scratch);
 
     std::span<Due> due_;
     std::span<std::uint16_t> rows_;
@@ -65,7 +68,7 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
     Bytes engine = Arena::need<EngineState>() + Arena::need<Source*>(plan.sources.size()) +
                    Arena::need<Window*>(plan.windows.size()) + Arena::need<Pattern*>(plan.patterns.size()) + Arena::need<Due>(plan.due_max()) +
                    Arena::need<std::uint16_t>(batch_rows_max) + Arena::need<std::uint32_t>(batch_rows_max) +
-                   Arena::need<Emission::Gap>(gaps_max) + Arena::need<Field>(record_fields_max) +
+                   Arena::need<Emission::Gap>(gaps_max(plan)) + Arena::need<Field>(record_fields_max) +
                    Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan)) + Arena::need<std::byte>(partial_size_max(plan));
     engine += plan.sources.size() * Arena::need<Source>();
     engine += Arena::need<Table*>(plan.spec.tables.size()) + Arena::need<std::span<Enrichment>>(plan.sources.size());
@@ -134,7 +137,7 @@ Bytes partial_size_max(const CompiledPlan& plan) {
 }
 
 Bytes engine_save_size_max(const CompiledPlan& plan) {
-    Bytes total = save_header + 64 + gaps_max * sizeof(Emission::Gap);
+    Bytes total = save_header + 64 + gaps_max(plan) * sizeof(Emission::Gap);
     for (std::size_t i = 0; i < plan.sources.size(); ++i) total += Source::save_size_max(plan.spec.sources[i], plan.sources[i]);
     for (const CompiledWindow& window : plan.windows) total += window_save_size_max(window);
     for (const PlannedPattern& pattern : plan.patterns) total += Pattern::save_size_max(pattern.plan);
@@ -178,7 +181,7 @@ EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sin
     rows_ = arena.take<std::uint16_t>(batch_rows_max);
     cells_ = arena.take<std::uint32_t>(batch_rows_max);
     emission_.sink = &sink;
-    emission_.gaps = arena.take<Emission::Gap>(gaps_max);
+    emission_.gaps = arena.take<Emission::Gap>(gaps_max(plan));
     emission_.fields = arena.take<Field>(record_fields_max);
     emission_.top_items = arena.take<TopItem>(items_max(plan));
     emission_.sketches = arena.take<std::byte>(sketch_bytes_max(plan));
@@ -381,8 +384,48 @@ Status EngineState::set_frontier(std::uint64_t definition, std::uint64_t partiti
     return status;
 }
 
-void EngineState::mark_gap(Timestamp from, Timestamp to) {
-    if (from < to) emission_.mark_gap(from.us(), to.us());
+void EngineState::mark_gap(Timestamp from, Timestamp to, std::uint64_t definition) {
+    if (from < to) emission_.mark_gap(from.us(), to.us(), definition);
+}
+
+template <typename Part>
+bool EngineState::move_state(Part& to, Part& from, std::size_t partitions, std::span<std::byte> scratch) {
+    ByteWriter out(scratch);
+    from.save(out);
+    ByteReader in(out.written());
+    const bool moved = out.ok() && to.load(in, partitions) && in.ok() && in.remaining() == 0;
+    (moved ? from : to).reset();
+    return moved;
+}
+
+// At start-up: the scratch is on the heap.
+std::vector<std::uint64_t> EngineState::adopt(EngineState& from) {
+    std::vector<std::byte> scratch(engine_save_size_max(from.plan_));
+    for (std::size_t i = 0; i < sources_.size(); ++i)
+        for (std::size_t j = 0; j < from.sources_.size(); ++j) {
+            if (plan_.sources[i].definition != from.plan_.sources[j].definition) continue;
+            ByteWriter out(scratch);
+            from.sources_[j]->save(out);
+            ByteReader in(out.written());
+            if (!out.ok() || !sources_[i]->load(in)) sources_[i]->reset();
+        }
+    std::vector<std::uint64_t> moved;
+    const auto take_over = [&](auto& to, auto& of, std::size_t partitions) {
+        if (to.definition() != of.definition() || !move_state(to, of, partitions, scratch)) return;
+        moved.push_back(to.definition());
+        for (const Emission::Gap& gap : from.emission_.gaps.first(from.emission_.gap_count))
+            if (gap.definition == 0 || gap.definition == to.definition())
+                mark_gap(Timestamp::micros(gap.from), Timestamp::micros(gap.to), to.definition());
+    };
+    for (std::size_t i = 0; i < windows_.size(); ++i)
+        for (std::size_t j = 0; j < from.windows_.size(); ++j)
+            if (plan_.spec.windows[i].name == from.plan_.spec.windows[j].name)
+                take_over(*windows_[i], *from.windows_[j], plan_.sources[plan_.windows[i].source].partitions_max);
+    for (std::size_t i = 0; i < patterns_.size(); ++i)
+        for (std::size_t j = 0; j < from.patterns_.size(); ++j)
+            if (plan_.spec.patterns[i].name == from.plan_.spec.patterns[j].name)
+                take_over(*patterns_[i], *from.patterns_[j], plan_.sources[plan_.patterns[i].source].partitions_max);
+    return moved;
 }
 
 void EngineState::reset() {
@@ -397,12 +440,7 @@ void EngineState::reset() {
 }
 
 void EngineState::save_payload(ByteWriter& out) const {
-    out.write(emission_.next_sequence);
-    out.write(static_cast<std::uint32_t>(emission_.gap_count));
-    for (const Emission::Gap& gap : emission_.gaps.first(emission_.gap_count)) {
-        out.write(gap.from);
-        out.write(gap.to);
-    }
+    emission_.save(out);
     for (const Source* source : sources_) source->save(out);
     for (const Window* window : windows_) window->save(out);
     for (const Pattern* pattern : patterns_) pattern->save(out);
@@ -412,14 +450,7 @@ void EngineState::save_payload(ByteWriter& out) const {
 }
 
 bool EngineState::load_payload(ByteReader& in) {
-    emission_.next_sequence = in.read<std::uint64_t>();
-    const auto gaps = in.read<std::uint32_t>();
-    if (gaps > gaps_max) return false;
-    emission_.gap_count = gaps;
-    for (Emission::Gap& gap : emission_.gaps.first(gaps)) {
-        gap.from = in.read<std::int64_t>();
-        gap.to = in.read<std::int64_t>();
-    }
+    if (!emission_.load(in)) return false;
     for (Source* source : sources_)
         if (!source->load(in)) return false;
     for (std::size_t i = 0; i < windows_.size(); ++i)
@@ -454,7 +485,8 @@ void Engine::leave_out_sketches() { state_->emission_.with_sketches = false; }
 Status Engine::set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end) {
     return state_->set_frontier(definition, partition, end);
 }
-void Engine::mark_gap(Timestamp from, Timestamp to) { state_->mark_gap(from, to); }
+void Engine::mark_gap(Timestamp from, Timestamp to, std::uint64_t definition) { state_->mark_gap(from, to, definition); }
+std::vector<std::uint64_t> Engine::adopt(Engine& from) { return state_->adopt(*from.state_); }
 void Engine::reset() { state_->reset(); }
 
 // u32 version, u64 fingerprint, u64 payload bytes, u64 seal, payload.

@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "agent/base/arena.h"
 #include "agent/base/batch.h"
@@ -92,8 +93,13 @@ public:
     // After a power cut. Nothing of this window or pattern and partition that ends at or before `end` is emitted again;
     // its rows count as late_after_power_cut. Error::missing: no such definition; full: too many partitions.
     Status set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end);
-    // Events between these times may be lost: windows that overlap [from, to) carry record_partial.
-    void mark_gap(Timestamp from, Timestamp to);
+    // Events between these times may be lost: windows that overlap [from, to) carry record_partial; all, or those of
+    // one definition.
+    void mark_gap(Timestamp from, Timestamp to, std::uint64_t definition = 0);
+    // Takes over, from an engine of another plan, the watermarks of each source and the state of each window and pattern
+    // whose name and definition both have. What was taken is reset there, so that from.close_all() closes the rest. The
+    // definitions of what it took; what finds no room here for its sketches stays. REQUIRES: this one is new.
+    std::vector<std::uint64_t> adopt(Engine& from);
 
     // All state, at most plan.save_size_max() bytes. Between push() calls, also inside a message.
     Status save(ByteWriter& out) const;

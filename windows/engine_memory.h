@@ -9,7 +9,8 @@
 
 namespace weir {
 
-inline constexpr std::size_t gaps_max = 8;
+// A few of all windows, and one for each that a new configuration began.
+inline std::size_t gaps_max(const CompiledPlan& plan) { return 8 + plan.windows.size() + plan.patterns.size(); }
 
 std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan);
 Bytes engine_save_size_max(const CompiledPlan& plan);

@@ -61,7 +61,7 @@ private:
 Bytes MergerState::need_of_itself(const CompiledPlan& plan, std::size_t lanes) {
     return Arena::need<MergerState>() + Arena::need<MergedWindow*>(plan.windows.size()) +
            Arena::need<std::int64_t>(plan.sources.size()) + Arena::need<Progress>(plan.sources.size() * lanes) +
-           Arena::need<Due>(due_max(plan)) + Arena::need<Emission::Gap>(gaps_max) + Arena::need<Field>(record_fields_max) +
+           Arena::need<Due>(due_max(plan)) + Arena::need<Emission::Gap>(gaps_max(plan)) + Arena::need<Field>(record_fields_max) +
            Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan));
 }
 
@@ -73,7 +73,7 @@ MergerState::MergerState(Arena& arena, const CompiledPlan& plan, std::size_t lan
       progress_(arena.take<Progress>(plan.sources.size() * lanes)),
       due_(arena.take<Due>(due_max(plan))) {
     emission_.sink = &sink;
-    emission_.gaps = arena.take<Emission::Gap>(gaps_max);
+    emission_.gaps = arena.take<Emission::Gap>(gaps_max(plan));
     emission_.fields = arena.take<Field>(record_fields_max);
     emission_.top_items = arena.take<TopItem>(items_max(plan));
     emission_.sketches = arena.take<std::byte>(sketch_bytes_max(plan));
@@ -149,12 +149,7 @@ void MergerState::release(std::size_t source) {
 void MergerState::mark_gap(std::int64_t from, std::int64_t to) { emission_.mark_gap(from, to); }
 
 void MergerState::save_payload(ByteWriter& out) const {
-    out.write(emission_.next_sequence);
-    out.write(static_cast<std::uint32_t>(emission_.gap_count));
-    for (const Emission::Gap& gap : emission_.gaps.first(emission_.gap_count)) {
-        out.write(gap.from);
-        out.write(gap.to);
-    }
+    emission_.save(out);
     for (std::int64_t watermark : watermarks_) out.write(watermark);
     for (const Progress& progress : progress_) {
         out.write(progress.watermark);
@@ -165,14 +160,7 @@ void MergerState::save_payload(ByteWriter& out) const {
 }
 
 bool MergerState::load_payload(ByteReader& in) {
-    emission_.next_sequence = in.read<std::uint64_t>();
-    const auto gaps = in.read<std::uint32_t>();
-    if (gaps > gaps_max) return false;
-    emission_.gap_count = gaps;
-    for (Emission::Gap& gap : emission_.gaps.first(gaps)) {
-        gap.from = in.read<std::int64_t>();
-        gap.to = in.read<std::int64_t>();
-    }
+    if (!emission_.load(in)) return false;
     const auto time = [&] {
         const auto value = in.read<std::int64_t>();
         if (value < never_us || value > forever_us) in.fail();
@@ -249,7 +237,7 @@ WindowStatus LaneMerger::status(std::size_t window) const {
 
 Bytes LaneMerger::save_size_max(const EnginePlan& plan, std::size_t lanes) {
     const CompiledPlan& compiled = plan.compiled();
-    Bytes total = save_header + 12 + gaps_max * sizeof(Emission::Gap) + compiled.sources.size() * (8 + lanes * 9);
+    Bytes total = save_header + 12 + gaps_max(compiled) * sizeof(Emission::Gap) + compiled.sources.size() * (8 + lanes * 9);
     for (const CompiledWindow& window : compiled.windows)
         if (window.merged) total += MergedWindow::save_size_max(window);
     return total;

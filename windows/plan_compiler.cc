@@ -104,6 +104,7 @@ bool PlanCompiler::source(SourceSpec& spec) {
     }
     if (!enrich(spec, out)) return false;
     out.partitions_max = out.partition ? spec.max_partitions + 1 : 1;
+    out.definition = hash64(as_byte_span(source_text(spec)));
     plan_->sources.push_back(std::move(out));
     at_source_.clear();
     return true;

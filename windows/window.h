@@ -41,6 +41,11 @@ struct Emission {
     struct Gap {
         std::int64_t from = 0;
         std::int64_t to = 0;
+        std::uint64_t definition = 0;  // of the window or pattern that it concerns; 0: all
+
+        bool touches(std::uint64_t of, std::int64_t start, std::int64_t end) const {
+            return (definition == 0 || definition == of) && from < end && to > start;
+        }
     };
     RecordSink* sink = nullptr;
     std::uint64_t next_sequence = 1;
@@ -54,13 +59,36 @@ struct Emission {
     std::span<std::byte> partial;
 
     // When all places are taken the two oldest become one that spans both.
-    void mark_gap(std::int64_t from, std::int64_t to) {
+    void mark_gap(std::int64_t from, std::int64_t to, std::uint64_t definition = 0) {
         if (gap_count == gaps.size()) {
-            gaps[0] = {std::min(gaps[0].from, gaps[1].from), std::max(gaps[0].to, gaps[1].to)};
+            const std::uint64_t both = gaps[0].definition == gaps[1].definition ? gaps[0].definition : 0;
+            gaps[0] = {std::min(gaps[0].from, gaps[1].from), std::max(gaps[0].to, gaps[1].to), both};
             std::copy(gaps.begin() + 2, gaps.end(), gaps.begin() + 1);
             --gap_count;
         }
-        gaps[gap_count++] = {from, to};
+        gaps[gap_count++] = {from, to, definition};
+    }
+    // The next sequence number and the gaps.
+    void save(ByteWriter& out) const {
+        out.write(next_sequence);
+        out.write(static_cast<std::uint32_t>(gap_count));
+        for (const Gap& gap : gaps.first(gap_count)) {
+            out.write(gap.from);
+            out.write(gap.to);
+            out.write(gap.definition);
+        }
+    }
+    bool load(ByteReader& in) {
+        next_sequence = in.read<std::uint64_t>();
+        const auto count = in.read<std::uint32_t>();
+        if (count > gaps.size()) return false;
+        gap_count = count;
+        for (Gap& gap : gaps.first(gap_count)) {
+            gap.from = in.read<std::int64_t>();
+            gap.to = in.read<std::int64_t>();
+            gap.definition = in.read<std::uint64_t>();
+        }
+        return in.ok();
     }
 };
 

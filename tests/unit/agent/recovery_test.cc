@@ -149,6 +149,130 @@ TEST(Recovery, another_configuration_closes_the_open_windows_as_partial) {
     LONGS_EQUAL(200, sum(counts(results)) + 0);
 }
 
+// Two windows of one source; the second is what edits change.
+TEST_GROUP(Edit) {
+    std::uint64_t mark = 0;
+
+    static std::string config(const TemporaryFolder& folder, const std::string& other) {
+        std::string text = Gateway::config_in(folder.path());
+        const std::string window = "[[window]]\nname = \"other\"\nfrom = \"loops\"\nby = [\"site\"]\nsize = \"1m\"\n" + other + "\n";
+        return text.insert(text.find("[[alert]]"), window);
+    }
+    static constexpr const char* before = "max_groups = 8\nselect = { m = \"max(speed)\" }";
+    static constexpr const char* after = "max_groups = 8\nselect = { m = \"min(speed)\" }";
+
+    static std::vector<std::string> of(const std::string& window, const std::vector<std::string>& results) {
+        std::vector<std::string> out;
+        for (const std::string& json : results)
+            if (json.find("\"window\":\"" + window + "\"") != std::string::npos) out.push_back(json);
+        return out;
+    }
+    // All that matters but where in the output it came.
+    static std::string content(const std::string& json) {
+        const std::size_t values = json.find("\"key\"");
+        return json.substr(0, json.find("\"revision\"")) + json.substr(values);
+    }
+    static std::vector<std::string> contents(const std::vector<std::string>& results) {
+        std::vector<std::string> out;
+        for (const std::string& json : results) out.push_back(content(json));
+        return out;
+    }
+};
+
+TEST(Edit, of_one_window_keeps_the_others_as_if_nothing_had_happened) {
+    std::vector<std::string> expected;
+    {
+        TemporaryFolder elsewhere;
+        Gateway whole(Gateway::config_in(elsewhere.path()));
+        whole.send(0, 300);
+        whole.pipeline->analysis().finish();
+        std::uint64_t its_mark = 0;
+        expected = whole.ship(its_mark);
+    }
+    for (int cut : {1, 75, 100, 299}) {
+        TemporaryFolder folder;
+        mark = 0;
+        const std::string old = config(folder, before);
+        const std::string edited = config(folder, after);
+        std::vector<std::string> results;
+        {
+            Gateway first(old);
+            first.send(0, cut / 2);
+            CHECK(first.pipeline->checkpoint().ok());
+            first.send(cut / 2, cut);
+            if (cut % 2) append(results, first.ship(mark));
+        }
+        {
+            Gateway second(edited, Gateway::first_ms + cut * 1000);
+            append(results, second.ship(mark));
+            const std::size_t closed = of("other", results).size();
+            CHECK(closed > 0);
+            STRCMP_CONTAINS("\"partial\":true", of("other", results).back().c_str());
+            STRCMP_CONTAINS("\"m\":", of("other", results).back().c_str());
+            second.send(cut, std::max(cut, 250));
+        }
+        Gateway third(edited);  // and it goes on after a kill
+        third.send(std::max(cut, 250), 300);
+        third.pipeline->analysis().finish();
+        append(results, third.ship(mark));
+        CHECK(contents(expected) == contents(of("w", results)));
+    }
+}
+
+TEST(Edit, marks_the_first_intervals_of_what_it_began_as_partial) {
+    TemporaryFolder folder;
+    {
+        Gateway first(config(folder, before));
+        first.send(0, 90);
+    }
+    Gateway second(config(folder, after), Gateway::first_ms + 90000);
+    (void)second.ship(mark);
+    second.send(90, 400);
+    second.pipeline->analysis().finish();
+    const std::vector<std::string> results = second.ship(mark);
+    const std::vector<std::string> begun = of("other", results);
+    STRCMP_CONTAINS("\"partial\":true", begun.front().c_str());
+    CHECK(begun.back().find("partial") == std::string::npos);
+    for (const std::string& json : of("w", results)) CHECK(json.find("partial") == std::string::npos);
+}
+
+TEST(Edit, cut_short_anywhere_is_made_again) {
+    // What a start with the edited configuration leaves when it is killed before, or right after, its epoch has begun.
+    for (const bool epoch_began : {false, true}) {
+        TemporaryFolder folder;
+        mark = 0;
+        const std::string old = config(folder, before);
+        const std::string edited = config(folder, after);
+        const std::string run = folder.path() + "/run";
+        std::vector<std::string> results;
+        {
+            Gateway first(old);
+            first.send(0, 100);
+            CHECK(first.pipeline->checkpoint().ok());
+            first.send(100, 130);
+            first.store();
+        }
+        const auto shell = [](const std::string& command) { CHECK(system(command.c_str()) == 0); };
+        shell("cp -r '" + run + "' '" + run + ".old' && cp '" + folder.path() + "/state/weir.db' '" + run + ".db'");
+        {
+            Gateway second(edited, Gateway::first_ms + 130000);
+        }
+        if (epoch_began) {
+            // Its checkpoint has not taken the place of the old one.
+            shell("mv '" + run + "/checkpoint' '" + run + "/checkpoint.next' && cp '" + run + ".old/checkpoint' '" + run + "/checkpoint'");
+        } else {
+            shell("cp '" + run + "/checkpoint' '" + run + ".old/checkpoint.next' && rm -r '" + run + "' && mv '" + run + ".old' '" + run + "'");
+            shell("cp '" + run + ".db' '" + folder.path() + "/state/weir.db' && rm -f '" + folder.path() + "/state/weir.db-wal'");
+        }
+        Gateway third(edited, Gateway::first_ms + 130000);
+        third.send(130, 300);
+        third.pipeline->analysis().finish();
+        append(results, third.ship(mark));
+        LONGS_EQUAL(300, sum(counts(of("w", results))));
+        for (const std::string& json : of("w", results)) CHECK(json.find("partial") == std::string::npos);
+    }
+}
+
 TEST(Recovery, a_damaged_checkpoint_is_not_believed) {
     {
         Gateway first(config);

@@ -119,6 +119,7 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
         out.where = window.where.text;
         for (const ConfigString& column : window.by) out.by.push_back(column.text);
         out.size = window.size;
+        out.every = window.every;
         out.calendar = window.calendar;
         out.zone = window.zone.text;
         out.session = window.session;

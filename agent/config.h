@@ -166,6 +166,7 @@ struct WindowConfig {
     ConfigString where;  // empty: all events
     std::vector<ConfigString> by;
     Duration size;     // tumbling, aligned to the epoch; zero with a calendar or sessions
+    Duration every;    // hopping windows: how far apart they begin; zero: size
     Duration session;  // the gap of sessions; else zero
     CalendarUnit calendar = CalendarUnit::none;
     ConfigString zone;  // of the calendar; "UTC" unless written

@@ -244,6 +244,8 @@ private:
             line("session", toml(window.session), "the gap that ends a session of a key");
         } else if (window.calendar == CalendarUnit::none) {
             line("size", toml(window.size), "aligned to 1970-01-01T00:00Z");
+            if (window.every > Duration())
+                line("every", toml(window.every), "how far apart windows begin; an event counts in size / every of them");
         } else {
             line("calendar", toml(window.calendar == CalendarUnit::day ? "day" : "hour"),
                  "day or hour of local clocks; a day may have 23 or 25 hours");

@@ -221,8 +221,6 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     reader.text("where", "\"speed > 0.0\"", window.where);
     reader.texts("by", "[\"site\", \"lane\"]", window.by);
     reader.unreleased("count", "write size = \"1m\", a tumbling window");
-    reader.unreleased("every",
-                      "leave it out: size alone makes windows that tumble, one after the other");
     reader.unreleased("max_wait", "leave it out");
     reader.unreleased("early", "leave it out, or make size smaller");
     reader.unreleased(
@@ -233,6 +231,9 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     if (!other_kind) reader.require("size", "size = \"1m\"");
     read_calendar(reader, window);
     reader.duration("size", Duration::millis(1), day * 366, window.size);
+    reader.duration("every", Duration::millis(1), day * 366, window.every);
+    if (const ConfigNode* every = reader.find("every"); every && !node.find("size"))
+        reader.problem_of("every", every->at, "has a meaning only with size: windows of that size, so far apart");
     reader.duration("session", Duration::millis(1), day * 366, window.session);
     if (const ConfigNode* session = node.find("session");
         session && (node.find("size") || node.find("calendar")))

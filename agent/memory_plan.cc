@@ -36,7 +36,8 @@ constexpr Bytes staging_bytes_most = Bytes{2} << 20;
 std::uint64_t closes_a_day(const WindowSpec& window) {
     if (window.calendar != CalendarUnit::none) return window.calendar == CalendarUnit::day ? 2 : 26;
     // Of a key at most one session a gap.
-    const std::int64_t us = std::max<std::int64_t>({window.size.us(), window.session.us(), 1});
+    const Duration apart = window.every > Duration() ? window.every : window.size;
+    const std::int64_t us = std::max<std::int64_t>({apart.us(), window.session.us(), 1});
     return static_cast<std::uint64_t>(std::int64_t{86400} * 1000000 / us) + 1;
 }
 

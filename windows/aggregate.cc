@@ -492,6 +492,21 @@ std::size_t AggregateStates::merge(std::uint32_t to, const AggregateStates& othe
     }
 }
 
+std::size_t AggregateStates::copy(std::uint32_t to, std::uint32_t from, std::uint64_t seed) {
+    if (!is_sketch(spec_.kind)) {
+        std::memcpy(memory_.data() + to * stride_, memory_.data() + from * stride_, stride_);
+        return 0;
+    }
+    const Bytes size = pool_.size(from);
+    const MutableByteSpan block = pool_.restore(to, size);
+    if (block.empty()) {
+        create(to, seed);
+        return merge(to, from);
+    }
+    std::memcpy(block.data(), pool_.at(from), size);
+    return 0;
+}
+
 void AggregateStates::merge_numbers(std::uint32_t to, const AggregateStates& other, std::uint32_t from) {
     const bool integers = spec_.type == ColumnType::integer;
     const auto extremes = [&](auto better) {

@@ -99,6 +99,9 @@ public:
     std::size_t merge(std::uint32_t to, std::uint32_t from) { return merge(to, *this, from); }
     // The same from a cell of states of the same aggregate elsewhere.
     std::size_t merge(std::uint32_t to, const AggregateStates& other, std::uint32_t from);
+    // `to` becomes what `from` is, coins and all; of the seed only when the pool refuses it the room: then 1 is returned.
+    // REQUIRES: `to` is not in use.
+    std::size_t copy(std::uint32_t to, std::uint32_t from, std::uint64_t seed);
     const StateSpec& spec() const { return spec_; }
 
     static Bytes save_size_max(const StateSpec& spec, std::size_t cells);  // of all cells

@@ -2,6 +2,7 @@
 // Memory: heap, at start-up. Threads: constant once made. Errors: none.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -54,12 +55,14 @@ struct CompiledWindow {
     std::optional<std::size_t> gap;    // of sessions, among the source's inputs; then size is its bound
     std::uint64_t count = 0;           // rows, of a count window: no size
     std::int64_t max_wait = 0;         // of a count window; 0: for ever
+    std::int64_t every = 0;            // of a hopping window the length of a pane; else 0
+    std::size_t kept_max = 0;          // of a hopping window: results a key that may still be revised
     std::size_t groups_max = 0;
     std::size_t intervals_max = 0;
     std::size_t cells_max = 0;         // beside one of "(other)" an interval
     std::size_t frontiers_max = 0;
     std::vector<StateSpec> states;
-    StateSpec folded;                  // counts the keys in "(other)", an interval each
+    StateSpec folded;                  // counts the keys in "(other)", a state for each of its cells
     std::optional<MergedLimits> merged;  // the source is split: of what becomes of all lanes' cells
     std::vector<CallSpec> calls;
     std::vector<ColumnType> call_types;  // as the expressions see them
@@ -68,9 +71,14 @@ struct CompiledWindow {
     std::uint64_t definition = 0;
 
     Cut cut() const { return {size, calendar}; }
-    std::size_t cells_all() const { return cells_max + intervals_max; }
+    bool is_hopping() const { return every > 0; }
+    std::size_t panes() const { return static_cast<std::size_t>(size / every); }
+    // Beside its panes: of a hopping window the back of each key, and results; of "(other)" one more.
+    std::size_t results_max() const { return kept_max > 0 ? (groups_max + 1) * kept_max : 2; }
+    std::size_t cells_all() const { return cells_max + intervals_max + (is_hopping() ? groups_max + 1 + results_max() : 0); }
+    std::size_t folded_max() const { return intervals_max + (is_hopping() ? 1 + std::max<std::size_t>(kept_max, 1) : 0); }
     // The most cells that can be due together.
-    std::size_t due_max() const { return cells_all(); }
+    std::size_t due_max() const { return is_hopping() ? groups_max + 1 : cells_all(); }
 };
 
 struct CompiledSource {

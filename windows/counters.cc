@@ -34,6 +34,7 @@ std::string_view name(WindowCounter counter) {
         case WindowCounter::suppressed: return "suppressed";
         case WindowCounter::sketches_settled: return "sketches_settled";
         case WindowCounter::out_of_order: return "out_of_order";
+        case WindowCounter::late_in_part: return "late_in_part";
     }
     return "?";
 }

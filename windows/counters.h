@@ -40,8 +40,9 @@ enum class WindowCounter : std::uint8_t {
     suppressed,            // records not emitted, being at or below the emission frontier
     sketches_settled,      // sketches that were refused more memory: from then on they are less precise, and say so
     out_of_order,          // rows, an aggregate each, that rate, increase or time_mean left out: too far out of order
+    late_in_part,          // counted, but not in all hopping windows they are of: some had closed for good
 };
-inline constexpr std::size_t window_counters = static_cast<std::size_t>(WindowCounter::out_of_order) + 1;  // the last
+inline constexpr std::size_t window_counters = static_cast<std::size_t>(WindowCounter::late_in_part) + 1;  // the last
 std::string_view name(WindowCounter counter);
 
 enum class PatternCounter : std::uint8_t {

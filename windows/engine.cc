@@ -91,9 +91,10 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
             rest -= bytes;
             parts.push_back({prefix + state.label + (is_sketch(state.kind) ? " (pool)" : ""), bytes});
         }
-        const Bytes folded = window.is_session ? 0 : AggregateStates::need(window.folded, window.intervals_max);
+        const Bytes folded = window.is_session ? 0 : AggregateStates::need(window.folded, window.folded_max());
         if (folded > 0) parts.push_back({prefix + window.folded.label + " (pool)", folded});
-        parts.push_back({prefix + "groups", rest - folded});
+        const std::string panes = window.is_hopping() ? " x " + std::to_string(window.cells_max / window.groups_max) + " panes" : "";
+        parts.push_back({prefix + (panes.empty() ? "" : std::to_string(window.groups_max) + " ") + "groups" + panes, rest - folded});
     }
     for (std::size_t i = 0; i < plan.patterns.size(); ++i) {
         const PlannedPattern& pattern = plan.patterns[i];

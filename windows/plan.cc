@@ -53,7 +53,7 @@ std::uint64_t EnginePlan::sketch_bytes() const {
 std::uint64_t EnginePlan::sketch_bytes_max() const {
     std::uint64_t sum = 0;
     for (const CompiledWindow& window : compiled_->windows) {
-        sum += AggregateStates::spare_max(window.folded, window.intervals_max);
+        sum += AggregateStates::spare_max(window.folded, window.folded_max());
         for (const StateSpec& state : window.states) sum += AggregateStates::spare_max(state, window.cells_all());
     }
     return sum;

@@ -55,6 +55,7 @@ struct WindowSpec {
     std::string where;  // "" is true
     std::vector<std::string> by;
     Duration size;      // or a calendar
+    Duration every;     // of hopping windows: how far apart they begin, a divisor of size; zero: size
     CalendarUnit calendar = CalendarUnit::none;
     std::string zone = "UTC";  // of the calendar: a name of the IANA data base, or an offset such as "+02:00"
     Duration session;   // or the gap of sessions,

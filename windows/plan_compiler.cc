@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 #include "agent/base/hash.h"
 #include "windows/civil.h"
@@ -123,8 +124,9 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     selected_.clear();
     if (!window_where(spec, out) || !window_key(spec, out) || !window_limits(spec, out) || !window_select(spec, out)) return false;
     if (plan_->spec.sources[out.source].split && !out.merged)
-        return fail(spec.count > 0 ? "count" : "session", "the rows of '" + spec.from + "' come through several lanes, and only windows of a size or a "
-                                                          "calendar can be put together from parts: give the source one lane");
+        return fail(spec.count > 0 ? "count" : out.is_hopping() ? "every" : "session",
+                    "the rows of '" + spec.from + "' come through several lanes, and only windows of a size or a calendar, without every, "
+                                                  "can be put together from parts: give the source one lane");
     if (plan_->spec.sources[out.source].split)
         for (const StateSpec& state : out.states)
             if (is_ordered(state.kind))
@@ -135,7 +137,8 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     source.windows.push_back(plan_->windows.size());
     source.revises |= out.allow > 0;
     const bool in_steps = out.is_session || out.count > 0;
-    const Boundary boundary = in_steps ? Boundary{session_step_us, 0} : Boundary{out.size, out.allow, out.calendar};
+    const std::int64_t cut = out.is_hopping() ? out.every : out.size;
+    const Boundary boundary = in_steps ? Boundary{session_step_us, 0} : Boundary{cut, out.allow, out.calendar};
     const bool by_time = out.count == 0 || out.max_wait > 0;
     if (by_time) source.source_boundaries.push_back(boundary);
     if (by_time && out.by_partition) source.partition_boundaries.push_back(boundary);
@@ -222,9 +225,10 @@ bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     out.intervals_max = spec.max_open ? spec.max_open : std::max<std::size_t>(together, std::min(4 + ahead, intervals_bound));
     out.groups_max = spec.by.empty() ? 1 : spec.max_groups;
     out.cells_max = spec.by.empty() ? out.intervals_max : out.groups_max * std::min(together, out.intervals_max);
+    if (!hopping_limits(spec, out)) return false;
     out.folded = folded_keys();
     out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
-    if (!source.split) return true;
+    if (!source.split || out.is_hopping()) return true;
     const std::int64_t waiting = held + (waits ? 0 : source.idle.us());
     MergedLimits merged;
     const std::size_t merged_together = 1 + std::min(intervals(waiting), intervals_bound);
@@ -242,8 +246,8 @@ bool PlanCompiler::fits(const CompiledWindow& window) {
         planned_ += cells * AggregateStates::first_bytes(state);
         wanted_ += AggregateStates::spare_max(state, window.cells_all());
     }
-    planned_ += window.intervals_max * AggregateStates::first_bytes(window.folded);
-    wanted_ += AggregateStates::spare_max(window.folded, window.intervals_max);
+    planned_ += window.folded_max() * AggregateStates::first_bytes(window.folded);
+    wanted_ += AggregateStates::spare_max(window.folded, window.folded_max());
     if (window.merged) {
         const std::uint64_t merged = window.merged->cells_all() + 1;
         planned_ += merged * (128 + window.key.width());
@@ -279,7 +283,7 @@ void PlanCompiler::share_sketch_bytes() {
     };
     for (CompiledWindow& window : plan_->windows) {
         for (StateSpec& state : window.states) give(state, window.cells_all());
-        give(window.folded, window.intervals_max);
+        give(window.folded, window.folded_max());
         if (window.merged) merged_states(window, give);
     }
 }
@@ -418,6 +422,7 @@ std::string PlanCompiler::definition_text(const WindowSpec& spec, const Compiled
         text += line("calendar", (spec.calendar == CalendarUnit::day ? "day " : "hour ") + spec.zone);
     else
         text += line("size", us(spec.size));
+    if (window.is_hopping()) text += line("every", us(spec.every));
     if (window.split_partition) text += line("closes", "by the source's watermark");
     text += line("late", std::to_string(window.allow));
     text += line("limits", std::to_string(window.groups_max) + " " + std::to_string(window.intervals_max) + " " + std::to_string(window.cells_max));

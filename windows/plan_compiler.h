@@ -32,6 +32,7 @@ private:
     // windows/plan_compiler_cuts.cc
     bool groups(const WindowSpec& spec);
     bool session_gap(const WindowSpec& spec, CompiledWindow& out);
+    bool hopping_limits(const WindowSpec& spec, CompiledWindow& out);
     bool session_limits(const WindowSpec& spec, CompiledWindow& out);
     bool count_limits(const WindowSpec& spec, CompiledWindow& out);
     bool window_limits(const WindowSpec& spec, CompiledWindow& out);

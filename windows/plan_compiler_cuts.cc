@@ -1,8 +1,9 @@
 #include "windows/plan_compiler.h"
 
 #include <algorithm>
+#include <utility>
 
-// Windows that are not cut by the clock: by gaps between the rows of a key, or by their number.
+// Windows that are not only cut by the clock: that hop, or end by gaps between the rows of a key, or by their number.
 
 namespace weir {
 namespace {
@@ -10,6 +11,19 @@ namespace {
 constexpr std::uint8_t folded_lg_k = 10;  // the number of folded keys to about 3 %
 // A frontier is kept for so many groups of keys; within one the furthest counts for all.
 constexpr std::size_t count_frontiers_max = 256;
+constexpr std::uint64_t panes_bound = 4096;
+constexpr std::uint64_t panes_waiting_bound = 1024;
+constexpr std::uint64_t panes_ahead_bound = 64;
+constexpr std::uint64_t cells_bound = std::uint64_t{1} << 22;
+
+// As configurations spell it.
+std::string text(Duration d) {
+    constexpr std::pair<std::int64_t, const char*> units[] = {
+        {std::int64_t{86400} * 1'000'000, "d"}, {std::int64_t{3600} * 1'000'000, "h"}, {60'000'000, "m"}, {1'000'000, "s"}, {1000, "ms"}};
+    for (const auto& [us, unit] : units)
+        if (d.us() % us == 0) return std::to_string(d.us() / us) + unit;
+    return std::to_string(d.us()) + "us";
+}
 
 }  // namespace
 
@@ -27,11 +41,46 @@ bool PlanCompiler::groups(const WindowSpec& spec) {
     return fail("max_groups", "must be from 1 to 1000000");
 }
 
+// Cells are panes: those of one window, and of what waits for the watermark. Results that may be revised are kept beside them.
+bool PlanCompiler::hopping_limits(const WindowSpec& spec, CompiledWindow& out) {
+    if (spec.every == Duration()) return true;
+    if (spec.calendar != CalendarUnit::none) return fail("every", "stands beside calendar: only windows of a size can hop");
+    const std::int64_t every = spec.every.us();
+    if (spec.every < Duration::millis(1)) return fail("every", "must be 1ms or more");
+    if (spec.every > spec.size) return fail("every", "is longer than size: what happens between two windows would count nowhere");
+    const std::int64_t below = spec.size.us() / every * every;
+    if (below != spec.size.us())
+        return fail("size", text(spec.size) + " is no multiple of every = " + text(spec.every) + "; the nearest that are: " +
+                                text(Duration::micros(below)) + " and " + text(Duration::micros(below + every)));
+    if (every == spec.size.us()) return true;
+    const SourceSpec& source = plan_->spec.sources[out.source];
+    const auto panes_in = [every](std::int64_t span) { return std::min(static_cast<std::uint64_t>((span + every - 1) / every), panes_bound + 1); };
+    const std::uint64_t panes = panes_in(spec.size.us());
+    if (panes > panes_bound) return fail("every", "cuts size into more than " + std::to_string(panes_bound) + " panes");
+    const bool waits = !source.partition.empty() && !out.by_partition;
+    const std::int64_t held = source.lateness.most().us() + (waits ? source.idle.us() : 0);
+    const std::uint64_t together = panes + std::min<std::uint64_t>(panes_in(held), panes_waiting_bound);
+    const std::uint64_t ahead = std::min<std::uint64_t>(4 + panes_in(held + source.max_future.us()), panes_ahead_bound);
+    const std::uint64_t kept = out.allow > 0 ? panes_in(out.allow) + 1 : 0;
+    const std::uint64_t intervals = spec.max_open ? spec.max_open : std::max(together + 4, panes + ahead);
+    if (intervals <= panes) return fail("max_open", "must be more than the " + std::to_string(panes) + " panes of a window");
+    const std::uint64_t cells = spec.by.empty() ? intervals : out.groups_max * std::min(together, intervals);
+    if (cells + (out.groups_max + 1) * (kept + 1) > cells_bound)
+        return fail("max_groups", std::to_string(out.groups_max) + " groups x " + std::to_string(together + kept) +
+                                      " panes and results are more than any plan may hold (" + std::to_string(cells_bound) + "); a longer every makes fewer panes");
+    out.every = every;
+    out.kept_max = static_cast<std::size_t>(kept);
+    out.intervals_max = static_cast<std::size_t>(intervals);
+    out.cells_max = static_cast<std::size_t>(cells);
+    return true;
+}
+
 bool PlanCompiler::session_limits(const WindowSpec& spec, CompiledWindow& out) {
     if (spec.size != Duration() || spec.calendar != CalendarUnit::none || spec.count > 0 ||
         (spec.session != Duration() && !spec.session_gap.empty()))
         return fail("session", "stands beside size, calendar, count or another session; a window has one of them");
     if (spec.max_wait != Duration()) return fail("max_wait", "belongs to count");
+    if (spec.every != Duration()) return fail("every", "stands beside session: only windows of a size can hop");
     if (!spec.session_gap.empty() && !session_gap(spec, out)) return false;
     if (!out.gap && (spec.session < Duration::millis(1) || spec.session > longest))
         return fail("session", "must be from 1ms to 366 days");
@@ -68,6 +117,7 @@ bool PlanCompiler::session_gap(const WindowSpec& spec, CompiledWindow& out) {
 bool PlanCompiler::count_limits(const WindowSpec& spec, CompiledWindow& out) {
     if (spec.size != Duration() || spec.calendar != CalendarUnit::none)
         return fail("count", "stands beside size or calendar; a window has one of them");
+    if (spec.every != Duration()) return fail("every", "stands beside count: only windows of a size can hop");
     if (spec.count < 1 || spec.count > 1'000'000'000) return fail("count", "must be from 1 to 1000000000");
     if (spec.max_wait != Duration() && (spec.max_wait < Duration::millis(1) || spec.max_wait > longest))
         return fail("max_wait", "must be from 1ms to 366 days");

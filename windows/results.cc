@@ -80,6 +80,13 @@ bool Results::absorb(std::uint32_t cell, ByteReader& in, std::span<AggregateStat
     return true;
 }
 
+void Results::copy(std::uint32_t to, std::uint32_t from, std::uint64_t seed, WindowCounters& counters) {
+    for (AggregateStates* states : states_) {
+        seed = cell_hash(seed, plan_.size);
+        counters.add(WindowCounter::sketches_settled, states->copy(to, from, seed));
+    }
+}
+
 Bytes Results::save_size_max(const CompiledWindow& plan, std::size_t cells) {
     Bytes total = 0;
     for (const StateSpec& state : plan.states) total += AggregateStates::save_size_max(state, cells);

@@ -48,6 +48,8 @@ public:
     void merge(std::uint32_t to, std::uint32_t from, WindowCounters& counters);
     // The same from what save() wrote of a cell elsewhere; staged are states of one cell. False for hostile bytes.
     bool absorb(std::uint32_t cell, ByteReader& in, std::span<AggregateStates* const> staged, WindowCounters& counters);
+    // `to`, which is not in use, becomes what `from` is; seed is for when the sketches of `to` get too little room.
+    void copy(std::uint32_t to, std::uint32_t from, std::uint64_t seed, WindowCounters& counters);
     // Gaps add record_partial to the flags; a sequence number is taken.
     void emit(Of of, Emission& emission);
 

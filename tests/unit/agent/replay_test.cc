@@ -83,6 +83,19 @@ TEST(Replay, arrivals_make_ticks_that_close_silent_windows_in_order) {
     CHECK(s2 != std::string::npos && last != std::string::npos && s2 < last);
 }
 
+TEST(Replay, a_window_hops) {
+    std::string config = small_config;
+    config.replace(config.find("size = \"1m\""), 11, "size = \"1m\"\nevery = \"30s\"");
+    Assembled hopping(config);
+    const std::string text = run(hopping, "city/s1/loop/1\t{\"ts\":60000,\"speed\":50}\ncity/s1/loop/2\t{\"ts\":95000,\"speed\":70}\n");
+    const auto line = [](const char* times, const char* values) {
+        return std::string("{\"window\":\"w\",") + times + ",\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":" + values + "}\n";
+    };
+    STRCMP_EQUAL((line("\"start\":30000,\"end\":90000", "{\"n\":1,\"mean\":50}") + line("\"start\":60000,\"end\":120000", "{\"n\":2,\"mean\":60}") +
+                  line("\"start\":90000,\"end\":150000", "{\"n\":1,\"mean\":70}")).c_str(),
+                 text.c_str());
+}
+
 TEST(Replay, csv_takes_its_columns_from_the_first_line) {
     std::string config = small_config;
     config.replace(config.find("columns ="), 9, "format = \"csv\"\ncolumns =");

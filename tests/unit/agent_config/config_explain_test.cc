@@ -38,6 +38,13 @@ TEST(ConfigExplain, feeding_it_back_gives_the_same_configuration) {
                      "season = \"1h\", score_above = 0.875 }\n");
 }
 
+TEST(ConfigExplain, hopping_windows_come_back_with_how_far_apart_they_begin) {
+    std::string text(smallest_config);
+    text.replace(text.find("size   = \"1m\""), 13, "size = \"1m\"\nevery = \"10s\"");
+    round_trip(text);
+    CHECK(explain(fix.parse(text).config).find("every = \"10s\"") != std::string::npos);
+}
+
 TEST(ConfigExplain, a_calendar_comes_back_with_its_zone) {
     std::string text(smallest_config);
     text.replace(text.find("size   = \"1m\""), 13, "calendar = \"day\"\nzone = \"Europe/Amsterdam\"");

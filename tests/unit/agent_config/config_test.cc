@@ -263,6 +263,16 @@ TEST(Config, a_calendar_has_no_size_and_a_size_no_zone) {
                "calendar in [[window]] \"site_minute\"");
 }
 
+TEST(Config, a_window_hops) {
+    const ConfigLoad load = fix.parse(smallest_config, "size   = \"1m\"", "size = \"1m\"\nevery = \"10s\"");
+    CHECK_TEXT(load.ok(), ConfigFixture::rendered(load).c_str());
+    CHECK(load.config.windows[0].every == Duration::seconds(10));
+    CHECK_SAYS(fix.parse(smallest_config, "size   = \"1m\"", "size = \"1m\"\nevery = \"0s\""), "every in [[window]] \"site_minute\"");
+    for (const char* cut : {"session = \"45s\"\nevery = \"5s\"", "calendar = \"day\"\nevery = \"1h\""})
+        CHECK_SAYS(fix.parse(smallest_config, "size   = \"1m\"", cut),
+                   "every in [[window]] \"site_minute\": has a meaning only with size");
+}
+
 TEST(Config, a_window_is_cut_by_sessions) {
     const ConfigLoad load = fix.parse(smallest_config, "size   = \"1m\"", "session = \"45s\"");
     CHECK_OK(load);
@@ -343,8 +353,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
     const Later later[] = {
         {"size       = \"1m\"", "count = 500",
          "count in [[window]] \"site_minute\": not in this release"},
-        {"size       = \"1m\"", "size = \"1m\"\nevery = \"10s\"",
-         "every in [[window]] \"site_minute\": not in this release"},
         {"size       = \"1m\"", "size = \"1m\"\nearly = \"10s\"", "early in [[window]]"},
         {"size       = \"1m\"", "size = \"1m\"\npublish = \"x\"", "publish in [[window]]"},
         {"size       = \"1m\"", "size = \"1m\"\nhistory = \"7d\"", "history in [[window]]"},

@@ -147,7 +147,7 @@ struct Sketches {
     }
     Value finish(std::size_t cell, std::span<TopItem> items = {}) const {
         CallSpec call;
-        call.function = spec.kind == StateKind::kll ? Function::quantile : spec.kind == StateKind::hll ? Function::distinct : Function::top;
+        call.function = spec.kind == StateKind::kll ? Function::quantile : spec.kind == StateKind::frequent ? Function::top : Function::distinct;
         call.rank = 0.5;
         call.items = items.size();
         return states->finish(call, cell, items);
@@ -176,7 +176,7 @@ std::vector<std::int64_t> numbers(std::int64_t from, std::int64_t to) {
     return values;
 }
 
-constexpr StateKind sketch_kinds[] = {StateKind::kll, StateKind::hll, StateKind::frequent};
+constexpr StateKind sketch_kinds[] = {StateKind::kll, StateKind::hll, StateKind::theta, StateKind::frequent};
 
 }  // namespace
 
@@ -198,14 +198,14 @@ TEST(Aggregate, sketches_begin_small_and_grow_until_the_pool_is_used_up) {
 
 TEST(Aggregate, what_is_refused_room_says_how_much_less_it_knows) {
     const auto width = [](const Value& value) { return value.upper - value.lower; };
-    for (StateKind kind : {StateKind::kll, StateKind::hll}) {
+    for (StateKind kind : {StateKind::kll, StateKind::hll, StateKind::theta}) {
         Sketches small(kind, 1, 0);
         Sketches large(kind, 1, ample(kind, 1));
         for (Sketches* of : {&small, &large}) {
             of->states->create(0, 5);
             of->add(0, numbers(0, 20000));
             const Value value = of->finish(0);
-            const double truth = kind == StateKind::hll ? 20000 : 500000;
+            const double truth = kind == StateKind::kll ? 500000 : 20000;
             CHECK(value.lower <= truth * 1.02 && truth * 0.98 <= value.upper);
         }
         CHECK(width(small.finish(0)) > 2 * width(large.finish(0)));
@@ -434,7 +434,7 @@ TEST(Aggregate, a_merge_that_finds_no_room_settles_and_says_so) {
         of.states->create(0, 1);
         of.states->create(1, 2);
         // Each fits its first block, both together do not.
-        const std::int64_t fits = kind == StateKind::kll ? 16 : 5;
+        const std::int64_t fits = kind == StateKind::kll ? 16 : kind == StateKind::theta ? 12 : 5;
         LONGS_EQUAL(0, of.add(0, numbers(0, fits)));
         LONGS_EQUAL(0, of.add(1, numbers(fits, 2 * fits)));
         LONGS_EQUAL(1, of.states->merge(0, 1));

@@ -256,7 +256,9 @@ bool Service::make_folders() {
 
 bool Service::open_state() {
     OpenReport report;
-    Result<std::unique_ptr<Outbox>> outbox = Outbox::open(options_.outbox, arena_, files_, entropy_, report);
+    OutboxOptions options_of_outbox = options_.outbox;
+    options_of_outbox.number_when_welcomed = true;
+    Result<std::unique_ptr<Outbox>> outbox = Outbox::open(options_of_outbox, arena_, files_, entropy_, report);
     if (!outbox.ok())
         return fail(options_.outbox.path + " cannot be opened (" + std::string(name(outbox.error())) + ") " + report.reason);
     outbox_ = std::move(*outbox);

@@ -267,6 +267,7 @@ private:
         pinged_ = false;
         sent_ship_ = acknowledged_ship_ = welcome.last_ship;
         outbox_.acknowledge(incarnation_, welcome.last_ship);
+        outbox_.welcomed();
         WEIR_LOG_INFO("uplink", "connected to bridge %.*s, going on after ship number %llu",
                       static_cast<int>(welcome.bridge.size()), welcome.bridge.data(),
                       static_cast<unsigned long long>(welcome.last_ship));

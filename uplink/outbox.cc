@@ -42,6 +42,8 @@ struct Outbox::Shared {
     std::atomic<std::uint64_t> dropped_oversize{0};
     std::atomic<std::uint64_t> acknowledged{0};
     std::atomic<bool> renew{false};
+    std::atomic<bool> may_number{false};
+    std::atomic<bool> numbers_wanted{false};  // rows came before welcomed()
     std::atomic<bool> healthy{true};
 
     // Wakes the store thread.
@@ -280,6 +282,8 @@ Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointRe
     work.ring = &shared_->ring;
     work.staged = shared_->ring.peek();
     work.renew = shared_->renew.exchange(false);
+    const bool numbers_wanted = shared_->numbers_wanted.exchange(false);
+    work.number = !options_.number_when_welcomed || shared_->may_number;
     work.acknowledged = shared_->acknowledged;
     work.checkpoint = checkpoint;
     work.reader = reader;
@@ -289,12 +293,13 @@ Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointRe
         rejected = shared_->rejected;
         work.rejected = std::span(rejected).first(shared_->rejected_count);
     }
-    if (work.staged.empty() && !work.renew && checkpoint == nullptr && work.rejected.empty() &&
+    if (work.staged.empty() && !work.renew && !numbers_wanted && checkpoint == nullptr && work.rejected.empty() &&
         !store_->closes_group(work) && !store_->has_condemned() && !worth_a_sync(work.acknowledged, false))
         return {};
     const Result<OutboxStore::Done> done = store_->commit(work);
     if (!done) {
         if (work.renew) shared_->renew = true;
+        if (numbers_wanted) shared_->numbers_wanted = true;
         return done.error();
     }
     if (work.renew) change_incarnation();
@@ -328,6 +333,7 @@ Status Outbox::close() {
         OutboxStore::Work work;
         work.ring = &shared_->ring;
         work.staged = shared_->ring.peek();
+        work.number = !options_.number_when_welcomed || shared_->may_number;
         work.acknowledged = shared_->acknowledged;
         if (!work.staged.empty() || store_->closes_group(work) || worth_a_sync(work.acknowledged, true)) {
             const Result<OutboxStore::Done> done = store_->commit(work);
@@ -404,6 +410,12 @@ bool Outbox::reject(const Incarnation& incarnation, std::uint64_t ship) {
     }
     shared_->wake(true);
     return true;
+}
+
+void Outbox::welcomed() {
+    if (!options_.number_when_welcomed || shared_->may_number.exchange(true)) return;
+    shared_->numbers_wanted = true;
+    shared_->wake(true);
 }
 
 void Outbox::renew_incarnation() {

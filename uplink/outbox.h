@@ -55,6 +55,8 @@ struct OutboxOptions {
     std::uint32_t frontiers_max = 1024;          // (definition, partition) pairs; room is reserved
     Bytes cache_bytes = Bytes{256} << 10;        // SQLite's page cache
     Duration linger = Duration::millis(200);     // how long results gather for one commit; alerts do not wait
+    // No ship numbers before welcomed(): a bridge may know numbers that this state, an old copy, never gave.
+    bool number_when_welcomed = false;
 };
 
 // A record as the engine thread hands it over; bytes are as encode() of agent/base/record.h wrote them.
@@ -238,6 +240,8 @@ public:
     // A row that cannot be rendered, and never will be by this build: deleted by the next commit and
     // counted; send what comes after it. false: too many wait for that commit; come again with the same row.
     bool reject(const Incarnation& incarnation, std::uint64_t ship);
+    // The bridge has said how far it knows this incarnation, and that is no news: rows may be given numbers.
+    void welcomed();
     // The bridge knows more of this incarnation than we do: an old copy of the state was put back.
     // The store thread takes a new incarnation with its next commit; see identity().
     void renew_incarnation();

@@ -449,7 +449,8 @@ Status OutboxStore::fill_transaction(const Work& work, StoreState& state, Done& 
         if (const Status taken = take(record, output <= work.staged.sealed, state); !taken) return taken;
         ++done.committed;
     }
-    if (const Status numbered = number_rows(state); !numbered) return numbered;
+    if (work.number)
+        if (const Status numbered = number_rows(state); !numbered) return numbered;
     if (work.checkpoint != nullptr) {
         if (const Status written = write_checkpoint(*work.checkpoint, state); !written) return written;
         if (work.reader != nullptr) work.reader->bytes_taken();

@@ -80,6 +80,7 @@ public:
         StagingRing::Range staged;
         std::uint64_t acknowledged = 0;
         bool renew = false;
+        bool number = true;  // rows may be given ship numbers
         std::span<const std::uint64_t> rejected;  // ship numbers: rows that the uplink cannot render
         const FlashCheckpoint* checkpoint = nullptr;
         CheckpointReader* reader = nullptr;

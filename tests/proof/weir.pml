@@ -11,7 +11,7 @@
  * NO_x takes a guard away. What is abstracted, and which code a step and a guard stand for: README.md.
  *
  * Here, and not in the code when this was written: coarsening (as DESIGN has it), what repetitions are known by in the
- * flash checkpoint, no ship number before the first Welcome. README.md says what follows for the code.
+ * flash checkpoint. README.md says what follows for the code.
  */
 #ifndef FAULTS
 #define FAULTS 2

@@ -265,6 +265,19 @@ TEST(UplinkClient, an_old_copy_of_the_state_is_noticed_and_goes_on_as_a_new_inca
     CHECK_TRUE(bridge->records[0] == std::pair(std::uint64_t{1}, std::uint64_t{11}));
 }
 
+TEST(UplinkClient, an_old_copy_that_emits_before_its_first_greeting_takes_no_numbers_of_its_original) {
+    client.reset();
+    fixture.options.number_when_welcomed = true;
+    CHECK_TRUE(fixture.open().ok());
+    start();
+    stage(10);
+    CHECK_EQUAL(0, fixture.outbox->identity().last_ship);
+    bridge->mark = 7;  // as far as the original came
+    CHECK_TRUE(until([&] { return client->status().acknowledged_ship == 10; }));
+    CHECK_EQUAL(1, client->status().renewals);
+    check_all_delivered(10);
+}
+
 TEST(UplinkClient, silence_is_answered_by_a_ping_and_then_by_a_new_session) {
     CHECK_TRUE(until([&] { return client->status().state == UplinkState::streaming; }));
     (void)until([&] { return false; }, 100, Duration::seconds(1));

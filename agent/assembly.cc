@@ -107,10 +107,28 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
     spec.zones = &system_zones();
     for (const TableConfig& table : config_.tables) spec.tables.push_back(table_spec(table));
     for (const SourceConfig& source : config_.sources) {
-        std::vector<TableUse> enrich;
-        for (const EnrichConfig& use : source.enrich) enrich.push_back({use.table.text, use.on.text});
-        spec.sources.push_back({source.name, source.schema(), source.time.lateness, source.time.idle,
-                                source.time.max_future, source.partition.text, source.max_partitions, std::move(enrich)});
+        SourceSpec out;
+        out.name = source.name;
+        out.schema = source.schema();
+        out.lateness = source.time.lateness;
+        out.idle = source.time.idle;
+        out.max_future = source.time.max_future;
+        out.partition = source.partition.text;
+        out.max_partitions = source.max_partitions;
+        for (const EnrichConfig& use : source.enrich) out.enrich.push_back({use.table.text, use.on.text});
+        spec.sources.push_back(std::move(out));
+    }
+    for (const JoinConfig& join : config_.joins) {
+        JoinSpec out;
+        out.name = join.name;
+        out.left = join.left.text;
+        out.right = join.right.text;
+        for (const JoinOnConfig& on : join.on) out.on.emplace_back(on.left.text, on.right.text);
+        out.within = join.within;
+        out.after = join.after;
+        for (const SelectConfig& column : join.columns) out.columns.emplace_back(column.name, column.expression.text);
+        out.max_rows = join.max_rows;
+        spec.joins.push_back(std::move(out));
     }
     for (const WindowConfig& window : config_.windows) {
         WindowSpec out;

@@ -16,6 +16,7 @@ public:
     void run() {
         check_names(config_.tables, "[[table]]");
         check_names(config_.sources, "[[source]]");
+        check_names(config_.joins, "[[join]]");
         check_names(config_.windows, "[[window]]");
         check_names(config_.alerts, "[[alert]]");
         for (const WindowConfig& window : config_.windows) {
@@ -29,6 +30,7 @@ public:
         for (const TableConfig& table : config_.tables) check(table);
         for (const SourceConfig& source : config_.sources) check(source);
         check_overlaps();
+        for (const JoinConfig& join : config_.joins) check(join);
         for (const WindowConfig& window : config_.windows) check(window);
         for (const AlertConfig& alert : config_.alerts) check(alert);
     }
@@ -187,13 +189,27 @@ private:
         }
     }
 
+    void check(const JoinConfig& join) {
+        const std::string title = titled(join, "[[join]]");
+        if (!join.name.empty() && (config_.find_source(join.name) || config_.find_window(join.name)))
+            problem(join.at, title + " has the name of a source or a window; from would be ambiguous");
+        std::vector<std::string> names;
+        for (const SourceConfig& each : config_.sources) names.push_back(each.name);
+        for (const ConfigString* side : {&join.left, &join.right}) {
+            if (side->empty() || config_.find_source(side->text)) continue;
+            problem(side->at, std::string(side == &join.left ? "left" : "right") + " in " + title + ": there is no source " +
+                                  in_quotes(side->text) + meant(side->text, names));
+        }
+    }
+
     void check(const WindowConfig& window) {
         const std::string title = titled(window, "[[window]]");
         const SourceConfig* source =
             window.from.empty() ? nullptr : config_.find_source(window.from.text);
-        if (!source && !window.from.empty()) {
+        if (!source && !window.from.empty() && !config_.find_join(window.from.text)) {
             std::vector<std::string> names;
             for (const SourceConfig& each : config_.sources) names.push_back(each.name);
+            for (const JoinConfig& each : config_.joins) names.push_back(each.name);
             problem(window.from.at, "from in " + title + ": there is no source " +
                                         in_quotes(window.from.text) +
                                         meant(window.from.text, names));

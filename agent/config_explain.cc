@@ -77,6 +77,7 @@ public:
         for (const MqttConfig& each : config_.mqtt) mqtt(each);
         for (const TableConfig& each : config_.tables) table(each);
         for (const SourceConfig& each : config_.sources) source(each);
+        for (const JoinConfig& each : config_.joins) join(each);
         for (const WindowConfig& each : config_.windows) window(each);
         for (const PatternConfig& each : config_.patterns) pattern(each);
         for (const AlertConfig& each : config_.alerts) alert(each);
@@ -212,6 +213,24 @@ private:
             out += (out.empty() ? "" : ", ") + ("{ table = " + toml(use.table.text)) + ", on = " + toml(on) + " }";
         }
         return "[" + out + "]";
+    }
+
+    void join(const JoinConfig& join) {
+        section("[[join]]", "What belongs together: rows of two sources, equal in `on` and near in time, as a source of their own.");
+        line("name", toml(join.name), "for from of windows and patterns");
+        line("left", toml(join.left.text), "a source");
+        line("right", toml(join.right.text), "another");
+        std::string on;
+        for (const JoinOnConfig& each : join.on)
+            on += (on.empty() ? "" : ", ") + ("{ left = " + toml(each.left.text)) + ", right = " + toml(each.right.text) + " }";
+        line("on", "[" + on + "]", "columns that are equal; each is a column of the join, too");
+        line("within", toml(join.within), "right is at most so long after left");
+        if (join.after < Duration())
+            line("before", toml(Duration() - join.after), "or at most so long before it");
+        else
+            line("after", toml(join.after), "and at least this");
+        line("max_rows", std::to_string(join.max_rows), "kept a side until no partner can come; more are counted");
+        for (const SelectConfig& column : join.columns) line("columns." + column.name, toml(column.expression.text), "");
     }
 
     void table(const TableConfig& table) {

@@ -1,10 +1,11 @@
-// The sections that bring streams and tables together: [[table]], and `enrich` of a source.
+// The sections that bring streams and tables together: [[table]], `enrich` of a source, and [[join]].
 #include "agent/config_sections.h"
 
 namespace weir {
 namespace {
 
 constexpr Bytes kib = 1024;
+constexpr Duration longest = Duration::minutes(60 * 24 * 366);
 
 }  // namespace
 
@@ -58,6 +59,66 @@ void ConfigSections::read_enrich(ConfigReader& reader, SourceConfig& source) {
         }
         source.enrich.push_back(std::move(use));
     }
+}
+
+void ConfigSections::read_join(const ConfigNode& node, const std::string& title) {
+    ConfigReader reader(node, title, problems_);
+    JoinConfig join;
+    join.at = node.at;
+    name(reader, join.name);
+    reader.require("left", "the name of a source");
+    reader.text("left", "\"entry\"", join.left);
+    reader.require("right", "the name of a source");
+    reader.text("right", "\"exit\"", join.right);
+    read_on(reader, join);
+    read_bounds(reader, join);
+    read_expressions(reader, "columns", "columns.travel = \"exit.time - entry.time\"", join.columns);
+    std::uint64_t rows = join.max_rows;
+    if (reader.natural("max_rows", 1, 1'000'000, rows)) join.max_rows = static_cast<std::uint32_t>(rows);
+    reader.finish();
+    config_.joins.push_back(std::move(join));
+}
+
+// on = ["vid", { left = "site", right = "place" }]
+void ConfigSections::read_on(ConfigReader& reader, JoinConfig& join) {
+    constexpr std::string_view example = "[\"vid\"] or [{ left = \"vid\", right = \"plate\" }]";
+    reader.require("on", example);
+    const ConfigNode* list = reader.find("on", ConfigType::array, example);
+    if (!list) return;
+    if (list->items.empty()) reader.problem_of("on", list->at, "is empty, expected " + std::string(example));
+    for (const ConfigNode& item : list->items) {
+        JoinOnConfig on;
+        if (item.type == ConfigType::text && !item.text.empty()) {
+            on.left = on.right = config_string(item);
+        } else if (item.type == ConfigType::table) {
+            ConfigReader inner(item, reader.title(), problems_, "on.");
+            inner.require("left", "left = \"vid\"");
+            inner.text("left", "\"vid\"", on.left);
+            inner.require("right", "right = \"plate\"");
+            inner.text("right", "\"plate\"", on.right);
+            inner.finish();
+        } else {
+            reader.problem_of("on", item.at, "expected columns such as " + std::string(example));
+            continue;
+        }
+        join.on.push_back(std::move(on));
+    }
+}
+
+// right.time is at most `within` after left.time, and at least `after`; or at most `before` before it.
+void ConfigSections::read_bounds(ConfigReader& reader, JoinConfig& join) {
+    reader.require("within", "within = \"5m\"");
+    reader.duration("within", Duration(), longest, join.within);
+    Duration before;
+    reader.duration("after", Duration(), longest, join.after);
+    reader.duration("before", Duration(), longest, before);
+    const ConfigNode* const node = reader.find("before");
+    if (node && reader.find("after"))
+        reader.problem_of("before", node->at, "stands beside after; the earliest of the right side is before the left or after it");
+    else if (node)
+        join.after = Duration() - before;
+    if (join.after > join.within)
+        reader.problem_of("within", reader.find("within") ? reader.find("within")->at : join.at, "expected at least after");
 }
 
 }  // namespace weir

@@ -61,7 +61,8 @@ ConfigProblem problem_in(const ConfigString& expression, const Problem& problem)
 }
 
 ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem) {
-    const std::string kind = !problem.table.empty()    ? "[[table]] \"" + problem.table
+    const std::string kind = !problem.join.empty()     ? "[[join]] \"" + problem.join
+                             : !problem.table.empty()      ? "[[table]] \"" + problem.table
                              : !problem.pattern.empty() ? "[[pattern]] \"" + problem.pattern
                              : !problem.window.empty() ? "[[window]] \"" + problem.window
                                                        : "[[source]] \"" + problem.source;
@@ -91,6 +92,13 @@ ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem) 
         for (const SelectConfig& measure : pattern->measures)
             if (problem.key == "measures." + measure.name) return problem_in(measure.expression, inner);
         return {pattern->at, what, false};
+    }
+    if (const JoinConfig* join = config.find_join(problem.join)) {
+        if (problem.key == "left" || problem.key == "right") return {(problem.key == "left" ? join->left : join->right).at, what, false};
+        if (problem.key == "on" && !join->on.empty()) return {join->on[0].left.at, what, false};
+        for (const SelectConfig& column : join->columns)
+            if (problem.key == "columns." + column.name) return problem_in(column.expression, inner);
+        return {join->at, what, false};
     }
     if (const TableConfig* table = config.find_table(problem.table)) {
         return {problem.key == "key" ? table->key.at : table->at, what, false};

@@ -76,6 +76,7 @@ void ConfigSections::read(const ConfigNode& root) {
     };
     read_each("table", &ConfigSections::read_table);
     read_each("source", &ConfigSections::read_source);
+    read_each("join", &ConfigSections::read_join);
     read_each("window", &ConfigSections::read_window);
     read_each("pattern", &ConfigSections::read_pattern);
     read_each("alert", &ConfigSections::read_alert);

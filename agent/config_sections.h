@@ -31,6 +31,9 @@ private:
     void read_time(ConfigReader& reader, SourceConfig& source);
     void read_table(const ConfigNode& node, const std::string& title);
     void read_enrich(ConfigReader& reader, SourceConfig& source);
+    void read_join(const ConfigNode& node, const std::string& title);
+    void read_on(ConfigReader& reader, JoinConfig& join);
+    void read_bounds(ConfigReader& reader, JoinConfig& join);
     void read_window(const ConfigNode& node, const std::string& title);
     void read_select(ConfigReader& reader, WindowConfig& window);
     void read_calendar(ConfigReader& reader, WindowConfig& window);

@@ -101,6 +101,12 @@ void tell_what_was_lost(const Analysis& analysis, const ReplayReader& reader) {
                 std::fprintf(stderr, "replay: source '%s': %" PRIu64 " unmatched in table '%s'\n",
                              plan.source(source).name.c_str(), use.rows.unmatched, plan.table(use.table).name.c_str());
         }
+    for (std::size_t j = 0; j < plan.joins(); ++j) {
+        const JoinStatus status = analysis.engine().join_status(j);
+        for (JoinCounter counter : {JoinCounter::late, JoinCounter::key_null, JoinCounter::quarantined, JoinCounter::evicted, JoinCounter::unmatched})
+            if (const std::uint64_t count = status.counters[static_cast<std::size_t>(counter)]; count > 0)
+                std::fprintf(stderr, "replay: join '%s': %" PRIu64 " %s\n", plan.join(j).name.c_str(), count, std::string(name(counter)).c_str());
+    }
     if (reader.oversized_lines() > 0)
         std::fprintf(stderr, "replay: %" PRIu64 " lines longer than max_message\n", reader.oversized_lines());
     for (std::size_t w = 0; w < analysis.assembly().engine().windows(); ++w) {

@@ -223,6 +223,7 @@ StatusBoard::StatusBoard(const Assembly& assembly) {
         windows_.push_back({spec.name, *assembly.engine().find_source(spec.from), {}});
     }
     tables_.resize(config.tables.size());
+    joins_.resize(config.joins.size());
     for (std::size_t s = 0; s < config.sources.size(); ++s)
         for (std::size_t i = 0; i < config.sources[s].enrich.size(); ++i) enrichments_.push_back({s, i, {}});
     for (const AlertConfig& alert : config.alerts) alerts_.push_back({alert.name, 0});
@@ -245,6 +246,7 @@ void StatusBoard::take(Pipeline& pipeline) {
     }
     for (std::size_t i = 0; i < windows_.size(); ++i) windows_[i].status = analysis.engine().window_status(i);
     for (std::size_t i = 0; i < tables_.size(); ++i) tables_[i] = analysis.engine().table_status(i);
+    for (std::size_t i = 0; i < joins_.size(); ++i) joins_[i] = analysis.engine().join_status(i);
     for (EnrichmentSnapshot& use : enrichments_) use.status = analysis.engine().enrichment_status(use.source, use.index);
     for (std::size_t i = 0; i < alerts_.size(); ++i) alerts_[i].raised = analysis.alerts().raised(i);
     pipeline_ = pipeline.counters();
@@ -281,6 +283,7 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     for (const SourceSnapshot& source : sources_) put_source(json, source);
     json.end_array();
     put_tables(json, parts);
+    put_joins(json, parts);
     json.key("windows");
     json.begin_array();
     for (const WindowSnapshot& window : windows_) put_window(json, window);
@@ -360,6 +363,44 @@ void StatusBoard::put_tables(JsonWriter& json, const StatusParts& parts) const {
     json.end_array();
 }
 
+void StatusBoard::put_joins(JsonWriter& json, const StatusParts& parts) const {
+    json.key("joins");
+    json.begin_array();
+    for (std::size_t i = 0; i < joins_.size(); ++i) {
+        json.begin_object();
+        put(json, "name", parts.config->joins[i].name);
+        put(json, "left_kept", std::uint64_t{joins_[i].kept[0]});
+        put(json, "right_kept", std::uint64_t{joins_[i].kept[1]});
+        put(json, "rows_max", std::uint64_t{joins_[i].rows_max});
+        json.key("counters");
+        json.begin_object();
+        for (std::size_t c = 0; c < join_counters; ++c) put(json, name(static_cast<JoinCounter>(c)), joins_[i].counters[c]);
+        json.end_object();
+        json.end_object();
+    }
+    json.end_array();
+}
+
+// A window over a join has no messages of its own.
+std::string_view StatusBoard::why_joined(std::size_t index, const StatusParts& parts, std::span<char> buffer) const {
+    Printer print(buffer);
+    const WindowSnapshot& found = windows_[index];
+    const std::size_t which = found.source - sources_.size();
+    const JoinStatus& join = joins_[which];
+    const auto joined = [&](JoinCounter c) { return number(join.counters[static_cast<std::size_t>(c)]); };
+    print("window %s, from join %s\n", found.name.c_str(), parts.config->joins[which].name.c_str());
+    print("  received   %llu rows left, %llu right\n", joined(JoinCounter::left_rows), joined(JoinCounter::right_rows));
+    print("  not joined %llu late, %llu without key, %llu quarantined\n", joined(JoinCounter::late), joined(JoinCounter::key_null),
+          joined(JoinCounter::quarantined));
+    print("  joined     %llu pairs; %llu rows went without a partner, %llu for max_rows\n", joined(JoinCounter::joined),
+          joined(JoinCounter::unmatched), joined(JoinCounter::evicted));
+    print("  where      %llu rows: %llu false, %llu null\n", number(counter(found.status, WindowCounter::rows)),
+          number(counter(found.status, WindowCounter::filtered)), number(counter(found.status, WindowCounter::where_null)));
+    print("  open       %zu intervals, %zu of %zu groups\n", found.status.open_intervals, found.status.cells, found.status.cells_max);
+    print("  emitted    %llu results\n", number(counter(found.status, WindowCounter::emitted)));
+    return print.text();
+}
+
 std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<char> buffer) const {
     Printer print(buffer);
     print("agent %s, weir %s, epoch %llu\n", parts.config->agent.id.c_str(), std::string(version()).c_str(),
@@ -414,6 +455,14 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
                 print("  %llu events of %s unmatched, %llu matched\n", number(use.status.rows.unmatched),
                       sources_[use.source].name.c_str(), number(use.status.rows.matched));
     }
+    for (std::size_t i = 0; i < joins_.size(); ++i) {
+        const JoinStatus& join = joins_[i];
+        print("join      %s: %llu pairs, %zu and %zu of %zu rows wait\n", parts.config->joins[i].name.c_str(),
+              number(join.counters[static_cast<std::size_t>(JoinCounter::joined)]), join.kept[0], join.kept[1], join.rows_max);
+        for (JoinCounter c : {JoinCounter::late, JoinCounter::key_null, JoinCounter::quarantined, JoinCounter::evicted, JoinCounter::unmatched})
+            if (join.counters[static_cast<std::size_t>(c)] > 0)
+                print("  %llu %s\n", number(join.counters[static_cast<std::size_t>(c)]), std::string(name(c)).c_str());
+    }
     for (const WindowSnapshot& window : windows_) {
         print("window    %s: %llu events counted, %llu results, %zu of %zu groups in %zu open intervals\n",
               window.name.c_str(), number(counter(window.status, WindowCounter::counted)),
@@ -459,6 +508,7 @@ std::string_view StatusBoard::render_why(std::string_view wanted, const StatusPa
         print("\n");
         return print.text();
     }
+    if (found->source >= sources_.size()) return why_joined(static_cast<std::size_t>(found - windows_.begin()), parts, buffer);
     const SourceSnapshot& source = sources_[found->source];
     const WindowStatus& window = found->status;
     const SourceConfig& source_config = parts.config->sources[found->source];

@@ -77,6 +77,8 @@ public:
 private:
     std::string_view render_json(const StatusParts& parts, std::span<char> buffer) const;
     void put_tables(JsonWriter& json, const StatusParts& parts) const;
+    void put_joins(JsonWriter& json, const StatusParts& parts) const;
+    std::string_view why_joined(std::size_t window, const StatusParts& parts, std::span<char> buffer) const;
     std::string_view render_text(const StatusParts& parts, std::span<char> buffer) const;
     std::string_view render_why(std::string_view window, const StatusParts& parts, std::span<char> buffer) const;
 
@@ -85,6 +87,7 @@ private:
     std::vector<WindowSnapshot> windows_;
     std::vector<Table::Status> tables_;
     std::vector<EnrichmentSnapshot> enrichments_;
+    std::vector<JoinStatus> joins_;
     std::vector<AlertSnapshot> alerts_;
     PipelineCounters pipeline_;
     std::uint64_t messages_ = 0;

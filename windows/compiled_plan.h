@@ -13,6 +13,7 @@
 #include "windows/calendar.h"
 #include "windows/enrichment.h"
 #include "windows/expression.h"
+#include "windows/interval_join.h"
 #include "windows/key.h"
 #include "windows/pattern_plan.h"
 #include "windows/plan.h"
@@ -94,6 +95,12 @@ struct CompiledSource {
     std::vector<std::size_t> windows;
     std::vector<std::size_t> patterns;
     std::vector<CompiledEnrichment> enrichments;
+    struct JoinUse {
+        std::size_t join = 0;
+        std::size_t side = 0;
+    };
+    std::vector<JoinUse> joins;        // that read it
+    std::optional<std::size_t> join;   // that makes it
     bool revises = false;              // one of them takes late rows
     std::uint64_t definition = 0;      // of columns, times and partition
 };
@@ -117,6 +124,7 @@ struct CompiledPlan {
     std::vector<CompiledSource> sources;
     std::vector<CompiledWindow> windows;
     std::vector<PlannedPattern> patterns;
+    std::vector<CompiledJoin> joins;
     std::vector<std::unique_ptr<const Calendar>> calendars;
     std::uint64_t fingerprint = 0;
 

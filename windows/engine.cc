@@ -22,7 +22,7 @@ std::uint64_t seal(ByteSpan payload, const CompiledPlan& plan) {
 
 }  // namespace
 
-class EngineState {
+class EngineState final : private JoinSink {
 public:
     EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sink, PartialSink* partials);
 
@@ -40,6 +40,7 @@ public:
     std::span<Source*> sources_;
     std::span<Window*> windows_;
     std::span<Pattern*> patterns_;
+    std::span<IntervalJoin*> joins_;
     std::span<Table*> tables_;
     std::span<std::span<Enrichment>> enrichments_;  // of each source
     Emission emission_;
@@ -57,6 +58,10 @@ private:
     void release(Source& source, const CompiledSource& plan);
     template <typename Part>
     static bool move_state(Part& to, Part& from, std::size_t partitions, std::span<std::byte> scratch);
+    void joined(std::size_t join, const Batch& batch) override;
+    std::int64_t watermark_of(const CompiledJoin& join) const;
+    bool follow(std::size_t join);
+    void close_joined(const CompiledSource& plan);
 
     std::span<Due> due_;
     std::span<std::uint16_t> rows_;
@@ -71,9 +76,12 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
                    Arena::need<Emission::Gap>(gaps_max(plan)) + Arena::need<Field>(record_fields_max) +
                    Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan)) + Arena::need<std::byte>(partial_size_max(plan));
     engine += plan.sources.size() * Arena::need<Source>();
-    engine += Arena::need<Table*>(plan.spec.tables.size()) + Arena::need<std::span<Enrichment>>(plan.sources.size());
+    engine += Arena::need<IntervalJoin*>(plan.joins.size()) + Arena::need<Table*>(plan.spec.tables.size()) + Arena::need<std::span<Enrichment>>(plan.sources.size());
     for (const CompiledSource& source : plan.sources) engine += Arena::need<Enrichment>(source.enrichments.size());
     parts.push_back({"engine", engine});
+    for (std::size_t i = 0; i < plan.joins.size(); ++i)
+        parts.push_back({"join " + plan.spec.joins[i].name,
+                         Arena::need<IntervalJoin>() + IntervalJoin::need(plan.joins[i], plan.spec.sources[plan.joins[i].joined].schema)});
     for (const TableSpec& table : plan.spec.tables)
         parts.push_back({"table " + table.name, Arena::need<Table>() + Table::need(table)});
     for (std::size_t i = 0; i < plan.sources.size(); ++i) {
@@ -142,6 +150,7 @@ Bytes engine_save_size_max(const CompiledPlan& plan) {
     for (std::size_t i = 0; i < plan.sources.size(); ++i) total += Source::save_size_max(plan.spec.sources[i], plan.sources[i]);
     for (const CompiledWindow& window : plan.windows) total += window_save_size_max(window);
     for (const PlannedPattern& pattern : plan.patterns) total += Pattern::save_size_max(pattern.plan);
+    for (const CompiledJoin& join : plan.joins) total += IntervalJoin::save_size_max(join);
     for (const TableSpec& table : plan.spec.tables) total += Table::save_size_max(table);
     for (const CompiledSource& source : plan.sources) total += source.enrichments.size() * Enrichment::save_size;
     return total;
@@ -200,6 +209,9 @@ EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sin
         patterns_[i] = arena.make<Pattern>(arena, pattern.plan, plan.spec.patterns[i].name, pattern.definition,
                                            plan.sources[pattern.source].partitions_max);
     }
+    joins_ = arena.take<IntervalJoin*>(plan.joins.size());
+    for (std::size_t i = 0; i < plan.joins.size(); ++i)
+        joins_[i] = arena.make<IntervalJoin>(arena, plan.joins[i], plan.spec.sources[plan.joins[i].joined].schema, i, static_cast<JoinSink&>(*this));
     tables_ = arena.take<Table*>(plan.spec.tables.size());
     for (std::size_t i = 0; i < plan.spec.tables.size(); ++i) tables_[i] = arena.make<Table>(arena, plan.spec.tables[i]);
     enrichments_ = arena.take<std::span<Enrichment>>(plan.sources.size());
@@ -253,6 +265,7 @@ void EngineState::end_message(Source& source, const CompiledSource& plan, const 
         release(source, plan);
     }
     source.watermarks().clear_passed();
+    if (emits) close_joined(plan);
 }
 
 // How far a split source has come in this lane; at a tick its owner asks for source_status().
@@ -290,6 +303,8 @@ void EngineState::process(Source& source, const CompiledSource& plan, const Batc
         fits &= !windows_[number]->may_evict(source.earliest, source.latest) && !windows_[number]->may_fill_up(last - first);
         closing += windows_[number]->may_close() ? 1 : 0;
     }
+    // What joins make of the rows, too, can close something.
+    for (const CompiledSource::JoinUse& use : plan.joins) closing += plan_.sources[plan_.joins[use.join].joined].windows.empty() ? 0 : 1;
     if (fits && closing < 2) return add(source, plan, batch, first, last);
     for (std::size_t row = first; row < last; ++row) add(source, plan, batch, row, row + 1);
 }
@@ -302,6 +317,49 @@ void EngineState::add(Source& source, const CompiledSource& plan, const Batch& b
     for (std::size_t number : plan.patterns)
         patterns_[number]->add({batch, first, last, source.watermarks(), source.partitions(), source.quarantined(),
                                 source.hashes(plan_.patterns[number].grouping), source.inputs()});
+    for (const CompiledSource::JoinUse& use : plan.joins) {
+        const CompiledJoin& join = plan_.joins[use.join];
+        joins_[use.join]->add(use.side, {batch, first, last, watermark_of(join), source.quarantined(), source.hashes(join.sides[use.side].grouping)});
+    }
+}
+
+// Pairs are rows of a source without messages: its watermark follows those of the join's sides.
+void EngineState::joined(std::size_t number, const Batch& batch) {
+    const std::size_t index = plan_.joins[number].joined;
+    Source& source = *sources_[index];
+    source.forget_rows();
+    source.prepare(batch);
+    source.take_in(batch, 0, batch.rows());
+    process(source, plan_.sources[index], batch, 0, batch.rows());
+}
+
+std::int64_t EngineState::watermark_of(const CompiledJoin& join) const {
+    const std::int64_t at = std::min(sources_[join.sides[0].source]->watermarks().watermark(), sources_[join.sides[1].source]->watermarks().watermark());
+    return at <= never_us || at >= forever_us ? at : floor_to(at, join_step_us);
+}
+
+// Whether the watermark of what the join makes has moved.
+bool EngineState::follow(std::size_t number) {
+    Watermarks& watermarks = sources_[plan_.joins[number].joined]->watermarks();
+    const std::int64_t now = watermark_of(plan_.joins[number]);
+    if (now <= watermarks.watermark()) return false;
+    joins_[number]->free(now);
+    watermarks.follow(now);
+    return true;
+}
+
+// A source has closed what it could: then what joins make of it.
+void EngineState::close_joined(const CompiledSource& of) {
+    for (const CompiledSource::JoinUse& use : of.joins) {
+        if (!follow(use.join)) continue;
+        const std::size_t index = plan_.joins[use.join].joined;
+        std::size_t count = 0;
+        collect(*sources_[index], plan_.sources[index], count);
+        emit(count);
+        advance_patterns(*sources_[index], plan_.sources[index]);
+        release(*sources_[index], plan_.sources[index]);
+        sources_[index]->watermarks().clear_passed();
+    }
 }
 
 void EngineState::collect(Source& source, const CompiledSource& plan, std::size_t& count) {
@@ -339,8 +397,12 @@ void EngineState::tick(Timestamp arrival, bool trusted) {
     std::size_t count = 0;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
         Source& source = *sources_[i];
-        if (!source.watermarks().arrive(arrival, trusted)) source.counters().add(SourceCounter::arrival_steps);
-        source.watermarks().tick();
+        if (plan_.sources[i].join) {
+            (void)follow(*plan_.sources[i].join);  // its sides stand before it
+        } else {
+            if (!source.watermarks().arrive(arrival, trusted)) source.counters().add(SourceCounter::arrival_steps);
+            source.watermarks().tick();
+        }
         collect(source, plan_.sources[i], count);
     }
     emit(count);
@@ -363,6 +425,7 @@ void EngineState::close_all() {
             source.watermarks().clear_passed();
         }
         source.watermarks().finish();
+        if (plan_.sources[i].join) joins_[*plan_.sources[i].join]->free(forever_us);
         collect(source, plan_.sources[i], count);
     }
     emit(count);
@@ -410,6 +473,14 @@ std::vector<std::uint64_t> EngineState::adopt(EngineState& from) {
             ByteReader in(out.written());
             if (!out.ok() || !sources_[i]->load(in)) sources_[i]->reset();
         }
+    for (std::size_t i = 0; i < joins_.size(); ++i)
+        for (std::size_t j = 0; j < from.joins_.size(); ++j) {
+            if (plan_.sources[plan_.joins[i].joined].definition != from.plan_.sources[from.plan_.joins[j].joined].definition) continue;
+            ByteWriter out(scratch);
+            from.joins_[j]->save(out);
+            ByteReader in(out.written());
+            if (!out.ok() || !joins_[i]->load(in)) joins_[i]->reset();
+        }
     std::vector<std::uint64_t> moved;
     const auto take_over = [&](auto& to, auto& of, std::size_t partitions) {
         if (to.definition() != of.definition() || !move_state(to, of, partitions, scratch)) return;
@@ -433,6 +504,7 @@ void EngineState::reset() {
     for (Source* source : sources_) source->reset();
     for (Window* window : windows_) window->reset();
     for (Pattern* pattern : patterns_) pattern->reset();
+    for (IntervalJoin* join : joins_) join->reset();
     for (Table* table : tables_) table->reset();
     for (std::span<Enrichment> uses : enrichments_)
         for (Enrichment& use : uses) use.reset();
@@ -445,6 +517,7 @@ void EngineState::save_payload(ByteWriter& out) const {
     for (const Source* source : sources_) source->save(out);
     for (const Window* window : windows_) window->save(out);
     for (const Pattern* pattern : patterns_) pattern->save(out);
+    for (const IntervalJoin* join : joins_) join->save(out);
     for (const Table* table : tables_) table->save(out);
     for (std::span<const Enrichment> uses : enrichments_)
         for (const Enrichment& use : uses) use.save(out);
@@ -458,6 +531,8 @@ bool EngineState::load_payload(ByteReader& in) {
         if (!windows_[i]->load(in, plan_.sources[plan_.windows[i].source].partitions_max)) return false;
     for (std::size_t i = 0; i < patterns_.size(); ++i)
         if (!patterns_[i]->load(in, plan_.sources[plan_.patterns[i].source].partitions_max)) return false;
+    for (IntervalJoin* join : joins_)
+        if (!join->load(in)) return false;
     for (Table* table : tables_)
         if (!table->load(in)) return false;
     for (std::span<Enrichment> uses : enrichments_)
@@ -551,6 +626,10 @@ PatternStatus Engine::pattern_status(std::size_t pattern) const {
 
 Table::Status Engine::table_status(std::size_t table) const { return state_->tables_[table]->status(); }
 std::size_t Engine::enrichments(std::size_t source) const { return state_->enrichments_[source].size(); }
+JoinStatus Engine::join_status(std::size_t join) const {
+    const IntervalJoin& of = *state_->joins_[join];
+    return {{of.kept(0), of.kept(1)}, state_->plan_.joins[join].rows_max, of.counters().values()};
+}
 EnrichmentStatus Engine::enrichment_status(std::size_t source, std::size_t index) const {
     return {state_->plan_.sources[source].enrichments[index].table, state_->enrichments_[source][index].status()};
 }

@@ -25,6 +25,7 @@
 #include "agent/base/time.h"
 #include "windows/counters.h"
 #include "windows/enrichment.h"
+#include "windows/interval_join.h"
 #include "windows/plan.h"
 
 namespace weir {
@@ -57,6 +58,12 @@ struct PatternStatus {
 struct EnrichmentStatus {
     std::size_t table = 0;
     Enrichment::Status rows;
+};
+
+struct JoinStatus {
+    std::array<std::size_t, 2> kept{};  // rows that wait for partners: left, right
+    std::size_t rows_max = 0;
+    std::array<std::uint64_t, join_counters> counters{};
 };
 
 class EngineState;
@@ -96,7 +103,7 @@ public:
     // Events between these times may be lost: windows that overlap [from, to) carry record_partial; all, or those of
     // one definition.
     void mark_gap(Timestamp from, Timestamp to, std::uint64_t definition = 0);
-    // Takes over, from an engine of another plan, the watermarks of each source and the state of each window and pattern
+    // Takes over, from an engine of another plan, the watermarks of each source, what joins keep, and the state of each window and pattern
     // whose name and definition both have. What was taken is reset there, so that from.close_all() closes the rest. The
     // definitions of what it took; what finds no room here for its sketches stays. REQUIRES: this one is new.
     std::vector<std::uint64_t> adopt(Engine& from);
@@ -115,6 +122,7 @@ public:
     Table::Status table_status(std::size_t table) const;
     // Of the source's tables, in their order.
     std::size_t enrichments(std::size_t source) const;
+    JoinStatus join_status(std::size_t join) const;
     EnrichmentStatus enrichment_status(std::size_t source, std::size_t index) const;
 
     static constexpr Duration arrival_step_max = Duration::minutes(1);

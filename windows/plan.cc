@@ -37,6 +37,8 @@ Bytes EnginePlan::expression_memory() const {
         for (const PatternExpression& condition : pattern.plan.conditions) total += condition.expression->memory();
         for (const PatternExpression& measure : pattern.plan.measures) total += measure.expression->memory();
     }
+    for (const CompiledJoin& join : compiled_->joins)
+        for (const CompiledJoin::Value& value : join.values) total += value.expression->memory();
     for (const auto& calendar : compiled_->calendars) total += calendar->memory();
     return total;
 }
@@ -73,6 +75,8 @@ Bytes EnginePlan::pattern_record_size_max(std::size_t pattern) const { return we
 std::size_t EnginePlan::sources() const { return compiled_->sources.size(); }
 std::size_t EnginePlan::windows() const { return compiled_->windows.size(); }
 std::size_t EnginePlan::patterns() const { return compiled_->patterns.size(); }
+std::size_t EnginePlan::joins() const { return compiled_->joins.size(); }
+std::optional<std::size_t> EnginePlan::join_of_source(std::size_t source) const { return compiled_->sources[source].join; }
 std::size_t EnginePlan::tables() const { return compiled_->spec.tables.size(); }
 
 std::optional<std::size_t> EnginePlan::find_source(std::string_view name) const {
@@ -95,6 +99,7 @@ std::optional<std::size_t> EnginePlan::find_pattern(std::string_view name) const
 const SourceSpec& EnginePlan::source(std::size_t index) const { return compiled_->spec.sources[index]; }
 const WindowSpec& EnginePlan::window(std::size_t index) const { return compiled_->spec.windows[index]; }
 const PatternSpec& EnginePlan::pattern(std::size_t index) const { return compiled_->spec.patterns[index]; }
+const JoinSpec& EnginePlan::join(std::size_t index) const { return compiled_->spec.joins[index]; }
 const TableSpec& EnginePlan::table(std::size_t index) const { return compiled_->spec.tables[index]; }
 std::uint64_t EnginePlan::pattern_definition(std::size_t pattern) const { return compiled_->patterns[pattern].definition; }
 std::span<const FieldType> EnginePlan::pattern_fields(std::size_t pattern) const { return compiled_->patterns[pattern].plan.fields; }

@@ -44,6 +44,7 @@ struct SourceSpec {
     // Several engines have its rows, each some of them: windows leave partial states, for lane_merger.h, and close by
     // the source's watermark whatever their key.
     bool split = false;
+    std::string origin;  // of a source that a join makes: what it is made of; not for callers
 };
 
 // What happens to a row behind the watermark of its window: counted, or counted in within late_allow.
@@ -70,11 +71,26 @@ struct WindowSpec {
     std::vector<std::pair<std::string, std::string>> select;  // name, expression over aggregates
 };
 
+// Rows of two sources that belong together, as a source of its own, called name, for windows and patterns: interval_join.h.
+// Its columns are those of `on`, under their names on the left, and `columns`, expressions over SOURCE.COLUMN and
+// SOURCE.time (or left. and right.), a duration in seconds; its time is the later of the two.
+struct JoinSpec {
+    std::string name;
+    std::string left;   // sources
+    std::string right;
+    std::vector<std::pair<std::string, std::string>> on;  // columns of left and right that are equal
+    Duration within;    // right.time is at most so long after left.time,
+    Duration after;     // and at least this; negative: before it
+    std::vector<std::pair<std::string, std::string>> columns;  // name, expression
+    std::size_t max_rows = 4096;  // kept, a side
+};
+
 struct EngineSpec {
     std::vector<SourceSpec> sources;
     std::vector<WindowSpec> windows;
     std::vector<PatternSpec> patterns;
     std::vector<TableSpec> tables;
+    std::vector<JoinSpec> joins;
     std::uint64_t seed = 1;  // of the sketches' coins
     // What all sketches together may take beyond their smallest form; none: what they ever could. With less, every
     // aggregate has the same share of that, first come, and a sketch that gets no more goes on with less precision.
@@ -82,7 +98,7 @@ struct EngineSpec {
     const Zones* zones = nullptr;  // time zones by name; asked by compile() only
 };
 
-// Which part of a spec is wrong, and why. One of source, window, pattern and table is set.
+// Which part of a spec is wrong, and why. One of source, window, pattern, table and join is set.
 struct SpecProblem {
     std::string source;
     std::string window;
@@ -90,6 +106,7 @@ struct SpecProblem {
     std::string key;  // "where", "by", "size", "select.p85", "partition", ...
     Problem problem;
     std::string table;
+    std::string join;
 };
 
 struct CompiledPlan;  // windows/compiled_plan.h
@@ -123,10 +140,11 @@ public:
     Bytes record_size_max(std::size_t window) const;  // the same, of one window
     Bytes pattern_record_size_max(std::size_t pattern) const;
 
-    std::size_t sources() const;
+    std::size_t sources() const;  // of the spec, and behind them those that joins make
     std::size_t windows() const;
     std::size_t patterns() const;
     std::size_t tables() const;
+    std::size_t joins() const;
     std::optional<std::size_t> find_source(std::string_view name) const;
     std::optional<std::size_t> find_window(std::string_view name) const;
     // Its schema ends with the columns that come from tables; Engine::push() fills them.
@@ -135,6 +153,9 @@ public:
     const WindowSpec& window(std::size_t index) const;
     const PatternSpec& pattern(std::size_t index) const;
     const TableSpec& table(std::size_t index) const;
+    const JoinSpec& join(std::size_t index) const;
+    // The join that makes a source, if one does.
+    std::optional<std::size_t> join_of_source(std::size_t source) const;
     // A hash of all that determines a window's results: source columns and times, where, by, size or calendar and the
     // zone's name, late, select. Not the zone's rules: an interval's start and end in UTC are its identity.
     std::uint64_t definition(std::size_t window) const;

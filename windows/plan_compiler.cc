@@ -45,6 +45,10 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
     }
     for (SourceSpec& spec : plan_->spec.sources)
         if (!source(spec)) return nullptr;
+    for (const JoinSpec& spec : plan_->spec.joins) {
+        if (!join(spec)) return nullptr;
+        all += "\njoin " + plan_->spec.sources.back().origin;
+    }
     for (const WindowSpec& spec : plan_->spec.windows) {
         if (!window(spec)) return nullptr;
         all += "\nwindow " + spec.name + " " + std::to_string(plan_->windows.back().definition);
@@ -71,7 +75,7 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
 }
 
 bool PlanCompiler::fail(std::string key, std::string what, std::size_t offset) {
-    problem_ = {at_source_, at_window_, at_pattern_, std::move(key), {std::move(what), offset}, at_table_};
+    problem_ = {at_source_, at_window_, at_pattern_, std::move(key), {std::move(what), offset}, at_table_, at_join_};
     return false;
 }
 
@@ -395,7 +399,7 @@ std::string us(Duration d) { return std::to_string(d.us()); }
 }  // namespace
 
 std::string PlanCompiler::source_text(const SourceSpec& source) {
-    std::string text = line("from", source.name);
+    std::string text = line("from", source.name) + source.origin;
     for (const ColumnSpec& column : source.schema.columns()) text += line("column", column.name + " " + std::string(name(column.type)));
     const auto lateness = [&](const LatenessParams& l) {
         if (!l.adaptive) return us(l.fixed);

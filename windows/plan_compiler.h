@@ -27,6 +27,11 @@ private:
     bool table(const TableSpec& spec);
     bool source(SourceSpec& spec);
     bool enrich(SourceSpec& spec, CompiledSource& out);
+    bool join(const JoinSpec& spec);
+    bool join_sides(const JoinSpec& spec, CompiledJoin& out);
+    bool join_keys(const JoinSpec& spec, CompiledJoin& out);
+    bool join_limits(const JoinSpec& spec, CompiledJoin& out);
+    bool join_columns(const JoinSpec& spec, CompiledJoin& out, SourceSpec& joined);
     bool window(const WindowSpec& spec);
     bool pattern(const PatternSpec& spec);
     // windows/plan_compiler_cuts.cc
@@ -62,6 +67,7 @@ private:
     std::string at_window_;
     std::string at_pattern_;
     std::string at_table_;
+    std::string at_join_;
     std::vector<std::string> selected_;  // canonical texts of the window being compiled
 };
 

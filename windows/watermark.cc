@@ -212,6 +212,11 @@ void Watermarks::tick() {
     raise_source(active_ > 0 ? minima_[1] : furthest);
 }
 
+void Watermarks::follow(std::int64_t watermark) {
+    raise(0, watermark);
+    raise_source(watermark);
+}
+
 void Watermarks::finish() {
     finished_ = true;
     for (std::size_t i = 0; i < partitions_.size(); ++i) {

@@ -81,6 +81,8 @@ public:
     void adopt();
     // Arrival time alone: moves idle partitions and, when all are idle, the source.
     void tick();
+    // Of a stream whose watermark comes from others: at least this now. REQUIRES: one partition.
+    void follow(std::int64_t watermark);
     // The end of all: every watermark is at forever_us, those to come too.
     void finish();
 

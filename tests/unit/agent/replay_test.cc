@@ -124,3 +124,27 @@ TEST(Replay, a_source_is_enriched_from_the_file_of_a_table) {
     std::ofstream(folder.path() + "/sites.csv") << "site,limit\ns1,fast\n";
     STRCMP_CONTAINS("sites.csv:2: limit: found \"fast\"", run(enriched, input).c_str());
 }
+
+TEST(Replay, two_sources_are_joined) {
+    std::string text = small_config;
+    text.replace(text.find("[[window]]"), 10, R"toml([[source]]
+name = "exits"
+topics = ["out/{site}"]
+columns = { vid = "string" }
+time = { field = "ts", lateness = "2s" }
+[[join]]
+name = "passage"
+left = "loops"
+right = "exits"
+on = ["vid", "site"]
+within = "5m"
+columns = { travel = "exits.time - loops.time" }
+[[window]])toml");
+    text.replace(text.find("from = \"loops\""), 14, "from = \"passage\"");
+    text.replace(text.find("mean(speed)"), 11, "mean(travel)");
+    Assembled joined(text);
+    const std::string results = run(joined, "city/s1/loop/1\t{\"ts\":60000,\"speed\":57.5,\"vid\":\"a\"}\ncity/s1/loop/1\t{\"ts\":61000,\"speed\":64,\"vid\":\"b\"}\n"
+                                            "out/s1\t{\"ts\":70500,\"vid\":\"a\"}\nout/s2\t{\"ts\":70500,\"vid\":\"b\"}\n");
+    STRCMP_EQUAL("{\"window\":\"w\",\"start\":60000,\"end\":120000,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":10.5}}\n",
+                 results.c_str());
+}

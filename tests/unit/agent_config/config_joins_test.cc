@@ -120,3 +120,102 @@ TEST(ConfigJoins, a_bad_file_is_named_with_its_line) {
     file_says("is larger than max_bytes", "site,limit,Road name\na,1," + std::string(70000, 'x') + "\n");
     file_says("has a text of more than 4096 bytes", "site,limit,Road name\na,1," + std::string(5000, 'x') + "\n");
 }
+
+// A file is outside bytes: whatever they are, there is an image that a table takes, or a sentence.
+TEST(ConfigJoins, a_damaged_file_gives_an_image_or_a_reason) {
+    const ConfigLoad load = fix.parse(with());
+    const TableConfig& config = load.config.tables[0];
+    const TableSpec spec = table_spec(config);
+    const std::string good = "\xEF\xBB\xBFsite,limit,other,Road name\r\ns1,50.0,x,\"A1, \"\"north\"\"\"\r\ns2,,\"\",\n\"s\n3\",1e3,,b";
+    std::uint64_t random = 1;
+    const auto next = [&] { return random = random * 6364136223846793005ULL + 1442695040888963407ULL, random >> 33; };
+    int images = 0;
+    for (int i = 0; i < 5000; ++i) {
+        std::string text = good;
+        for (std::uint64_t n = next() % 4; n > 0 && !text.empty(); --n) {
+            const std::size_t at = static_cast<std::size_t>(next() % text.size());
+            switch (next() % 4) {
+                case 0: text[at] = "\",\r\n\0x7"[next() % 7]; break;
+                case 1: text.erase(at, 1 + next() % 5); break;
+                case 2: text.insert(at, text.substr(next() % text.size(), 9)); break;
+                default: text.resize(at); break;
+            }
+        }
+        fix.files.content["/etc/weir/sites.csv"] = text;
+        std::string why;
+        const Result<std::string> image = read_table(fix.files, config, why);
+        CHECK_EQUAL(image.ok(), why.empty());
+        if (!image.ok()) continue;
+        ++images;
+        ArenaBlock block(Table::need(spec));
+        Arena arena(block.memory());
+        Table table(arena, spec);
+        CHECK(table.load_part(as_byte_span(*image), 0, image->size()).ok());
+    }
+    CHECK(images > 500);
+}
+
+namespace {
+
+constexpr std::string_view joined = R"toml([mqtt]
+url = "mqtt://192.168.1.10"
+[[source]]
+name    = "entry"
+topics  = ["gate/{site}/in"]
+columns = { vid = "string", speed = "float" }
+[[source]]
+name    = "exit"
+topics  = ["gate/{site}/out"]
+columns = { plate = "string", speed = "float" }
+[[join]]
+name    = "passage"
+left    = "entry"
+right   = "exit"
+on      = [{ left = "vid", right = "plate" }, "site"]
+within  = "5m"
+before  = "2s"
+columns = { travel = "exit.time - entry.time", faster = "right.speed > left.speed" }
+[[window]]
+name   = "minute"
+from   = "passage"
+by     = ["site"]
+size   = "1m"
+select = { n = "count()", mean = "mean(travel)" }
+)toml";
+
+}  // namespace
+
+TEST(ConfigJoins, a_join_is_a_source_of_windows) {
+    says("none", joined);
+    const ConfigLoad load = fix.parse(joined);
+    CHECK(load.config.joins[0].after == Duration() - Duration::seconds(2));
+    std::vector<ConfigProblem> problems;
+    const auto assembly = Assembly::make(load.config, problems);
+    CHECK_EQUAL(1u, assembly->engine().joins());
+    CHECK_EQUAL(2u, *assembly->engine().find_source("passage"));
+    STRCMP_EQUAL("vid", assembly->engine().source(2).schema[0].name.c_str());
+    CHECK(assembly->engine().source(2).schema[2].type == ColumnType::real);
+    const std::string text = explain(load.config);
+    STRCMP_CONTAINS("before = \"2s\"", text.c_str());
+    const ConfigLoad again = fix.parse(text);
+    CHECK_TEXT(again.ok(), ConfigFixture::rendered(again).c_str());
+    CHECK_EQUAL(configuration_hash(load.config), configuration_hash(again.config));
+}
+
+TEST(ConfigJoins, problems_of_a_join_say_what_was_expected) {
+    const auto changed = [](std::string_view from, std::string_view to) {
+        std::string text(joined);
+        return text.replace(text.find(from), from.size(), to);
+    };
+    says("left in [[join]] \"passage\": there is no source \"entri\"; did you mean \"entry\"?", changed("left    = \"entry\"", "left = \"entri\""));
+    says("right in [[join]] \"passage\": is left, too", changed("right   = \"exit\"", "right = \"entry\""));
+    says("[[join]] \"passage\" has no within", changed("within  = \"5m\"", ""));
+    says("on in [[join]] \"passage\": is empty", changed("[{ left = \"vid\", right = \"plate\" }, \"site\"]", "[]"));
+    says("on in [[join]] \"passage\": exit has no column plat", changed("right = \"plate\"", "right = \"plat\""));
+    says("stands beside after", changed("before  = \"2s\"", "before = \"2s\"\nafter = \"1s\""));
+    says("expected at least after", changed("before  = \"2s\"", "after = \"6m\""));
+    says("weir.toml:18:23: error: columns.travel in [[join]] \"passage\": neither side has exit.tim", changed("exit.time -", "exit.tim -"));
+    says("has the name of a source or a window", changed("name    = \"passage\"", "name = \"entry\""));
+    says("there is no source \"passages\"; did you mean \"passage\"?", changed("from   = \"passage\"", "from = \"passages\""));
+    says("no column is called sit", changed("by     = [\"site\"]", "by = [\"sit\"]"));
+}

@@ -141,6 +141,10 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
         out.calendar = window.calendar;
         out.zone = window.zone.text;
         out.session = window.session;
+        out.session_gap = window.session_gap.text;
+        out.session_max = window.session_max;
+        out.count = window.count;
+        out.max_wait = window.max_wait;
         out.max_groups = window.max_groups;
         out.late_allow = window.late_allow;
         out.late_then = window.late_then;

@@ -168,6 +168,10 @@ struct WindowConfig {
     Duration size;     // tumbling, aligned to the epoch; zero with a calendar or sessions
     Duration every;    // hopping windows: how far apart they begin; zero: size
     Duration session;  // the gap of sessions; else zero
+    ConfigString session_gap;  // or an expression for it, a duration or a number of seconds a row
+    Duration session_max = Duration::minutes(60);  // its bound
+    std::uint64_t count = 0;   // rows of a count window; else zero
+    Duration max_wait;         // of a count window; zero: as long as it takes
     CalendarUnit calendar = CalendarUnit::none;
     ConfigString zone;  // of the calendar; "UTC" unless written
     std::uint32_t max_groups = 256;

@@ -258,9 +258,16 @@ private:
         line("from", toml(window.from.text), "a source");
         optional("where", window.where.text, "events that count; default: all");
         line("by", toml_list(window.by, text_of), "the key; [] is one result for all");
-        const bool sessions = window.session > Duration();
-        if (sessions) {
+        const bool sessions = window.session > Duration() || !window.session_gap.empty();
+        if (!window.session_gap.empty()) {
+            line("session", toml(window.session_gap.text), "the gap that each event asks for; a number is in seconds");
+            line("session_max", toml(window.session_max), "events that ask for more are counted, and left out");
+        } else if (sessions) {
             line("session", toml(window.session), "the gap that ends a session of a key");
+        } else if (window.count > 0) {
+            line("count", std::to_string(window.count), "events of a key, in the order in which they came");
+            if (window.max_wait > Duration())
+                line("max_wait", toml(window.max_wait), "of event time after its first event it closes as it is");
         } else if (window.calendar == CalendarUnit::none) {
             line("size", toml(window.size), "aligned to 1970-01-01T00:00Z");
             if (window.every > Duration())
@@ -274,10 +281,12 @@ private:
         line("max_groups", std::to_string(window.max_groups),
              sessions ? "sessions kept at once; beyond, the oldest is closed early, partial"
                       : "more keys fold into \"(other)\", counted and estimated");
-        line("late.allow", toml(window.late_allow),
-             "how long a closed window still takes late events");
-        line("late.then", toml(window.late_then == LateThen::drop ? "drop" : "revise"),
-             "drop: counted; revise: a new revision of the result");
+        if (window.count == 0) {
+            line("late.allow", toml(window.late_allow),
+                 "how long a closed window still takes late events");
+            line("late.then", toml(window.late_then == LateThen::drop ? "drop" : "revise"),
+                 "drop: counted; revise: a new revision of the result");
+        }
         for (const SelectConfig& select : window.select)
             line("select." + select.name, toml(select.expression.text), "");
     }

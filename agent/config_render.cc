@@ -72,6 +72,8 @@ ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem) 
         window && !problem.window.empty()) {
         if (problem.key == "where" && !window->where.empty())
             return problem_in(window->where, inner);
+        if (problem.key == "session" && !window->session_gap.empty())
+            return problem_in(window->session_gap, inner);
         if (problem.key == "from") return problem_in(window->from, {what, 0});
         if (problem.key == "zone") return problem_in(window->zone, {what, 0});
         if (problem.key == "by" && !window->by.empty()) return problem_in(window->by[0], {what, 0});

@@ -36,6 +36,8 @@ private:
     void read_bounds(ConfigReader& reader, JoinConfig& join);
     void read_window(const ConfigNode& node, const std::string& title);
     void read_select(ConfigReader& reader, WindowConfig& window);
+    void read_session(ConfigReader& reader, WindowConfig& window);
+    void read_count(ConfigReader& reader, WindowConfig& window);
     void read_calendar(ConfigReader& reader, WindowConfig& window);
     void read_late(ConfigReader& reader, WindowConfig& window);
     void read_pattern(const ConfigNode& node, const std::string& title);

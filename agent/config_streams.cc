@@ -220,8 +220,6 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     reader.text("from", "\"loops\"", window.from);
     reader.text("where", "\"speed > 0.0\"", window.where);
     reader.texts("by", "[\"site\", \"lane\"]", window.by);
-    reader.unreleased("count", "write size = \"1m\", a tumbling window");
-    reader.unreleased("max_wait", "leave it out");
     reader.unreleased("early", "leave it out, or make size smaller");
     reader.unreleased(
         "publish",
@@ -234,11 +232,8 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     reader.duration("every", Duration::millis(1), day * 366, window.every);
     if (const ConfigNode* every = reader.find("every"); every && !node.find("size"))
         reader.problem_of("every", every->at, "has a meaning only with size: windows of that size, so far apart");
-    reader.duration("session", Duration::millis(1), day * 366, window.session);
-    if (const ConfigNode* session = node.find("session");
-        session && (node.find("size") || node.find("calendar")))
-        reader.problem_of("session", session->at,
-                          "stands beside size or calendar; a window has one of them");
+    read_session(reader, window);
+    read_count(reader, window);
     std::uint64_t groups = window.max_groups;
     if (reader.natural("max_groups", 1, 1 << 20, groups))
         window.max_groups = static_cast<std::uint32_t>(groups);

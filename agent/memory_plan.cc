@@ -35,9 +35,12 @@ constexpr Bytes staging_bytes_most = Bytes{2} << 20;
 
 std::uint64_t closes_a_day(const WindowSpec& window) {
     if (window.calendar != CalendarUnit::none) return window.calendar == CalendarUnit::day ? 2 : 26;
+    // How many rows will come, and how short the gaps will be that they ask for, nobody knows.
+    if (window.count > 0 && window.max_wait == Duration()) return 0;
+    const std::int64_t gap = window.session_gap.empty() ? window.session.us() : window.session_max.us();
     // Of a key at most one session a gap.
     const Duration apart = window.every > Duration() ? window.every : window.size;
-    const std::int64_t us = std::max<std::int64_t>({apart.us(), window.session.us(), 1});
+    const std::int64_t us = std::max<std::int64_t>({apart.us(), gap, window.max_wait.us(), 1});
     return static_cast<std::uint64_t>(std::int64_t{86400} * 1000000 / us) + 1;
 }
 

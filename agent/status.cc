@@ -512,6 +512,7 @@ std::string_view StatusBoard::render_why(std::string_view wanted, const StatusPa
     const SourceSnapshot& source = sources_[found->source];
     const WindowStatus& window = found->status;
     const SourceConfig& source_config = parts.config->sources[found->source];
+    const WindowConfig& window_config = parts.config->windows[static_cast<std::size_t>(found - windows_.begin())];
     print("window %s, from source %s\n", found->name.c_str(), source.name.c_str());
     print("  received   %llu messages\n", number(source.decode.messages));
     print("  decoded    %llu events, %llu dropped for their time\n", number(source.decode.events),
@@ -522,6 +523,8 @@ std::string_view StatusBoard::render_why(std::string_view wanted, const StatusPa
           number(counter(window, WindowCounter::late)), number(counter(window, WindowCounter::quarantined)),
           number(counter(window, WindowCounter::late_after_power_cut)),
           number(counter(window, WindowCounter::late_after_eviction)));
+    if (const std::uint64_t rows = counter(window, WindowCounter::gap_invalid); rows > 0)
+        print("  session    %llu rows whose gap is null, not more than 0, or beyond session_max\n", number(rows));
     print("  grouped    %llu rows counted, %llu of them folded into \"(other)\"\n",
           number(counter(window, WindowCounter::counted)), number(counter(window, WindowCounter::folded)));
     print("  open       %zu intervals, %zu of %zu groups\n", window.open_intervals, window.cells, window.cells_max);
@@ -555,6 +558,11 @@ std::string_view StatusBoard::render_why(std::string_view wanted, const StatusPa
               counter(window, WindowCounter::where_null) > 0 ? ": it is null where a field is missing or of another type" : "");
     } else if (counter(window, WindowCounter::late) > counter(window, WindowCounter::counted)) {
         print("=> most events are late: raise time.lateness, or name a `partition` so that one source does not hurry the others.\n");
+    } else if (counter(window, WindowCounter::gap_invalid) > counter(window, WindowCounter::counted)) {
+        print("=> most events ask for no gap that `session` takes: is the expression null for them, or session_max too small?\n");
+    } else if (counter(window, WindowCounter::emitted) == 0 && window_config.count > 0) {
+        print("=> no window is full yet: it closes when a key has had so many rows%s.\n",
+              window_config.max_wait > Duration() ? ", or after max_wait" : "; max_wait would close it in time");
     } else if (counter(window, WindowCounter::emitted) == 0) {
         print("=> the first window is still open: it closes when the watermark passes its end.\n");
     } else {

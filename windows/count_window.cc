@@ -14,6 +14,9 @@ std::int64_t step_of(std::int64_t watermark) {
     return watermark >= forever_us ? forever_us : floor_to(watermark, session_step_us);
 }
 
+// Readers of JSON see whole milliseconds, and no two ends of a key may look the same to them.
+constexpr std::int64_t millisecond_us = 1000;
+
 // As the frontier knows them; 0 and 1 stand for all partitions and for the shared one.
 constexpr std::uint64_t other_frontier = 2;
 constexpr std::uint64_t first_frontier = 3;
@@ -198,7 +201,9 @@ void CountWindow::release(const Watermarks& watermarks) {
         look_ahead(lists_[0], step_of(watermarks.watermark()));
 }
 
-std::int64_t CountWindow::end(std::uint32_t cell) const { return std::max(cells_[cell].last, cells_[cell].ended) + 1; }
+std::int64_t CountWindow::end(std::uint32_t cell) const {
+    return std::max(floor_to(cells_[cell].last, millisecond_us), cells_[cell].ended) + millisecond_us;
+}
 
 bool CountWindow::before(const Due& a, const Due& b) const {
     if (a.cell == other() || b.cell == other()) return a.cell != other() && b.cell == other();

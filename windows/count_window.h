@@ -1,9 +1,10 @@
 // Count windows: every `count` rows of a key are a window, in the order of the journal, whatever their times; with
 // max_wait one that is not full closes when the watermark of its key, in steps of session_step_us, has come so far past
 // the later of its first row's time and the watermark of that moment. So no row is late.
-// A window starts at the least time of its rows. It ends just after the greatest, but later than the key's window before:
-// key, start and end are never the same twice. What a row fills comes out at that row. What is not full when all
-// closes is partial, unless max_wait closes it.
+// A window starts at the least time of its rows. It ends at the whole millisecond after the greatest, and at least one after
+// the end of the key's window before: key, start and end are never the same twice, in JSON either. (A key that fills more than
+// a thousand windows a second therefore runs ahead.) What a row fills comes out at that row. What is not full when
+// all closes is partial, unless max_wait closes it.
 // max_groups keys at once have a place, and keep it after their window closed until another key needs it. When all places
 // are taken by windows under way, further keys share "(other)", a window like the others; until it closes no new key gets a
 // place, so that its keys stay its keys.

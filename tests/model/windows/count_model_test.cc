@@ -126,7 +126,7 @@ void compare(const Stream& stream, std::size_t batch_rows, const char* name, See
         const Emitted& seen = h.out.results[i];
         STRCMP_EQUAL_TEXT(expected.key.c_str(), seen.key.c_str(), name);
         LONGS_EQUAL_TEXT(expected.start, seen.start_ms, name);
-        LONGS_EQUAL_TEXT(expected.end, seen.end_us, name);
+        LONGS_EQUAL_TEXT(expected.end * 1000, seen.end_us, name);
         CHECK_EQUAL_TEXT(expected.partial, (seen.flags & record_partial) != 0, name);
         CHECK_EQUAL_TEXT(expected.other, (seen.flags & record_other) != 0, name);
         LONGS_EQUAL(i + 1, seen.sequence);

@@ -12,7 +12,7 @@ std::int64_t CountTwin::watermark_of(const Place& place) const {
 
 std::int64_t CountTwin::end(const Place& place) const {
     std::int64_t last = never;
-    for (const TwinRow& row : place.rows) last = std::max(last, row.at * 1000);
+    for (const TwinRow& row : place.rows) last = std::max(last, row.at);
     return std::max(last, place.ended) + 1;
 }
 

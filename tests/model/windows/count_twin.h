@@ -17,7 +17,7 @@ namespace weir::test {
 struct CountResult {
     std::string key;
     std::int64_t start = 0;
-    std::int64_t end = 0;         // us
+    std::int64_t end = 0;
     bool other = false;
     bool partial = false;
     bool by_time = false;

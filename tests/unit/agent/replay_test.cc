@@ -96,6 +96,34 @@ TEST(Replay, a_window_hops) {
                  text.c_str());
 }
 
+TEST(Replay, a_window_of_so_many_events_or_so_long) {
+    std::string config = small_config;
+    config.replace(config.find("size = \"1m\""), 11, "count = 3\nmax_wait = \"5s\"");
+    Assembled adaptive(config);
+    const std::string text = run(adaptive,
+        "city/s1/loop/1\t[{\"ts\":60000,\"speed\":1},{\"ts\":60500,\"speed\":2},{\"ts\":60400,\"speed\":3},{\"ts\":61000,\"speed\":4}]\n"
+        "city/s1/loop/1\t{\"ts\":69000,\"speed\":6}\n"
+        "city/s1/loop/1\t{\"ts\":70000,\"speed\":8}\n");
+    STRCMP_EQUAL(
+        "{\"window\":\"w\",\"start\":60000,\"end\":60501,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":{\"n\":3,\"mean\":2}}\n"
+        "{\"window\":\"w\",\"start\":61000,\"end\":69001,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":{\"n\":2,\"mean\":5}}\n"
+        "{\"window\":\"w\",\"start\":70000,\"end\":70001,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":8}}\n",
+        text.c_str());
+}
+
+TEST(Replay, a_session_whose_gap_is_an_expression) {
+    std::string config = small_config;
+    config.replace(config.find("size = \"1m\""), 11, "session = \"speed > 50.0 ? 2 : 10\"");
+    Assembled sessions(config);
+    const std::string text = run(sessions,
+        "city/s1/loop/1\t[{\"ts\":60000,\"speed\":60},{\"ts\":62000,\"speed\":60},{\"ts\":63000,\"speed\":30},{\"ts\":72000,\"speed\":60}]\n"
+        "city/s1/loop/1\t{\"ts\":90000}\n");
+    STRCMP_EQUAL(
+        "{\"window\":\"w\",\"start\":60000,\"end\":62000,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":60}}\n"
+        "{\"window\":\"w\",\"start\":62000,\"end\":74000,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":{\"n\":3,\"mean\":50}}\n",
+        text.c_str());
+}
+
 TEST(Replay, csv_takes_its_columns_from_the_first_line) {
     std::string config = small_config;
     config.replace(config.find("columns ="), 9, "format = \"csv\"\ncolumns =");

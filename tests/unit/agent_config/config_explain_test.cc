@@ -29,6 +29,21 @@ TEST(ConfigExplain, sessions_come_back_with_their_gap) {
     CHECK(written.find("size = \"0") == std::string::npos);
 }
 
+TEST(ConfigExplain, windows_of_any_cut_come_back) {
+    for (const char* cut : {"session = \"speed > 20.0 ? 30 : 60\"", "session = \"speed\"\nsession_max = \"2m\"", "count = 500",
+                            "count = 500\nmax_wait = \"5s\""}) {
+        std::string text(smallest_config);
+        text.replace(text.find("size   = \"1m\""), 13, cut);
+        round_trip(text);
+    }
+    std::string text(smallest_config);
+    text.replace(text.find("size   = \"1m\""), 13, "count = 500\nmax_wait = \"5s\"");
+    const std::string written = explain(fix.parse(text).config);
+    CHECK(written.find("count = 500") != std::string::npos);
+    CHECK(written.find("max_wait = \"5s\"") != std::string::npos);
+    CHECK(written.find("late.") == std::string::npos);
+}
+
 TEST(ConfigExplain, feeding_it_back_gives_the_same_configuration) {
     round_trip(smallest_config);
     round_trip(full_config);

@@ -284,6 +284,39 @@ TEST(Config, a_window_is_cut_by_sessions) {
                    "session in [[window]] \"site_minute\": stands beside size or calendar");
 }
 
+TEST(Config, a_gap_of_sessions_may_be_an_expression_with_a_bound) {
+    const auto with = [&](const char* keys) { return fix.parse(smallest_config, "size   = \"1m\"", keys); };
+    const ConfigLoad load = with("session = \"speed > 20.0 ? 30 : 60\"\nsession_max = \"2m\"");
+    CHECK_OK(load);
+    STRCMP_EQUAL("speed > 20.0 ? 30 : 60", load.config.windows[0].session_gap.text.c_str());
+    CHECK(load.config.windows[0].session_max == Duration::seconds(120));
+    CHECK(load.config.windows[0].session == Duration());
+    CHECK(with("session = \"speed\"").config.windows[0].session_max == Duration::minutes(60));
+    CHECK_SAYS(with("session = \"45 seconds\""), "expected a duration such as");
+    CHECK_SAYS(with("session = 45"), "session in [[window]] \"site_minute\": found the number 45, expected a duration such as");
+    CHECK_SAYS(with("session = \"45s\"\nsession_max = \"2m\""), "session_max in [[window]] \"site_minute\": has a meaning only with an expression");
+    CHECK_SAYS(with("size = \"1m\"\nsession_max = \"2m\""), "session_max in [[window]] \"site_minute\": has a meaning only with session");
+    CHECK_SAYS(with("session = \"speed\"\nsession_max = \"0s\""), "session_max in [[window]] \"site_minute\"");
+}
+
+TEST(Config, a_window_is_cut_by_count_and_by_time_whichever_comes_first) {
+    const auto with = [&](const char* keys) { return fix.parse(smallest_config, "size   = \"1m\"", keys); };
+    const ConfigLoad load = with("count = 500");
+    CHECK_OK(load);
+    CHECK_EQUAL(500u, load.config.windows[0].count);
+    CHECK(load.config.windows[0].max_wait == Duration());
+    const ConfigLoad adaptive = with("count = 500\nmax_wait = \"5s\"");
+    CHECK_OK(adaptive);
+    CHECK(adaptive.config.windows[0].max_wait == Duration::seconds(5));
+    CHECK_SAYS(with("count = 0"), "count in [[window]] \"site_minute\"");
+    CHECK_SAYS(with("count = \"500\""), "count in [[window]] \"site_minute\"");
+    CHECK_SAYS(with("count = 500\nmax_wait = \"0s\""), "max_wait in [[window]] \"site_minute\"");
+    CHECK_SAYS(with("size = \"1m\"\nmax_wait = \"5s\""), "max_wait in [[window]] \"site_minute\": has a meaning only with count");
+    CHECK_SAYS(with("count = 500\nlate = { allow = \"30s\", then = \"revise\" }"), "late in [[window]] \"site_minute\": has no meaning with count");
+    for (const char* cut : {"size = \"1m\"\ncount = 500", "session = \"45s\"\ncount = 500", "calendar = \"day\"\ncount = 500"})
+        CHECK_SAYS(with(cut), "count in [[window]] \"site_minute\": stands beside size, session or calendar");
+}
+
 TEST(Config, an_alert_without_do_is_published_and_with_an_empty_one_it_is_not) {
     const std::string alert = std::string(smallest_config) +
                               "[[alert]]\nname = \"a\"\nfrom = \"site_minute\"\nwhen = \"n > 1\"\n";
@@ -351,8 +384,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         const char* words;
     };
     const Later later[] = {
-        {"size       = \"1m\"", "count = 500",
-         "count in [[window]] \"site_minute\": not in this release"},
         {"size       = \"1m\"", "size = \"1m\"\nearly = \"10s\"", "early in [[window]]"},
         {"size       = \"1m\"", "size = \"1m\"\npublish = \"x\"", "publish in [[window]]"},
         {"size       = \"1m\"", "size = \"1m\"\nhistory = \"7d\"", "history in [[window]]"},

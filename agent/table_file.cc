@@ -106,7 +106,8 @@ private:
     bool row() {
         const std::size_t line = line_here();
         if (image_.full())
-            return fail(line, "has more than max_rows = " + std::to_string(config_.max_rows) + " rows; raise it in the configuration, or shorten the file");
+            return fail(line, "has more than max_rows = " + std::to_string(config_.max_rows) +
+                                  " rows; raise it in the configuration, or shorten the file");
         fields_.clear();
         do {
             CsvField raw;

@@ -58,7 +58,9 @@ bool IntervalJoin::match(std::size_t side, const Row& row, std::uint32_t group) 
     const std::int64_t to = side == 0 ? row.time + plan_.upper : row.time - plan_.lower;
     const std::span<Row> partners = sides_[other].rows;
     std::uint32_t first = none;
-    for (std::uint32_t at = groups_[group].rows[other].last; at != none && partners[at].time >= from; at = partners[at].key_previous) first = at;
+    for (std::uint32_t at = groups_[group].rows[other].last; at != none && partners[at].time >= from;
+         at = partners[at].key_previous)
+        first = at;
     bool any = false;
     for (std::uint32_t at = first; at != none && partners[at].time <= to; at = partners[at].key_next) {
         any = true;

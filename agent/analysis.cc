@@ -12,7 +12,9 @@ Batch::Params batch_params(const Analysis::Options& options) { return {options.b
 }  // namespace
 
 Bytes Analysis::need(const Assembly& assembly, const Options& options) {
-    Bytes total = Engine::need(assembly.engine()) + Alerts::need(assembly) + Anomalies::need(assembly);
+    Bytes total = options.part == Options::Part::lane ? 0 : Alerts::need(assembly) + Anomalies::need(assembly);
+    if (options.part == Options::Part::behind_lanes) return total;
+    total += Engine::need(assembly.engine());
     for (std::size_t i = 0; i < assembly.codecs().size(); ++i)
         total += Batch::need(assembly.engine().source(i).schema, batch_params(options));
     return total;
@@ -27,11 +29,14 @@ Bytes Analysis::codecs_need(const Assembly& assembly) {
 Analysis::Analysis(Arena& arena, const Assembly& assembly, const Options& options, OutputSink& out)
     : assembly_(assembly),
       out_(out),
-      scratch_(assembly.max_message()),
-      engine_(arena, assembly.engine(), *this),
-      alerts_(arena, assembly, *this),
-      anomalies_(arena, assembly, *this) {
-    if (!options.sketches) engine_.leave_out_sketches();
+      scratch_(options.part == Options::Part::behind_lanes ? 0 : assembly.max_message()) {
+    if (options.part != Options::Part::behind_lanes) engine_.emplace(arena, assembly.engine(), static_cast<RecordSink&>(*this), options.partials);
+    if (options.part != Options::Part::lane) {
+        alerts_.emplace(arena, assembly, static_cast<AlertSink&>(*this));
+        anomalies_.emplace(arena, assembly, static_cast<AnomalySink&>(*this));
+    }
+    if (!engine_) return;
+    if (!options.sketches) engine_->leave_out_sketches();
     const auto add_codec = [&](const CodecSpec& spec, std::vector<std::unique_ptr<Codec>>& to) {
         Problem problem;
         Result<std::unique_ptr<Codec>> codec = make_codec(spec, scratch_, problem);
@@ -86,37 +91,37 @@ void Analysis::flush() {
 }
 
 void Analysis::push(Batch& batch) {
-    anomalies_.observe(source_, batch);
-    if (!batch.empty() || batch.ends_earlier_message()) engine_.push(source_, batch);
+    if (anomalies_) anomalies_->observe(source_, batch);
+    if (!batch.empty() || batch.ends_earlier_message()) engine_->push(source_, batch);
     batch.clear();
 }
 
 void Analysis::tick(Timestamp arrival, bool trusted) {
     flush();
-    engine_.tick(arrival, trusted);
+    engine_->tick(arrival, trusted);
 }
 
 void Analysis::control(ByteSpan payload) {
     const std::optional<TablePart> part = read_table_part(payload);
     if (!part) return;
     flush();
-    (void)engine_.load_table(part->table, part->bytes, part->offset, part->total).ok();  // the table counts what it refuses
+    (void)engine_->load_table(part->table, part->bytes, part->offset, part->total).ok();  // the table counts what it refuses
 }
 
 Status Analysis::load_table(std::size_t table, ByteSpan image) {
     flush();
-    return engine_.load_table(table, image, 0, image.size());
+    return engine_->load_table(table, image, 0, image.size());
 }
 
 void Analysis::finish() {
     flush();
-    engine_.close_all();
+    engine_->close_all();
 }
 
 void Analysis::finish_partial() {
     flush();
     added_flags_ = record_partial;
-    engine_.close_all();
+    engine_->close_all();
     added_flags_ = 0;
 }
 
@@ -125,13 +130,14 @@ void Analysis::emit(const Record& record) {
     numbered.sequence = ++sequence_;
     numbered.flags = static_cast<std::uint16_t>(numbered.flags | added_flags_);
     out_.result(numbered);
-    alerts_.observe(numbered);
-    anomalies_.observe(numbered);
+    if (!alerts_) return;
+    alerts_->observe(numbered);
+    anomalies_->observe(numbered);
 }
 
 void Analysis::scored(const AnomalyScore& score) {
     out_.score(score);
-    alerts_.observe(score.alert, score.verdict.score, *score.record);
+    alerts_->observe(score.alert, score.verdict.score, *score.record);
 }
 
 // An alert's record: the key of the result that decided it; state and severity before its plain values.
@@ -165,9 +171,9 @@ Status Analysis::save(ByteWriter& out) const {
     out.write(sequence_);
     out.write(messages_);
     out.write(unrouted_);
-    if (Status saved = engine_.save(out); !saved.ok()) return saved;
-    alerts_.save(out);
-    anomalies_.save(out);
+    if (Status saved = engine_->save(out); !saved.ok()) return saved;
+    alerts_->save(out);
+    anomalies_->save(out);
     return out.ok() ? Status::success() : Status(Error::full);
 }
 
@@ -175,9 +181,9 @@ Status Analysis::load(ByteReader& in) {
     sequence_ = in.read<std::uint64_t>();
     messages_ = in.read<std::uint64_t>();
     unrouted_ = in.read<std::uint64_t>();
-    if (Status loaded = engine_.load(in); !loaded.ok()) return loaded;
-    if (Status loaded = alerts_.load(in); !loaded.ok()) return loaded;
-    return anomalies_.load(in);
+    if (Status loaded = engine_->load(in); !loaded.ok()) return loaded;
+    if (Status loaded = alerts_->load(in); !loaded.ok()) return loaded;
+    return anomalies_->load(in);
 }
 
 }  // namespace weir

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -41,6 +42,10 @@ public:
         // Messages without a topic are taken too; what a topic would say is then a field of its name, or null.
         bool topicless = false;
         bool sketches = true;  // results carry them
+        // A lane has no alerts and numbers nothing: its results, and what its windows of split sources leave (partials),
+        // go to the one behind all lanes, which has no engine, and is given results by take().
+        enum class Part : std::uint8_t { whole, lane, behind_lanes } part = Part::whole;
+        PartialSink* partials = nullptr;  // of a lane
     };
     static Bytes need(const Assembly& assembly, const Options& options);
     static Bytes codecs_need(const Assembly& assembly);
@@ -63,6 +68,8 @@ public:
     void finish();
     // The same, each result marked as partial: what is open cannot be kept.
     void finish_partial();
+    // Behind lanes: a result of theirs, in the order that is to be numbered.
+    void take(const Record& record) { emit(record); }
 
     // Output numbers 1, 2, 3 ...; results and alerts together.
     std::uint64_t last_sequence() const { return sequence_; }
@@ -73,11 +80,13 @@ public:
     const Codec* topicless_codec(std::size_t source) const {
         return topicless_.empty() ? nullptr : topicless_[source].get();
     }
-    Engine& engine() { return engine_; }
-    const Engine& engine() const { return engine_; }
-    const Anomalies& anomalies() const { return anomalies_; }
-    const Alerts& alerts() const { return alerts_; }
-    Alerts& alerts() { return alerts_; }
+    // REQUIRES, as all that takes input: not the part behind lanes.
+    Engine& engine() { return *engine_; }
+    const Engine& engine() const { return *engine_; }
+    // REQUIRES: not a lane.
+    const Anomalies& anomalies() const { return *anomalies_; }
+    const Alerts& alerts() const { return *alerts_; }
+    Alerts& alerts() { return *alerts_; }
     const Assembly& assembly() const { return assembly_; }
 
     static Bytes save_size_max(const Assembly& assembly);
@@ -100,9 +109,9 @@ private:
     std::vector<std::unique_ptr<Codec>> topicless_;
     std::vector<std::unique_ptr<Batch>> batches_;
     std::size_t source_ = 0;  // whose batch is pending
-    Engine engine_;
-    Alerts alerts_;
-    Anomalies anomalies_;
+    std::optional<Engine> engine_;
+    std::optional<Alerts> alerts_;
+    std::optional<Anomalies> anomalies_;
     std::array<Field, record_fields_max> alert_values_;
     std::uint64_t sequence_ = 0;
     std::uint64_t messages_ = 0;

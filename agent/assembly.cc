@@ -25,13 +25,14 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
 
 }  // namespace
 
-std::unique_ptr<Assembly> Assembly::make(const AgentConfig& config, std::vector<ConfigProblem>& problems) {
-    std::unique_ptr<Assembly> assembly(new Assembly(config));
+std::unique_ptr<Assembly> Assembly::make(const AgentConfig& config, std::vector<ConfigProblem>& problems, std::size_t lanes) {
+    std::unique_ptr<Assembly> assembly(new Assembly(config, lanes));
     const auto errors = [&] {
         return std::count_if(problems.begin(), problems.end(), [](const ConfigProblem& p) { return !p.warning; });
     };
     const auto before = errors();
     assembly->make_codecs(problems);
+    if (errors() == before) assembly->assign_lanes();
     if (errors() == before) assembly->make_engine(problems, 0);
     if (errors() == before) assembly->make_alerts(problems);
     // What all else leaves of the budget is for sketches to grow in.
@@ -172,9 +173,46 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
     return spec;
 }
 
+bool Assembly::is_split(std::size_t source) const {
+    const std::vector<std::size_t>& lanes = lane_of_[source];
+    return std::any_of(lanes.begin(), lanes.end(), [&](std::size_t lane) { return lane != lanes.front(); });
+}
+
+// Topics go to the lanes in turn, those of one source to several if all that reads it can be put together again.
+void Assembly::assign_lanes() {
+    std::size_t next = 0;
+    for (std::size_t i = 0; i < config_.sources.size(); ++i) {
+        const SourceConfig& source = config_.sources[i];
+        std::vector<std::size_t> of(source.topics.size(), next);
+        if (lanes_ > 1 && of.size() > 1 && may_split(i))
+            for (std::size_t topic = 0; topic < of.size(); ++topic) of[topic] = (next + topic) % lanes_;
+        const bool joined = std::any_of(config_.joins.begin(), config_.joins.end(), [&](const JoinConfig& join) {
+            return join.left.text == source.name || join.right.text == source.name;
+        });
+        if (joined)
+            std::fill(of.begin(), of.end(), std::size_t{0});  // both sides in one
+        else
+            next = (of.back() + 1) % lanes_;
+        lane_of_.push_back(std::move(of));
+    }
+}
+
+// The engine's plan knows what can be put together from parts; a detector over a source sees its rows in their order.
+bool Assembly::may_split(std::size_t source) const {
+    const std::string& name = config_.sources[source].name;
+    for (const AlertConfig& alert : config_.alerts)
+        if (alert.anomaly && alert.from.text == name) return false;
+    EngineSpec spec = engine_spec(0);
+    spec.sources[source].split = true;
+    SpecProblem problem;
+    return EnginePlan::compile(std::move(spec), problem).has_value();
+}
+
 void Assembly::make_engine(std::vector<ConfigProblem>& problems, Bytes sketch_bytes) {
     SpecProblem problem;
-    engine_ = EnginePlan::compile(engine_spec(sketch_bytes), problem);
+    EngineSpec spec = engine_spec(sketch_bytes / (lanes_ > 1 ? lanes_ + 1 : 1));  // as many engines, and the merger
+    for (std::size_t i = 0; i < lane_of_.size(); ++i) spec.sources[i].split = is_split(i);
+    engine_ = EnginePlan::compile(std::move(spec), problem);
     if (!engine_) problems.push_back(problem_in(config_, problem));
 }
 

@@ -38,9 +38,14 @@ struct AlertPlan {
 class Assembly {
 public:
     // config must outlive it. Nullopt: problems say why.
-    static std::unique_ptr<Assembly> make(const AgentConfig& config, std::vector<ConfigProblem>& problems);
+    static std::unique_ptr<Assembly> make(const AgentConfig& config, std::vector<ConfigProblem>& problems,
+                                          std::size_t lanes = 1);
 
     const AgentConfig& config() const { return config_; }
+    // Each with an engine of its own; which topics of a source go where.
+    std::size_t lanes() const { return lanes_; }
+    std::size_t lane_of(std::size_t source, std::size_t topic) const { return lane_of_[source][topic]; }
+    bool is_split(std::size_t source) const;  // its topics are in several lanes
     const EnginePlan& engine() const { return *engine_; }
     const std::vector<CodecSpec>& codecs() const { return codecs_; }  // one a source, in its schema's order
     const std::vector<AlertPlan>& alerts() const { return alerts_; }
@@ -56,7 +61,9 @@ public:
     std::uint64_t program() const;
 
 private:
-    explicit Assembly(const AgentConfig& config) : config_(config) {}
+    Assembly(const AgentConfig& config, std::size_t lanes) : config_(config), lanes_(lanes) {}
+    void assign_lanes();
+    bool may_split(std::size_t source) const;
     void make_codecs(std::vector<ConfigProblem>& problems);
     void make_engine(std::vector<ConfigProblem>& problems, Bytes sketch_bytes);
     Bytes spare_budget() const;
@@ -66,6 +73,8 @@ private:
     std::uint64_t hash_inputs(std::uint64_t hash) const;
 
     const AgentConfig& config_;
+    const std::size_t lanes_;
+    std::vector<std::vector<std::size_t>> lane_of_;  // of each source's topics
     std::optional<EnginePlan> engine_;
     std::vector<CodecSpec> codecs_;
     std::vector<std::size_t> links_;

@@ -242,7 +242,7 @@ int run_plan(const Invocation& invocation) {
 
 // ---- replay ---------------------------------------------------------------------------------------
 
-constexpr const char* replay_help = R"(usage: weir replay CONFIG FILE [--source NAME] [--topic TOPIC] [--sketches] [--scores DIR]
+constexpr const char* replay_help = R"(usage: weir replay CONFIG FILE [--source NAME] [--topic TOPIC] [--sketches] [--scores DIR] [--lanes N]
 
 Puts FILE through the configuration's windows and prints one JSON object a result. No broker is needed, nothing is
 written but standard output. FILE ("-" is standard input) holds one payload of the source's format a line:
@@ -260,6 +260,8 @@ told on standard error.
   --sketches      sketches too, in base64, in their DataSketches format
   --scores DIR    what the detector of an [[alert]] with anomaly says of each row, to DIR/FILE (with more such alerts than
                   one: DIR/ALERT/FILE): timestamp,anomaly_score,value,expected,low,high and the key
+  --lanes N       1 to 8 engines, each on a thread of its own. Topic filters go to them in turn; groups that span lanes are
+                  put together when a window closes. The CPU time of each is told on standard error
 )";
 
 int run_replay_command(const Invocation& invocation) {
@@ -272,6 +274,13 @@ int run_replay_command(const Invocation& invocation) {
     request.topic = invocation.option("topic");
     request.sketches = invocation.has("sketches");
     request.scores = invocation.option("scores");
+    if (const std::string lanes = invocation.option("lanes"); !lanes.empty()) {
+        request.lanes = lanes.size() == 1 ? static_cast<std::size_t>(lanes[0] - '0') : 0;
+        if (request.lanes < 1 || request.lanes > replay_lanes_max) {
+            std::fprintf(stderr, "weir: replay: --lanes takes a number from 1 to %zu, found '%s'\n", replay_lanes_max, lanes.c_str());
+            return exit_usage;
+        }
+    }
     request.show_progress = terminal(STDERR_FILENO);
     Problem problem;
     const Status done = run_replay(loaded->config, request, problem);
@@ -432,7 +441,7 @@ const std::vector<Command>& commands() {
         {"run", run_help, {"CONFIG"}, {"print"}, {}, run_run},
         {"check", check_help, {"CONFIG"}, {"connect", "explain"}, {}, run_check},
         {"plan", plan_help, {"CONFIG"}, {"json"}, {}, run_plan},
-        {"replay", replay_help, {"CONFIG", "FILE"}, {"sketches"}, {"source", "topic", "scores"}, run_replay_command},
+        {"replay", replay_help, {"CONFIG", "FILE"}, {"sketches"}, {"source", "topic", "scores", "lanes"}, run_replay_command},
         {"init", init_help, {"URL", "FILTER"}, {}, {"seconds", "username", "password-file", "ca"}, run_init},
         {"status", status_help, {"CONFIG"}, {"json"}, {}, run_status},
         {"why", why_help, {"CONFIG", "WINDOW"}, {}, {}, run_why},

@@ -13,11 +13,14 @@
 
 namespace weir {
 
+inline constexpr std::size_t replay_lanes_max = 8;
+
 struct ReplayRequest {
     std::string path;            // "-" is standard input
     std::string source;          // empty: the only one, or the one whose topics fit
     std::string topic;           // of lines that name none
     bool sketches = false;
+    std::size_t lanes = 1;       // engines, each on a thread of its own; topics go to them in turn
     std::string scores;          // a folder for the scores of alerts with anomaly; empty: none
     bool show_progress = false;  // on standard error
     int output = 1;              // a descriptor

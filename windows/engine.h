@@ -24,6 +24,7 @@
 #include "agent/base/result.h"
 #include "agent/base/time.h"
 #include "windows/counters.h"
+#include "windows/partial_sink.h"
 #include "windows/enrichment.h"
 #include "windows/interval_join.h"
 #include "windows/plan.h"
@@ -67,7 +68,6 @@ struct JoinStatus {
 };
 
 class EngineState;
-class PartialSink;  // windows/window.h
 
 class Engine {
 public:

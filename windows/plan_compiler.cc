@@ -135,6 +135,11 @@ bool PlanCompiler::window(const WindowSpec& spec) {
         for (const StateSpec& state : out.states)
             if (is_ordered(state.kind))
                 return fail("select", state.label + " goes by the order of rows, and those of '" + spec.from + "' come through several lanes: give the source one lane");
+    if (out.merged)
+        for (const StateSpec& state : out.states)
+            if (is_ordered(state.kind))
+                return fail("select", state.label + " asks which row came before which, and the rows of '" + spec.from +
+                                          "' come through several lanes: give the source one lane");
     if (!fits(out)) return false;
     out.definition = hash64(as_byte_span(definition_text(spec, out)));
     CompiledSource& source = plan_->sources[out.source];

@@ -14,6 +14,7 @@
 #include "agent/base/record.h"
 #include "windows/counters.h"
 #include "windows/frontier.h"
+#include "windows/partial_sink.h"
 #include "windows/source.h"
 #include "windows/watermark.h"
 
@@ -24,16 +25,6 @@ struct Due {
     std::uint32_t window = 0;
     std::uint32_t cell = 0;
     std::int64_t end = 0;
-};
-
-// Where the engine of a lane leaves what its windows of split sources have, in order: for lane_merger.h.
-class PartialSink {
-public:
-    virtual ~PartialSink() = default;
-    // One group of one interval, as Results::leave() wrote it; bytes live during the call.
-    virtual void partial(ByteSpan bytes) = 0;
-    // A source's watermark passed a boundary. holds: those of other lanes should wait for it.
-    virtual void passed(std::size_t source, Timestamp watermark, bool holds) = 0;
 };
 
 // Where records come out, shared by the windows of an engine.

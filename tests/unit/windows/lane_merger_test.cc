@@ -239,6 +239,10 @@ TEST(LaneMerger, sessions_counts_and_patterns_of_a_split_source_are_refused_with
     CHECK(!EnginePlan::compile(spec, problem));
     STRCMP_EQUAL("count", problem.key.c_str());
     spec = split(per_kind());
+    spec.windows[0].select = {{"r", "rate(n)"}};
+    CHECK(!EnginePlan::compile(spec, problem));
+    STRCMP_CONTAINS("lane", problem.problem.what.c_str());
+    spec = split(per_kind());
     PatternSpec pattern;
     pattern.name = "p";
     pattern.from = "loops";

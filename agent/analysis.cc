@@ -126,6 +126,8 @@ void Analysis::finish_partial() {
 }
 
 void Analysis::emit(const Record& record) {
+    // Provisional: for who looks at it now. No alert depends on it, and no number is taken.
+    if (record.flags & record_provisional) return out_.result(record);
     Record numbered = record;
     numbered.sequence = ++sequence_;
     numbered.flags = static_cast<std::uint16_t>(numbered.flags | added_flags_);

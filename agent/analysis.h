@@ -27,6 +27,7 @@ namespace weir {
 class OutputSink {
 public:
     virtual ~OutputSink() = default;
+    // Provisional ones, too: sequence 0, never to be stored.
     virtual void result(const Record& record) = 0;
     // record: the alert as it goes up the uplink.
     virtual void alert(const AlertTransition& transition, const Record& record) = 0;

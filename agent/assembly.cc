@@ -117,6 +117,8 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
         out.partition = source.partition.text;
         out.max_partitions = source.max_partitions;
         for (const EnrichConfig& use : source.enrich) out.enrich.push_back({use.table.text, use.on.text});
+        out.align = source.time.align.text;
+        out.ahead = source.time.ahead;
         spec.sources.push_back(std::move(out));
     }
     for (const JoinConfig& join : config_.joins) {
@@ -149,6 +151,7 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
         out.max_groups = window.max_groups;
         out.late_allow = window.late_allow;
         out.late_then = window.late_then;
+        out.early = window.early;
         for (const SelectConfig& select : window.select) out.select.emplace_back(select.name, select.expression.text);
         spec.windows.push_back(std::move(out));
     }
@@ -189,8 +192,8 @@ void Assembly::assign_lanes() {
         const bool joined = std::any_of(config_.joins.begin(), config_.joins.end(), [&](const JoinConfig& join) {
             return join.left.text == source.name || join.right.text == source.name;
         });
-        if (joined)
-            std::fill(of.begin(), of.end(), std::size_t{0});  // both sides in one
+        if (joined || !source.time.align.empty())
+            std::fill(of.begin(), of.end(), std::size_t{0});  // both sides in one, and what waits for each other
         else
             next = (of.back() + 1) % lanes_;
         lane_of_.push_back(std::move(of));

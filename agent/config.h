@@ -111,6 +111,8 @@ struct SourceTimeConfig {
     LatenessParams lateness = Duration::seconds(2);
     Duration idle = Duration::seconds(30);
     Duration max_future = Duration::minutes(1);
+    ConfigString align;  // sources of one name wait for each other...
+    Duration ahead = Duration::seconds(30);  // ...so far ahead of the last
 };
 
 // [[table]]: what sources are enriched from.
@@ -177,6 +179,7 @@ struct WindowConfig {
     std::uint32_t max_groups = 256;
     Duration late_allow;  // zero: an event behind the watermark's window is late for good
     LateThen late_then = LateThen::drop;
+    Duration early;  // zero: no results before the window closes
     std::vector<SelectConfig> select;  // in the file's order
     ConfigPlace at;
 };

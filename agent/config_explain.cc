@@ -198,6 +198,9 @@ private:
              "a partition silent so long no longer holds windows open");
         line("time.max_future", toml(time.max_future),
              "further ahead of arrival is a wrong clock: counted, left out");
+        optional("time.align", time.align.text, "sources of this name wait for each other");
+        if (!time.align.empty())
+            line("time.ahead", toml(time.ahead), "so far ahead of the last of them its windows may close");
         optional("partition", source.partition.text,
                  "the column by which watermarks are kept apart");
         line("max_partitions", std::to_string(source.max_partitions), "more share one watermark");
@@ -284,8 +287,12 @@ private:
         if (window.count == 0) {
             line("late.allow", toml(window.late_allow),
                  "how long a closed window still takes late events");
-            line("late.then", toml(window.late_then == LateThen::drop ? "drop" : "revise"),
-                 "drop: counted; revise: a new revision of the result");
+            line("late.then",
+                 toml(window.late_then == LateThen::drop     ? "drop"
+                      : window.late_then == LateThen::revise ? "revise"
+                                                             : "side"),
+                 "drop: counted; revise: a new revision of the result; side: a late record of such events");
+            line("early", toml(window.early), "a provisional result so often before it closes; 0s: none");
         }
         for (const SelectConfig& select : window.select)
             line("select." + select.name, toml(select.expression.text), "");

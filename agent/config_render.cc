@@ -108,6 +108,7 @@ ConfigProblem problem_in(const AgentConfig& config, const SpecProblem& problem) 
     if (const SourceConfig* source = config.find_source(problem.source)) {
         if (problem.key == "enrich" && !source->enrich.empty()) return {source->enrich[0].table.at, what, false};
         if (problem.key == "partition") return problem_in(source->partition, {what, 0});
+        if (problem.key == "time.align") return problem_in(source->time.align, {what, 0});
         return {source->at, what, false};
     }
     return {{}, what, false};

@@ -208,6 +208,10 @@ void ConfigSections::read_time(ConfigReader& reader, SourceConfig& source) {
     }
     inner.duration("idle", Duration::millis(100), day, time.idle);
     inner.duration("max_future", Duration(), day * 366, time.max_future);
+    inner.text("align", "\"junction\", the same in every source that waits for the others", time.align);
+    inner.duration("ahead", Duration(), day, time.ahead);
+    if (const ConfigNode* ahead = inner.find("ahead"); ahead && time.align.empty())
+        inner.problem_of("ahead", ahead->at, "has a meaning only with time.align");
     inner.finish();
 }
 
@@ -220,7 +224,7 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     reader.text("from", "\"loops\"", window.from);
     reader.text("where", "\"speed > 0.0\"", window.where);
     reader.texts("by", "[\"site\", \"lane\"]", window.by);
-    reader.unreleased("early", "leave it out, or make size smaller");
+    reader.duration("early", Duration(), day * 366, window.early);
     reader.unreleased(
         "publish",
         "leave it out; an [[alert]] publishes to the local broker, [uplink] sends results");
@@ -263,24 +267,21 @@ void ConfigSections::read_late(ConfigReader& reader, WindowConfig& window) {
     if (!late) return;
     ConfigReader inner(*late, reader.title(), problems_, "late.");
     inner.duration("allow", Duration(), day * 7, window.late_allow);
-    if (const auto* then = inner.find("then"); then && then->text == "side") {
-        inner.problem_of("then", then->at,
-                         "\"side\" is not in this release; write \"revise\" or \"drop\"");
-        return;
-    }
-    inner.one_of<LateThen>("then", {{"drop", LateThen::drop}, {"revise", LateThen::revise}},
-                           window.late_then);
+    inner.one_of<LateThen>(
+        "then", {{"drop", LateThen::drop}, {"revise", LateThen::revise}, {"side", LateThen::side}},
+        window.late_then);
     inner.finish();
     if (window.late_allow > Duration() && window.late_then == LateThen::drop) {
         problems_.push_back({late->at,
                              "late in " + reader.title() +
                                  ": allow has no effect with then = \"drop\"; write "
-                                 "then = \"revise\" to count events that are late",
+                                 "then = \"revise\" to count events that are late, or \"side\" to count them apart",
                              true});
     }
-    if (window.late_allow == Duration() && window.late_then == LateThen::revise) {
+    if (window.late_allow == Duration() && window.late_then != LateThen::drop) {
         inner.problem_of("then", late->at,
-                         "\"revise\" needs a time to wait for; write allow = \"30s\" beside it");
+                         std::string(window.late_then == LateThen::side ? "\"side\"" : "\"revise\"") +
+                             " needs a time to wait for; write allow = \"30s\" beside it");
     }
 }
 

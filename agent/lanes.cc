@@ -5,6 +5,8 @@
 namespace weir {
 namespace {
 
+constexpr Bytes early_bytes = 8;
+
 struct Passed {
     std::uint64_t source = 0;
     std::int64_t watermark = 0;
@@ -48,16 +50,21 @@ LaneQueue::Item LaneQueue::take() {
 }
 
 Bytes LaneOutput::item_bytes_max(const Assembly& assembly) {
-    return std::max({assembly.engine().record_size_max(), assembly.engine().partial_size_max(), sizeof(Passed)});
+    return std::max({early_bytes + assembly.engine().record_size_max(), assembly.engine().partial_size_max(), sizeof(Passed)});
 }
 
 LaneOutput::LaneOutput(const Assembly& assembly)
-    : assembly_(assembly), queue_(item_bytes_max(assembly)), encoded_(assembly.engine().record_size_max()) {}
+    : assembly_(assembly), queue_(item_bytes_max(assembly)), encoded_(early_bytes + assembly.engine().record_size_max()) {}
 
+// What a provisional record is more than another stands before its bytes, which are for outboxes, too.
 void LaneOutput::result(const Record& record) {
+    const bool early = record.flags & record_provisional;
     ByteWriter out(encoded_);
-    WEIR_ASSERT(encode(record, out).ok());  // record_size_max()
-    queue_.put(LaneWord::record, out.written());
+    if (early) out.write(std::uint64_t{record.early});
+    Record plain = record;
+    plain.flags = static_cast<std::uint16_t>(plain.flags & ~record_provisional);
+    WEIR_ASSERT(encode(plain, out).ok());  // record_size_max()
+    queue_.put(early ? LaneWord::early : LaneWord::record, out.written());
 }
 
 void LaneOutput::passed(std::size_t source, Timestamp watermark, bool holds) {
@@ -112,9 +119,15 @@ void LaneMerge::hear(Lane& lane) {
     for (;;) {
         const LaneQueue::Item item = lane.queue->take();
         switch (item.word) {
-            case LaneWord::record: {
-                const Result<Record> record = decode_record(item.bytes, *storage_);
+            case LaneWord::record:
+            case LaneWord::early: {
+                const bool early = item.word == LaneWord::early;
+                Result<Record> record = decode_record(item.bytes.subspan(early ? early_bytes : 0), *storage_);
                 WEIR_ASSERT(record.ok());
+                if (early) {
+                    record->flags |= record_provisional;
+                    record->early = static_cast<std::uint32_t>(load_le<std::uint64_t>(item.bytes.data()));
+                }
                 behind_.take(*record);
                 break;
             }

@@ -20,7 +20,7 @@
 
 namespace weir {
 
-enum class LaneWord : std::uint8_t { record, partial, passed, round, end };
+enum class LaneWord : std::uint8_t { record, early, partial, passed, round, end };
 
 class LaneQueue {
 public:

@@ -56,7 +56,9 @@ std::uint64_t flash_a_day(const Assembly& assembly, std::uint64_t groups_max) {
         all_groups += window.max_groups;
         used_groups += groups;
         if (!config.uplink) continue;
-        const std::uint64_t closes = closes_a_day(window);
+        // Events that are told apart make as many records again at most.
+        const bool aside = window.late_then == LateThen::side && window.late_allow > Duration();
+        const std::uint64_t closes = closes_a_day(window) * (aside ? 2 : 1);
         load.commits += commits_a_close * closes;
         load.rows += closes * groups;
         load.row_bytes += closes * groups * assembly.engine().record_size_max(w);

@@ -211,9 +211,10 @@ std::optional<Pipeline::FlashContent> Pipeline::split(ByteSpan flash_bytes) {
 }
 
 void Pipeline::result(const Record& record) {
-    ++counters_.results;
+    const bool provisional = record.flags & record_provisional;
+    ++(provisional ? counters_.provisional : counters_.results);
     if (parts_.printer != nullptr) parts_.printer->result(record);
-    stage(record);
+    if (!provisional) stage(record);
 }
 
 void Pipeline::alert(const AlertTransition& transition, const Record& record) {

@@ -25,6 +25,7 @@ namespace weir {
 
 struct PipelineCounters {
     std::uint64_t results = 0;
+    std::uint64_t provisional = 0;       // early results, not among results
     std::uint64_t alerts = 0;
     std::uint64_t staging_dropped = 0;   // the outbox had no room in memory, and could not make any
     std::uint64_t staging_waits = 0;     // for the store thread to make room

@@ -131,7 +131,7 @@ void tell_what_was_lost(const Analysis& analysis, const ReplayReader* reader) {
     for (std::size_t w = 0; w < analysis.assembly().engine().windows(); ++w) {
         const WindowStatus status = analysis.engine().window_status(w);
         for (WindowCounter counter : {WindowCounter::late, WindowCounter::where_null, WindowCounter::quarantined,
-                                      WindowCounter::late_after_eviction, WindowCounter::gap_invalid, WindowCounter::folded,
+                                      WindowCounter::late_after_eviction, WindowCounter::gap_invalid, WindowCounter::folded, WindowCounter::late_aside,
                                       WindowCounter::out_of_order})
             if (const std::uint64_t count = status.counters[static_cast<std::size_t>(counter)]; count > 0)
                 std::fprintf(stderr, "replay: window '%s': %" PRIu64 " %s\n",

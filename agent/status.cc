@@ -95,6 +95,8 @@ void put_source(JsonWriter& json, const SourceSnapshot& source) {
     json.real(source.status.lateness.as_seconds());
     put(json, "partitions", source.status.partitions);
     put(json, "active_partitions", source.status.active_partitions);
+    json.key("waits_for_aligned");
+    json.boolean(source.status.waits);
     put(json, "holder", std::string_view(source.holder_text.data(), source.holder_size));
     json.key("samples");
     json.begin_array();
@@ -314,6 +316,7 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     json.key("pipeline");
     json.begin_object();
     put(json, "results", pipeline_.results);
+    put(json, "early_results", pipeline_.provisional);
     put(json, "alerts", pipeline_.alerts);
     put(json, "alerts_published", parts.publisher->published());
     put(json, "alerts_dropped", parts.publisher->dropped());
@@ -430,6 +433,7 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
         print("source    %s: %llu messages, %llu events, watermark %s, %zu of %zu partitions active\n",
               source.name.c_str(), number(source.decode.messages), number(source.decode.events),
               when(source.status.watermark).text, source.status.active_partitions, source.status.partitions);
+        if (source.status.waits) print("  ahead of the sources that it is aligned with: its windows wait for them\n");
         for (std::size_t i = 0; i < decode_reasons; ++i)
             if (source.decode.by_reason[i] > 0)
                 print("  %llu %s\n", number(source.decode.by_reason[i]),

@@ -314,7 +314,7 @@ Result<ShippedRecord> decode_result(ByteSpan bytes, RecordStorage& storage) {
         }
     }
     const bool sound = in.ok() && kind >= static_cast<std::uint64_t>(RecordKind::result) &&
-                       kind <= static_cast<std::uint64_t>(RecordKind::retraction) && flags <= UINT16_MAX &&
+                       kind <= static_cast<std::uint64_t>(record_kind_last) && flags <= UINT16_MAX &&
                        record.start <= record.end;
     if (!sound) return Error::invalid;
     record.kind = static_cast<RecordKind>(kind);

@@ -31,7 +31,7 @@ StagedRecord get_entry(ByteReader& in) {
     const auto kind_and_flags = in.read<std::uint32_t>();
     const std::uint32_t kind = kind_and_flags & ~closes_flag;
     record.closes = (kind_and_flags & closes_flag) != 0;
-    if (kind < 1 || kind > static_cast<std::uint32_t>(RecordKind::retraction)) in.fail();
+    if (kind < 1 || kind > static_cast<std::uint32_t>(record_kind_last)) in.fail();
     record.kind = static_cast<RecordKind>(kind);
     record.epoch = in.read<std::uint64_t>();
     record.sequence = in.read<std::uint64_t>();

@@ -52,6 +52,8 @@ struct CompiledWindow {
     std::int64_t size = 0;             // microseconds, as allow is; of a calendar what is usual
     const Calendar* calendar = nullptr;  // of the plan's
     std::int64_t allow = 0;
+    bool aside = false;                // rows within allow make late records, not revisions
+    std::int64_t early = 0;            // 0: no early results
     bool is_session = false;           // size is the gap; no "(other)"
     std::optional<std::size_t> gap;    // of sessions, among the source's inputs; then size is its bound
     std::uint64_t count = 0;           // rows, of a count window: no size
@@ -103,6 +105,8 @@ struct CompiledSource {
     std::optional<std::size_t> join;   // that makes it
     bool revises = false;              // one of them takes late rows
     std::uint64_t definition = 0;      // of columns, times and partition
+    std::vector<std::size_t> together; // this source, then those that it is aligned with
+    std::int64_t ahead = 0;            // how far it may be ahead of the last of them
 };
 
 struct PlannedPattern {
@@ -118,6 +122,9 @@ inline constexpr std::int64_t pattern_step_us = 100'000;
 
 // Sessions close when a watermark passes a multiple of this, for the same reason.
 inline constexpr std::int64_t session_step_us = 100'000;
+
+// Early results come no more often: every one ends a run of rows that is worked off as a whole.
+inline constexpr std::int64_t early_least_us = 100'000;
 
 struct CompiledPlan {
     EngineSpec spec;

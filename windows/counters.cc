@@ -35,6 +35,8 @@ std::string_view name(WindowCounter counter) {
         case WindowCounter::sketches_settled: return "sketches_settled";
         case WindowCounter::out_of_order: return "out_of_order";
         case WindowCounter::late_in_part: return "late_in_part";
+        case WindowCounter::late_aside: return "late_aside";
+        case WindowCounter::early: return "early";
     }
     return "?";
 }

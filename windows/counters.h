@@ -31,7 +31,7 @@ enum class WindowCounter : std::uint8_t {
     quarantined,           // by the source: future, absurd_time
     gap_invalid,           // the gap it asks for is null, not more than 0, or beyond session_max
     // These are parts of counted, or count something else.
-    revised,               // late rows that were counted in
+    revised,               // late rows that were counted in, which made a new revision
     folded,                // counted in "(other)"
     pool_exhausted,        // had to go there because no cell was free rather than for max_groups; may be late there
     key_cut,               // a string key longer than 64 bytes was cut and marked with its hash
@@ -41,8 +41,10 @@ enum class WindowCounter : std::uint8_t {
     sketches_settled,      // sketches that were refused more memory: from then on they are less precise, and say so
     out_of_order,          // rows, an aggregate each, that rate, increase or time_mean left out: too far out of order
     late_in_part,          // counted, but not in all hopping windows they are of: some had closed for good
+    late_aside,            // late rows that were counted in a late record
+    early,                 // provisional records; not among emitted
 };
-inline constexpr std::size_t window_counters = static_cast<std::size_t>(WindowCounter::late_in_part) + 1;  // the last
+inline constexpr std::size_t window_counters = static_cast<std::size_t>(WindowCounter::early) + 1;  // the last
 std::string_view name(WindowCounter counter);
 
 enum class PatternCounter : std::uint8_t {

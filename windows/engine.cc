@@ -12,7 +12,7 @@
 namespace weir {
 namespace {
 
-constexpr std::uint32_t save_version = 3;
+constexpr std::uint32_t save_version = 4;
 constexpr Bytes save_header = 4 + 8 + 8 + 8;
 
 // Keyed by the plan, so that bytes of another plan, or damaged ones, are not taken for a state.
@@ -54,6 +54,7 @@ private:
     bool before(const Due& a, const Due& b) const;
     void emit(std::size_t count);
     void tell(const Source& source, const CompiledSource& plan);
+    bool limit(const CompiledSource& plan);
     void advance_patterns(Source& source, const CompiledSource& plan);
     void release(Source& source, const CompiledSource& plan);
     template <typename Part>
@@ -243,12 +244,14 @@ void EngineState::push(Source& source, const CompiledSource& plan, const Batch& 
 }
 
 // Rows are judged by the watermarks as they were before their message: where the new ones pass a
-// boundary, or where there are late additions to emit, the rows up to here are worked off first.
+// boundary, or where there are late additions to emit, the rows up to here are worked off first. What this source is
+// aligned with goes on with it: there no row waits to be worked off, since journal order holds across sources.
 void EngineState::end_message(Source& source, const CompiledSource& plan, const Batch& batch, std::size_t& first,
                                std::size_t last) {
     source.message_open = false;
     source.counters().add(SourceCounter::messages);
-    const bool passes = source.watermarks().propose();
+    bool passes = source.watermarks().propose();
+    passes |= limit(plan);
     const bool emits = passes || (plan.revises && source.behind) || late_additions(plan);
     if (emits) {
         process(source, plan, batch, first, last);
@@ -256,16 +259,33 @@ void EngineState::end_message(Source& source, const CompiledSource& plan, const 
         source.forget_rows();
     }
     source.watermarks().adopt();
+    const std::span<const std::size_t> others = std::span(plan.together).subspan(1);
+    for (std::size_t other : others) sources_[other]->watermarks().catch_up();
     if (emits) {
         std::size_t count = 0;
-        collect(source, plan, count);
+        for (std::size_t each : plan.together) collect(*sources_[each], plan_.sources[each], count);
         emit(count);
         if (source.watermarks().source_passed()) tell(source, plan);
-        advance_patterns(source, plan);
-        release(source, plan);
+        for (std::size_t each : plan.together) {
+            advance_patterns(*sources_[each], plan_.sources[each]);
+            release(*sources_[each], plan_.sources[each]);
+        }
     }
-    source.watermarks().clear_passed();
-    if (emits) close_joined(plan);
+    for (std::size_t each : plan.together) sources_[each]->watermarks().clear_passed();
+    if (emits)
+        for (std::size_t each : plan.together) close_joined(plan_.sources[each]);
+}
+
+// How far each source of the group may go: a bounded time beyond the one that has come least far of those that are not
+// idle. Returns whether one of them passes a boundary by that.
+bool EngineState::limit(const CompiledSource& plan) {
+    if (plan.together.size() == 1) return false;
+    std::int64_t least = forever_us;
+    for (std::size_t each : plan.together) least = std::min(least, sources_[each]->watermarks().unlimited());
+    bool passes = false;
+    for (std::size_t each : plan.together)
+        passes |= sources_[each]->watermarks().limit(std::min(least + plan_.sources[each].ahead, forever_us));
+    return passes;
 }
 
 // How far a split source has come in this lane; at a tick its owner asks for source_status().
@@ -396,14 +416,19 @@ void EngineState::release(Source& source, const CompiledSource& plan) {
 void EngineState::tick(Timestamp arrival, bool trusted) {
     std::size_t count = 0;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
-        Source& source = *sources_[i];
-        if (plan_.sources[i].join) {
-            (void)follow(*plan_.sources[i].join);  // its sides stand before it
+        if (plan_.sources[i].join) continue;
+        if (!sources_[i]->watermarks().arrive(arrival, trusted)) sources_[i]->counters().add(SourceCounter::arrival_steps);
+        sources_[i]->watermarks().find_idle();
+    }
+    for (std::size_t i = 0; i < sources_.size(); ++i) {
+        const CompiledSource& plan = plan_.sources[i];
+        if (plan.join) {
+            (void)follow(*plan.join);  // its sides stand before it
         } else {
-            if (!source.watermarks().arrive(arrival, trusted)) source.counters().add(SourceCounter::arrival_steps);
-            source.watermarks().tick();
+            (void)limit(plan);
+            sources_[i]->watermarks().tick();
         }
-        collect(source, plan_.sources[i], count);
+        collect(*sources_[i], plan, count);
     }
     emit(count);
     for (std::size_t i = 0; i < sources_.size(); ++i) {
@@ -609,6 +634,7 @@ SourceStatus Engine::source_status(std::size_t source) const {
     status.lateness = of.watermarks().lateness();
     status.active_partitions = of.watermarks().active();
     status.holder = of.watermarks().holder();
+    status.waits = of.watermarks().is_limited();
     status.counters = of.counters().values();
     return status;
 }

@@ -45,10 +45,13 @@ struct SourceSpec {
     // the source's watermark whatever their key.
     bool split = false;
     std::string origin;  // of a source that a join makes: what it is made of; not for callers
+    std::string align = {};  // sources of one name wait for each other: a watermark is at most `ahead` beyond the last one's
+    Duration ahead = Duration::seconds(30);
 };
 
-// What happens to a row behind the watermark of its window: counted, or counted in within late_allow.
-enum class LateThen : std::uint8_t { drop, revise };
+// What happens to a row behind the watermark of its window: dropped and counted; within late_allow counted in, which makes
+// a revision; or within late_allow counted apart, which makes a late record of such rows alone. Beyond it always dropped.
+enum class LateThen : std::uint8_t { drop, revise, side };
 
 struct WindowSpec {
     std::string name;
@@ -67,6 +70,7 @@ struct WindowSpec {
     std::size_t max_groups = 512;  // of sessions: how many are kept at once
     Duration late_allow;
     LateThen late_then = LateThen::drop;
+    Duration early;     // a provisional result every so much event time before the window closes; zero: none
     std::size_t max_open = 0;  // intervals open at once; 0: from size, lateness, late_allow and max_future
     std::vector<std::pair<std::string, std::string>> select;  // name, expression over aggregates
 };

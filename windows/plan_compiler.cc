@@ -45,6 +45,7 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
     }
     for (SourceSpec& spec : plan_->spec.sources)
         if (!source(spec)) return nullptr;
+    if (!align_sources()) return nullptr;
     for (const JoinSpec& spec : plan_->spec.joins) {
         if (!join(spec)) return nullptr;
         all += "\njoin " + plan_->spec.sources.back().origin;
@@ -52,6 +53,7 @@ std::unique_ptr<CompiledPlan> PlanCompiler::run() {
     for (const WindowSpec& spec : plan_->spec.windows) {
         if (!window(spec)) return nullptr;
         all += "\nwindow " + spec.name + " " + std::to_string(plan_->windows.back().definition);
+        if (spec.early > Duration()) all += " early " + std::to_string(spec.early.us());
     }
     for (const PatternSpec& spec : plan_->spec.patterns) {
         if (!pattern(spec)) return nullptr;
@@ -115,6 +117,34 @@ bool PlanCompiler::source(SourceSpec& spec) {
     return true;
 }
 
+bool PlanCompiler::align_sources() {
+    for (std::size_t i = 0; i < plan_->sources.size(); ++i) {
+        const SourceSpec& spec = plan_->spec.sources[i];
+        CompiledSource& out = plan_->sources[i];
+        out.together = {i};
+        if (spec.align.empty()) continue;
+        at_source_ = spec.name;
+        for (std::size_t other = 0; other < plan_->sources.size(); ++other)
+            if (other != i && plan_->spec.sources[other].align == spec.align) out.together.push_back(other);
+        if (out.together.size() == 1) return fail("time.align", "no other source is aligned with \"" + spec.align + "\": name the same in each of them");
+        if (spec.split) return fail("time.align", "is not for a source that several engines share");
+        if (spec.ahead < Duration() || spec.ahead > longest) return fail("time.ahead", "must be from 0 to 366 days");
+        out.ahead = spec.ahead.us();
+        at_source_.clear();
+    }
+    return true;
+}
+
+// How long intervals stay open for the sources that theirs is aligned with: until those have come, or are idle.
+std::int64_t PlanCompiler::waiting_for_others(std::size_t source) const {
+    std::int64_t most = 0;
+    for (std::size_t other : plan_->sources[source].together) {
+        const SourceSpec& spec = plan_->spec.sources[other];
+        if (other != source) most = std::max(most, spec.lateness.most().us() + spec.idle.us());
+    }
+    return most;
+}
+
 bool PlanCompiler::window(const WindowSpec& spec) {
     at_window_ = spec.name;
     CompiledWindow out;
@@ -144,10 +174,10 @@ bool PlanCompiler::window(const WindowSpec& spec) {
     out.definition = hash64(as_byte_span(definition_text(spec, out)));
     CompiledSource& source = plan_->sources[out.source];
     source.windows.push_back(plan_->windows.size());
-    source.revises |= out.allow > 0;
+    source.revises |= out.allow > 0 && !out.aside;
     const bool in_steps = out.is_session || out.count > 0;
     const std::int64_t cut = out.is_hopping() ? out.every : out.size;
-    const Boundary boundary = in_steps ? Boundary{session_step_us, 0} : Boundary{cut, out.allow, out.calendar};
+    const Boundary boundary = in_steps ? Boundary{session_step_us, 0, nullptr, out.early} : Boundary{cut, out.allow, out.calendar, out.early};
     const bool by_time = out.count == 0 || out.max_wait > 0;
     if (by_time) source.source_boundaries.push_back(boundary);
     if (by_time && out.by_partition) source.partition_boundaries.push_back(boundary);
@@ -220,15 +250,14 @@ bool PlanCompiler::window_limits(const WindowSpec& spec, CompiledWindow& out) {
     if (spec.session != Duration() || !spec.session_gap.empty()) return session_limits(spec, out);
     if (spec.count > 0 || spec.max_wait != Duration()) return count_limits(spec, out);
     if (!window_cut(spec, out)) return false;
-    if (spec.late_allow < Duration() || spec.late_allow > longest) return fail("late.allow", "must be from 0 to 366 days");
     if (spec.max_groups < 1 || spec.max_groups > 1'000'000) return fail("max_groups", "must be from 1 to 1000000");
     if (spec.max_open > 4096) return fail("max_open", "must be at most 4096");
-    out.allow = spec.late_then == LateThen::revise ? spec.late_allow.us() : 0;
+    if (!late_and_early(spec, out)) return false;
     const auto intervals = [&](std::int64_t span) { return static_cast<std::size_t>((span + out.size - 1) / out.size); };
     // How long an interval stays open beyond its end, in intervals: so many hold groups at once. A window that
     // closes by the source's watermark waits for a partition that fell silent until that is idle.
     const bool waits = !source.partition.empty() && !out.by_partition;
-    const std::int64_t held = source.lateness.most().us() + out.allow + (waits ? source.idle.us() : 0);
+    const std::int64_t held = source.lateness.most().us() + out.allow + (waits ? source.idle.us() : 0) + waiting_for_others(out.source);
     const std::size_t together = 1 + std::min(intervals(held), intervals_bound);
     const std::size_t ahead = intervals(held + source.max_future.us());
     out.intervals_max = spec.max_open ? spec.max_open : std::max<std::size_t>(together, std::min(4 + ahead, intervals_bound));
@@ -413,6 +442,7 @@ std::string PlanCompiler::source_text(const SourceSpec& source) {
     };
     text += line("time", lateness(source.lateness) + " " + us(source.idle) + " " + us(source.max_future));
     for (const TableUse& use : source.enrich) text += line("enrich", use.table + " " + use.on);
+    if (!source.align.empty()) text += line("align", source.align + " " + us(source.ahead));
     text += line("partition", source.partition + " " + std::to_string(source.max_partitions));
     return text;
 }
@@ -433,7 +463,7 @@ std::string PlanCompiler::definition_text(const WindowSpec& spec, const Compiled
         text += line("size", us(spec.size));
     if (window.is_hopping()) text += line("every", us(spec.every));
     if (window.split_partition) text += line("closes", "by the source's watermark");
-    text += line("late", std::to_string(window.allow));
+    text += line("late", std::to_string(window.allow) + (window.aside ? " side" : ""));
     text += line("limits", std::to_string(window.groups_max) + " " + std::to_string(window.intervals_max) + " " + std::to_string(window.cells_max));
     for (const std::string& value : selected_) text += line("select", value);
     return text;

@@ -32,12 +32,15 @@ private:
     bool join_keys(const JoinSpec& spec, CompiledJoin& out);
     bool join_limits(const JoinSpec& spec, CompiledJoin& out);
     bool join_columns(const JoinSpec& spec, CompiledJoin& out, SourceSpec& joined);
+    bool align_sources();
+    std::int64_t waiting_for_others(std::size_t source) const;
     bool window(const WindowSpec& spec);
     bool pattern(const PatternSpec& spec);
     // windows/plan_compiler_cuts.cc
     bool groups(const WindowSpec& spec);
     bool session_gap(const WindowSpec& spec, CompiledWindow& out);
     bool hopping_limits(const WindowSpec& spec, CompiledWindow& out);
+    bool late_and_early(const WindowSpec& spec, CompiledWindow& out);
     bool session_limits(const WindowSpec& spec, CompiledWindow& out);
     bool count_limits(const WindowSpec& spec, CompiledWindow& out);
     bool window_limits(const WindowSpec& spec, CompiledWindow& out);

@@ -53,12 +53,14 @@ bool PlanCompiler::hopping_limits(const WindowSpec& spec, CompiledWindow& out) {
         return fail("size", text(spec.size) + " is no multiple of every = " + text(spec.every) + "; the nearest that are: " +
                                 text(Duration::micros(below)) + " and " + text(Duration::micros(below + every)));
     if (every == spec.size.us()) return true;
+    if (out.aside) return fail("late.then", "\"side\" is not for windows that hop: a row may be late for one of its windows and not for the next");
+    if (out.early > 0) return fail("early", "is not for windows that hop: a smaller every gives results as often");
     const SourceSpec& source = plan_->spec.sources[out.source];
     const auto panes_in = [every](std::int64_t span) { return std::min(static_cast<std::uint64_t>((span + every - 1) / every), panes_bound + 1); };
     const std::uint64_t panes = panes_in(spec.size.us());
     if (panes > panes_bound) return fail("every", "cuts size into more than " + std::to_string(panes_bound) + " panes");
     const bool waits = !source.partition.empty() && !out.by_partition;
-    const std::int64_t held = source.lateness.most().us() + (waits ? source.idle.us() : 0);
+    const std::int64_t held = source.lateness.most().us() + (waits ? source.idle.us() : 0) + waiting_for_others(out.source);
     const std::uint64_t together = panes + std::min<std::uint64_t>(panes_in(held), panes_waiting_bound);
     const std::uint64_t ahead = std::min<std::uint64_t>(4 + panes_in(held + source.max_future.us()), panes_ahead_bound);
     const std::uint64_t kept = out.allow > 0 ? panes_in(out.allow) + 1 : 0;
@@ -75,6 +77,23 @@ bool PlanCompiler::hopping_limits(const WindowSpec& spec, CompiledWindow& out) {
     return true;
 }
 
+// Sessions have no length of which an early result must be a part.
+bool PlanCompiler::late_and_early(const WindowSpec& spec, CompiledWindow& out) {
+    if (spec.late_allow < Duration() || spec.late_allow > longest) return fail("late.allow", "must be from 0 to 366 days");
+    out.allow = spec.late_then == LateThen::drop ? 0 : spec.late_allow.us();
+    out.aside = out.allow > 0 && spec.late_then == LateThen::side;
+    // What several engines have of a cell is merged when it closes, into one result.
+    const bool split = plan_->spec.sources[out.source].split;
+    if (split && out.aside) return fail("late.then", "\"side\" is not for a source that several engines share: drop, or revise");
+    if (split && spec.early != Duration()) return fail("early", "is not for a source that several engines share");
+    if (spec.early == Duration()) return true;
+    if (spec.early < Duration::micros(early_least_us) || spec.early > longest) return fail("early", "must be from 100ms to 366 days");
+    if (!out.is_session && spec.early.us() >= out.size)
+        return fail("early", "is as long as the window or longer: nothing would come before its result");
+    out.early = spec.early.us();
+    return true;
+}
+
 bool PlanCompiler::session_limits(const WindowSpec& spec, CompiledWindow& out) {
     if (spec.size != Duration() || spec.calendar != CalendarUnit::none || spec.count > 0 ||
         (spec.session != Duration() && !spec.session_gap.empty()))
@@ -84,11 +103,10 @@ bool PlanCompiler::session_limits(const WindowSpec& spec, CompiledWindow& out) {
     if (!spec.session_gap.empty() && !session_gap(spec, out)) return false;
     if (!out.gap && (spec.session < Duration::millis(1) || spec.session > longest))
         return fail("session", "must be from 1ms to 366 days");
-    if (spec.late_allow < Duration() || spec.late_allow > longest) return fail("late.allow", "must be from 0 to 366 days");
     if (!groups(spec)) return false;
     out.is_session = true;
     out.size = out.gap ? spec.session_max.us() : spec.session.us();
-    out.allow = spec.late_then == LateThen::revise ? spec.late_allow.us() : 0;
+    if (!late_and_early(spec, out)) return false;
     out.groups_max = out.cells_max = spec.max_groups;
     out.frontiers_max = out.by_partition ? plan_->sources[out.source].partitions_max + 1 : 1;
     return true;
@@ -122,6 +140,7 @@ bool PlanCompiler::count_limits(const WindowSpec& spec, CompiledWindow& out) {
     if (spec.max_wait != Duration() && (spec.max_wait < Duration::millis(1) || spec.max_wait > longest))
         return fail("max_wait", "must be from 1ms to 366 days");
     if (spec.late_allow != Duration()) return fail("late.allow", "has no meaning with count: no row is late");
+    if (spec.early != Duration()) return fail("early", "is for windows that time closes, not count; max_wait bounds how long its results take");
     if (!groups(spec)) return false;
     out.count = spec.count;
     out.max_wait = spec.max_wait.us();

@@ -114,6 +114,7 @@ bool PlanCompiler::join(const JoinSpec& spec) {
     compiled.partitions_max = 1;
     compiled.definition = hash64(as_byte_span(source_text(joined)));
     out.joined = plan_->sources.size();
+    compiled.together = {out.joined};
     plan_->sources.push_back(std::move(compiled));
     plan_->joins.push_back(std::move(out));
     plan_->spec.sources.push_back(std::move(joined));

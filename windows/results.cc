@@ -117,7 +117,8 @@ void Results::emit(Of of, Emission& emission) {
     record.start = Timestamp::micros(of.start);
     record.end = Timestamp::micros(of.end);
     record.revision = of.revision;
-    record.sequence = emission.next_sequence++;
+    record.early = of.early;
+    record.sequence = of.flags & record_provisional ? 0 : emission.next_sequence++;
     record.partition = of.partition_hash;
     record.key = emission.fields.first(keys);
     record.values = emission.fields.subspan(keys, values);

@@ -29,6 +29,7 @@ public:
         const std::byte* key = nullptr;
         const Value* folded_keys = nullptr; // of "(other)"
         RecordKind kind = RecordKind::result;  // a retraction has no values
+        std::uint32_t early = 0;            // of a provisional record
     };
 
     // states: plan's, but for sketches' room.
@@ -50,7 +51,7 @@ public:
     bool absorb(std::uint32_t cell, ByteReader& in, std::span<AggregateStates* const> staged, WindowCounters& counters);
     // `to`, which is not in use, becomes what `from` is; seed is for when the sketches of `to` get too little room.
     void copy(std::uint32_t to, std::uint32_t from, std::uint64_t seed, WindowCounters& counters);
-    // Gaps add record_partial to the flags; a sequence number is taken.
+    // Gaps add record_partial to the flags; a sequence number is taken, but by a provisional record.
     void emit(Of of, Emission& emission);
 
     static Bytes save_size_max(const CompiledWindow& plan, std::size_t cells);

@@ -16,7 +16,7 @@ Bytes SessionWindow::need(const CompiledWindow& plan, std::size_t partitions_max
     return Arena::need<Cell>(plan.cells_max) + Arena::need<std::byte>(plan.cells_max * plan.key.width()) +
            HashIndex::need(plan.cells_max) + Arena::need<List>(lists(plan, partitions_max)) +
            Arena::need<Results>() + Results::need(plan, plan.cells_max) + Arena::need<std::uint32_t>(plan.cells_max) +
-           Frontier::need(plan.frontiers_max);
+           Frontier::need(plan.frontiers_max) + Arena::need<std::uint32_t>(plan.early > 0 ? plan.cells_max : 0);
 }
 
 SessionWindow::SessionWindow(Arena& arena, const CompiledWindow& plan, std::string_view name, std::uint32_t number,
@@ -29,6 +29,7 @@ SessionWindow::SessionWindow(Arena& arena, const CompiledWindow& plan, std::stri
       index_(arena, plan.cells_max),
       lists_(arena.take<List>(lists(plan, partitions_max))),
       results_(arena.make<Results>(arena, plan, name, plan.cells_max)),
+      early_(arena.take<std::uint32_t>(plan.early > 0 ? plan.cells_max : 0)),
       dirty_(arena.take<std::uint32_t>(plan.cells_max)),
       frontier_(arena, plan.frontiers_max) {
     reset();
@@ -62,6 +63,14 @@ void SessionWindow::free_cell(std::uint32_t number) {
     free_ = number;
 }
 
+// The watermark at which the next thing happens to it.
+std::int64_t SessionWindow::due_at(std::uint32_t number) const {
+    const Cell& cell = cells_[number];
+    if (cell.flags & (said | belated)) return cell.end + plan_.allow;
+    if (plan_.early == 0) return cell.end;
+    return std::min(cell.end, cell.start + (std::int64_t{early_[number]} + 1) * plan_.early);
+}
+
 void SessionWindow::link(std::uint32_t number) {
     Cell& cell = cells_[number];
     List& list = lists_[cell.list];
@@ -69,7 +78,7 @@ void SessionWindow::link(std::uint32_t number) {
     cell.next = list.head;
     if (list.head != none) cells_[list.head].previous = number;
     list.head = number;
-    list.least = std::min(list.least, due_at(cell));
+    list.least = std::min(list.least, due_at(number));
 }
 
 void SessionWindow::unlink(std::uint32_t number) {
@@ -96,6 +105,7 @@ void SessionWindow::save(ByteWriter& out) const {
 void SessionWindow::save_cell(std::uint32_t number, ByteWriter& out) const {
     const Cell& cell = cells_[number];
     out.write(cell.flags);
+    out.write(plan_.early > 0 ? early_[number] : std::uint32_t{0});  // it is no part of the definition
     out.write(cell.start);
     out.write(cell.end);
     out.write(cell.hash);
@@ -124,6 +134,8 @@ bool SessionWindow::load(ByteReader& in, std::size_t partitions) {
 bool SessionWindow::load_cell(std::uint32_t number, ByteReader& in, std::size_t partitions) {
     Cell cell;
     cell.flags = in.read<std::uint8_t>();
+    const auto early = in.read<std::uint32_t>();
+    if (plan_.early > 0) early_[number] = early;
     cell.start = in.read<std::int64_t>();
     cell.end = in.read<std::int64_t>();
     cell.hash = in.read<std::uint64_t>();

@@ -35,6 +35,8 @@ void SessionWindow::add(const Run& run, Emission& emission) {
 void SessionWindow::aggregate(const Run& run, std::size_t& pending) {
     if (pending == 0) return;
     results_->add(run, {run.rows.first(pending), run.cells.first(pending)}, counters_);
+    if (plan_.early > 0)
+        for (std::uint32_t cell : run.cells.first(pending)) cells_[cell].flags |= fresh;
     pending = 0;
 }
 
@@ -43,26 +45,34 @@ bool SessionWindow::admit(const Run& run, std::size_t row, Emission& emission, s
     const std::uint32_t partition = run.source.partitions()[row];
     const std::int64_t watermark = step_of(plan_.by_partition ? run.watermarks().watermark(partition) : run.watermarks().watermark());
     Asked asked;
-    if (!ask(run, row, asked)) return false;
-    const Found found = find(run, row, asked, never_us);
-    if (is_refused(run, row, asked, found, watermark)) return false;
+    if (!ask(run, row, watermark, asked)) return false;
+    Found found = find(run, row, asked, never_us);
+    if (plan_.aside && found.first == none && asked.end <= watermark) {
+        asked.kind = belated;
+        found = find(run, row, asked, never_us);
+    }
+    if (is_refused(run, row, asked, found)) return false;
     std::uint32_t cell = found.first;
     bool was_said = cell != none && (cells_[cell].flags & said);
     if (cell == none)
         cell = make_cell(run, row, asked, emission, pending);
     else if (found.more)
         was_said |= join(run, row, asked, cell, emission, pending);
-    stretch(cell, std::min(asked.start, cells_[cell].start), std::max(asked.end, cells_[cell].end), emission);
+    stretch(cell, std::min(asked.start, cells_[cell].start), std::max(asked.end, cells_[cell].end), watermark, emission);
     if (!time.arrival_trusted) cells_[cell].flags |= untrusted;
-    const bool late = cells_[cell].end <= watermark;
-    if (late || was_said) counters_.add(WindowCounter::revised);
-    late ? mark_late(cell) : unmark(cell);  // it may have grown out of being due
+    if (asked.kind == belated) {
+        counters_.add(WindowCounter::late_aside);
+    } else {
+        const bool late = cells_[cell].end <= watermark;
+        if (late || was_said) counters_.add(WindowCounter::revised);
+        late ? mark_late(cell) : unmark(cell);  // it may have grown out of being due
+    }
     run.rows[pending] = static_cast<std::uint16_t>(row);
     run.cells[pending++] = cell;
     return true;
 }
 
-bool SessionWindow::ask(const Run& run, std::size_t row, Asked& asked) {
+bool SessionWindow::ask(const Run& run, std::size_t row, std::int64_t watermark, Asked& asked) {
     std::int64_t gap = plan_.size;
     if (plan_.gap) {
         const Column& column = *run.source.inputs()[*plan_.gap];
@@ -74,6 +84,7 @@ bool SessionWindow::ask(const Run& run, std::size_t row, Asked& asked) {
     }
     asked.start = run.batch.time(row).event.us();
     asked.end = asked.start + gap;
+    asked.watermark = watermark;
     return true;
 }
 
@@ -82,7 +93,8 @@ SessionWindow::Found SessionWindow::find(const Run& run, std::size_t row, const 
     const std::uint64_t hash = run.hashes[row];
     index_.find(hash, [&](std::uint32_t number) {
         const Cell& cell = cells_[number];
-        const bool joins = cell.hash == hash && asked.start < cell.end && asked.end > cell.start && cell.start > after;
+        const bool touches = asked.start < cell.end && asked.end > cell.start && cell.start > after;
+        const bool joins = cell.hash == hash && touches && (cell.flags & belated) == asked.kind;
         if (!joins || !plan_.key.equals(run.batch, row, key(number))) return false;
         found.more = found.first != none;
         if (!found.more || cell.start < cells_[found.first].start) found.first = number;
@@ -92,7 +104,7 @@ SessionWindow::Found SessionWindow::find(const Run& run, std::size_t row, const 
 }
 
 // Counted by its reason.
-bool SessionWindow::is_refused(const Run& run, std::size_t row, const Asked& asked, const Found& found, std::int64_t watermark) {
+bool SessionWindow::is_refused(const Run& run, std::size_t row, const Asked& asked, const Found& found) {
     const std::int64_t at = asked.start;
     const std::uint64_t partition = plan_.by_partition ? run.watermarks().hash(run.source.partitions()[row]) : 0;
     // The first session ends before the others.
@@ -101,7 +113,7 @@ bool SessionWindow::is_refused(const Run& run, std::size_t row, const Asked& ask
         counters_.add(WindowCounter::late_after_power_cut);
         return true;
     }
-    if (found.first == none && asked.end + plan_.allow <= watermark) {
+    if (found.first == none && asked.end + plan_.allow <= asked.watermark) {
         counters_.add(WindowCounter::late);
         return true;
     }
@@ -125,9 +137,10 @@ std::uint32_t SessionWindow::make_cell(const Run& run, std::size_t row, const As
     cell.hash = run.hashes[row];
     cell.partition_hash = plan_.by_partition ? run.watermarks().hash(partition) : 0;
     cell.list = plan_.by_partition ? partition : 0;
-    cell.flags = used;
+    cell.flags = static_cast<std::uint8_t>(used | asked.kind);
     if (plan_.key.encode(run.batch, row, key(number))) counters_.add(WindowCounter::key_cut);
     ++cells_used_;
+    begin_early(number, asked.watermark);
     link(number);
     index_.insert(cells_[number].hash, number);
     results_->create(number, cell_hash(cell.hash, cell.start) ^ seed_);
@@ -146,23 +159,29 @@ bool SessionWindow::join(const Run& run, std::size_t row, const Asked& asked, st
         const Cell absorbed = cells_[found.first];
         after = absorbed.start;
         was_said |= (absorbed.flags & said) != 0;
-        stretch(first, cells_[first].start, absorbed.end, emission);
+        stretch(first, cells_[first].start, absorbed.end, asked.watermark, emission);
         take_back(found.first, emission);
-        cells_[first].flags |= absorbed.flags & untrusted;
+        cells_[first].flags |= absorbed.flags & (untrusted | fresh);
         results_->merge(first, found.first, counters_);
         free_cell(found.first);
         if (!found.more) return was_said;
     }
 }
 
-void SessionWindow::stretch(std::uint32_t number, std::int64_t start, std::int64_t end, Emission& emission) {
+void SessionWindow::stretch(std::uint32_t number, std::int64_t start, std::int64_t end, std::int64_t watermark, Emission& emission) {
     Cell& cell = cells_[number];
     if (cell.start == start && cell.end == end) return;
+    const bool begins = start < cell.start || (cell.flags & said);
     take_back(number, emission);
     cell.start = start;
     cell.end = end;
+    if (begins) begin_early(number, watermark);
     // Between two walks over its list it may have become due later than what the list waits for, but not earlier.
-    lists_[cell.list].least = std::min(lists_[cell.list].least, end);
+    lists_[cell.list].least = std::min(lists_[cell.list].least, due_at(number));
+}
+
+void SessionWindow::begin_early(std::uint32_t cell, std::int64_t watermark) {
+    if (plan_.early > 0) early_[cell] = early_count(cells_[cell].start, plan_.early, watermark);
 }
 
 // A session that was emitted is no longer what it was.
@@ -195,7 +214,8 @@ void SessionWindow::evict_oldest(const Run& run, Emission& emission, std::size_t
     for (std::uint32_t cell = 1; cell < cells_.size(); ++cell)
         if (cells_[cell].end != cells_[oldest].end ? cells_[cell].end < cells_[oldest].end : before(cell, oldest)) oldest = cell;
     const Cell& cell = cells_[oldest];
-    if (!(cell.flags & said) || (cell.flags & dirty)) say(oldest, record_partial, RecordKind::result, emission);
+    if (!(cell.flags & said) || (cell.flags & dirty))
+        say(oldest, record_partial, cell.flags & belated ? RecordKind::late : RecordKind::result, emission);
     evicted_until_ = std::max(evicted_until_, cell.start);
     counters_.add(WindowCounter::evicted);
     free_cell(oldest);
@@ -218,12 +238,25 @@ void SessionWindow::collect(const Watermarks& watermarks, std::span<Due> due, st
 
 void SessionWindow::collect_list(std::uint32_t list, std::int64_t watermark, std::span<Due> due, std::size_t& count) {
     if (watermark < lists_[list].least) return;
-    for (std::uint32_t number = lists_[list].head; number != none; number = cells_[number].next) {
-        Cell& cell = cells_[number];
-        if ((cell.flags & said) || cell.end > watermark) continue;
+    for (std::uint32_t number = lists_[list].head; number != none; number = cells_[number].next)
+        collect_cell(number, watermark, due, count);
+}
+
+void SessionWindow::collect_cell(std::uint32_t number, std::int64_t watermark, std::span<Due> due, std::size_t& count) {
+    Cell& cell = cells_[number];
+    const bool is_late = cell.flags & belated;
+    if (cell.flags & said) return;
+    if (cell.end + (is_late ? plan_.allow : 0) <= watermark) {
         cell.flags |= said;
-        if (plan_.allow > 0) said_until_ = std::max(said_until_, cell.end);
-        due[count++] = {number_, number, cell.end};
+        if (kept(cell) > 0) said_until_ = std::max(said_until_, cell.end);
+        due[count++] = {number_, number, cell.end, is_late ? Saying::late : Saying::result};
+    } else if (plan_.early > 0 && !is_late) {
+        const std::uint32_t passed = early_count(cell.start, plan_.early, watermark);
+        if (passed == early_[number]) return;
+        early_[number] = passed;
+        if (!(cell.flags & fresh)) return;
+        cell.flags &= static_cast<std::uint8_t>(~fresh);
+        due[count++] = {number_, number, cell.end, Saying::early};
     }
 }
 
@@ -240,10 +273,10 @@ void SessionWindow::release_list(std::uint32_t list, std::int64_t watermark) {
     std::int64_t least = forever_us;
     for (std::uint32_t number = lists_[list].head; number != none;) {
         const std::uint32_t next = cells_[number].next;
-        if (cells_[number].end + plan_.allow <= watermark)
+        if (cells_[number].end + kept(cells_[number]) <= watermark)
             free_cell(number);
         else
-            least = std::min(least, due_at(cells_[number]));
+            least = std::min(least, due_at(number));
         number = next;
     }
     lists_[list].least = least;
@@ -256,19 +289,25 @@ bool SessionWindow::before(std::uint32_t a, std::uint32_t b) const {
 }
 
 void SessionWindow::emit(const Due& due, std::uint16_t flags, Emission& emission) {
-    say(due.cell, flags, RecordKind::result, emission);
+    if (due.saying == Saying::early) flags |= record_provisional;
+    say(due.cell, flags, due.saying == Saying::late ? RecordKind::late : RecordKind::result, emission);
 }
 
 void SessionWindow::say(std::uint32_t number, std::uint16_t flags, RecordKind kind, Emission& emission) {
     Cell& cell = cells_[number];
+    const bool early = flags & record_provisional;
     if (frontier_.covers(cell.partition_hash, cell.end)) {
-        counters_.add(WindowCounter::suppressed);
+        if (!early) counters_.add(WindowCounter::suppressed);
         return;
     }
     if (cell.flags & untrusted) flags |= record_clock_untrusted;
-    Results::Of of{number, cell.start, cell.end, cell.partition_hash, cell.revision++, flags, key(number), nullptr};
+    Results::Of of{number, cell.start, cell.end, cell.partition_hash, cell.revision, flags, key(number), nullptr};
     of.kind = kind;
-    counters_.add(WindowCounter::emitted);
+    if (early)
+        of.early = early_[number];
+    else
+        ++cell.revision;
+    counters_.add(early ? WindowCounter::early : WindowCounter::emitted);
     results_->emit(of, emission);
 }
 

@@ -4,8 +4,10 @@
 // that it touches. A session is closed when the watermark of its key, in steps of
 // session_step_us, has passed its end, and is kept for rows that are late until `allow` more. What was emitted and then grows
 // or is joined is taken back by a retraction, before anything else is said of it.
+// Early results: window.h; every `early` since the session's start as it is known then. Where late rows are told apart a
+// row that is late makes, or joins, a session of late rows alone: it closes `allow` after its end.
 // max_groups sessions at most, of all keys: beyond, the one that ends first is emitted as it stands, partial.
-// Memory: need(window): max_groups x (80 + key + states), a table of 8 to 16 bytes a session, and the pools of sketches.
+// Memory: need(window): max_groups x (80 + key + states; 4 more with early results), a table of 8 to 16 bytes a session, and the pools of sketches.
 // Cost: add() O(rows x states); a session that has to go for a new one O(sessions); collect() and release()
 // O(1) while nothing is due, else O(sessions of what closes).
 // Threads: one owner. Errors: none; every row that does not count has a counter.
@@ -55,7 +57,8 @@ public:
 private:
     static constexpr std::uint32_t none = 0xffffffff;
     // said: emitted as it stands. dirty: to be emitted when the message ends.
-    enum CellFlag : std::uint8_t { used = 1, said = 2, dirty = 4, untrusted = 8 };
+    // fresh: rows since the last early result. belated: of late rows alone.
+    enum CellFlag : std::uint8_t { used = 1, said = 2, dirty = 4, untrusted = 8, fresh = 16, belated = 32 };
     struct Cell {
         std::int64_t start = 0;
         std::int64_t end = 0;
@@ -75,6 +78,8 @@ private:
     struct Asked {
         std::int64_t start = 0;
         std::int64_t end = 0;
+        std::int64_t watermark = 0;  // by which it is judged
+        std::uint8_t kind = 0;       // belated: of a session of late rows
     };
     // Of the sessions that a row touches the one that starts first, and whether there are more.
     struct Found {
@@ -83,15 +88,17 @@ private:
     };
     bool before(std::uint32_t a, std::uint32_t b) const;
     bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
-    bool ask(const Run& run, std::size_t row, Asked& asked);
+    bool ask(const Run& run, std::size_t row, std::int64_t watermark, Asked& asked);
     // Of the sessions that start after `after`.
     Found find(const Run& run, std::size_t row, const Asked& asked, std::int64_t after) const;
-    bool is_refused(const Run& run, std::size_t row, const Asked& asked, const Found& found, std::int64_t watermark);
+    bool is_refused(const Run& run, std::size_t row, const Asked& asked, const Found& found);
     std::uint32_t make_cell(const Run& run, std::size_t row, const Asked& asked, Emission& emission, std::size_t& pending);
     bool join(const Run& run, std::size_t row, const Asked& asked, std::uint32_t first, Emission& emission, std::size_t& pending);
-    void stretch(std::uint32_t cell, std::int64_t start, std::int64_t end, Emission& emission);
+    void stretch(std::uint32_t cell, std::int64_t start, std::int64_t end, std::int64_t watermark, Emission& emission);
+    void begin_early(std::uint32_t cell, std::int64_t watermark);
     void take_back(std::uint32_t cell, Emission& emission);
     void say(std::uint32_t cell, std::uint16_t flags, RecordKind kind, Emission& emission);
+    void collect_cell(std::uint32_t cell, std::int64_t watermark, std::span<Due> due, std::size_t& count);
     void evict_oldest(const Run& run, Emission& emission, std::size_t& pending);
     void aggregate(const Run& run, std::size_t& pending);
     void mark_late(std::uint32_t cell);
@@ -103,7 +110,9 @@ private:
     void unlink(std::uint32_t cell);
     std::byte* key(std::uint32_t cell) { return keys_.data() + cell * plan_.key.width(); }
     const std::byte* key(std::uint32_t cell) const { return keys_.data() + cell * plan_.key.width(); }
-    std::int64_t due_at(const Cell& cell) const { return cell.flags & said ? cell.end + plan_.allow : cell.end; }
+    // How long it is kept beyond its end.
+    std::int64_t kept(const Cell& cell) const { return plan_.aside && !(cell.flags & belated) ? 0 : plan_.allow; }
+    std::int64_t due_at(std::uint32_t cell) const;
     void save_cell(std::uint32_t cell, ByteWriter& out) const;
     bool load_cell(std::uint32_t cell, ByteReader& in, std::size_t partitions);
 
@@ -115,6 +124,7 @@ private:
     HashIndex index_;  // of cells
     std::span<List> lists_;             // one a partition, or one
     Results* results_;
+    std::span<std::uint32_t> early_;    // how many early results of a session were due; empty without them
     std::span<std::uint32_t> dirty_;
     Frontier frontier_;
     WindowCounters counters_;

@@ -13,7 +13,8 @@ constexpr std::int64_t year_10000_us = 253402300800LL * 1000000;
 }  // namespace
 
 Watermarks::Params Source::watermark_params(const SourceSpec& spec, const CompiledSource& plan) {
-    return {plan.partitions_max, spec.lateness, spec.idle, Engine::arrival_step_max, plan.partition_boundaries, plan.source_boundaries};
+    return {plan.partitions_max, spec.lateness, spec.idle, Engine::arrival_step_max, plan.partition_boundaries, plan.source_boundaries,
+            plan.together.size() > 1};
 }
 
 Bytes Source::need_watermarks(const SourceSpec& spec, const CompiledSource& plan) {

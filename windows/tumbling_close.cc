@@ -8,19 +8,13 @@
 namespace weir {
 
 void TumblingWindow::collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) {
-    const auto append = [&](std::uint32_t cell) { due[count++] = {number_, cell, end(cell)}; };
     for (std::size_t i = 0; i < dirty_count_; ++i) {
         Cell& cell = cells_[dirty_[i]];
-        if (cell.flags & dirty) append(dirty_[i]);
+        if (cell.flags & dirty) due[count++] = {number_, dirty_[i], end(dirty_[i])};
         cell.flags &= static_cast<std::uint8_t>(~dirty);
     }
     dirty_count_ = 0;
-    const auto close = [&](std::uint32_t number, std::int64_t watermark) {
-        Cell& cell = cells_[number];
-        if (!(cell.flags & used) || (cell.flags & closed) || end(number) > watermark) return;
-        cell.flags |= closed;
-        append(number);
-    };
+    const auto close = [&](std::uint32_t number, std::int64_t watermark) { collect_cell(number, watermark, due, count); };
     if (plan_.by_partition)
         for (std::uint32_t partition : watermarks.passed())
             for (std::uint32_t cell = heads_[partition]; cell != none; cell = cells_[cell].next)
@@ -31,6 +25,24 @@ void TumblingWindow::collect(const Watermarks& watermarks, std::span<Due> due, s
         close(other(static_cast<std::uint32_t>(i)), watermarks.watermark());
         if (plan_.by_partition) continue;
         for (std::uint32_t cell = heads_[i]; cell != none; cell = cells_[cell].next) close(cell, watermarks.watermark());
+    }
+}
+
+void TumblingWindow::collect_cell(std::uint32_t number, std::int64_t watermark, std::span<Due> due, std::size_t& count) {
+    Cell& cell = cells_[number];
+    if (!(cell.flags & used)) return;
+    if (cell.flags & closed) {
+        if ((cell.flags & belated) && end(number) + plan_.allow <= watermark) due[count++] = {number_, number, end(number), Saying::late};
+    } else if (end(number) <= watermark) {
+        cell.flags |= closed;
+        due[count++] = {number_, number, end(number)};
+    } else if (plan_.early > 0) {
+        const std::uint32_t passed = early_count(cell.start, plan_.early, watermark);
+        if (passed == early_[number]) return;
+        early_[number] = passed;
+        if (!(cell.flags & fresh)) return;
+        cell.flags &= static_cast<std::uint8_t>(~fresh);
+        due[count++] = {number_, number, end(number), Saying::early};
     }
 }
 
@@ -84,15 +96,16 @@ void TumblingWindow::evict_oldest(const Run& run, Emission& emission, std::size_
     // In the order of keys, found by selection: no scratch, and this is rare.
     const auto waits = [&](std::uint32_t cell) {
         const Cell& c = cells_[cell];
-        return (c.flags & used) && c.interval == interval && (!(c.flags & closed) || (c.flags & dirty));
+        return (c.flags & used) && c.interval == interval && (!(c.flags & closed) || (c.flags & (dirty | belated)));
     };
     for (;;) {
         std::uint32_t next = none;
         for (std::uint32_t cell = 0; cell < cells_.size(); ++cell)
             if (waits(cell) && (next == none || before(cell, next))) next = cell;
         if (next == none) break;
+        const Saying saying = cells_[next].flags & belated ? Saying::late : Saying::result;
         cells_[next].flags = static_cast<std::uint8_t>((cells_[next].flags | closed) & ~dirty);
-        emit({number_, next, end(next)}, record_partial, emission);
+        emit({number_, next, end(next), saying}, record_partial, emission);
     }
     for (std::uint32_t cell = 0; cell < plan_.cells_max; ++cell)
         if ((cells_[cell].flags & used) && cells_[cell].interval == interval) free_cell(cell);
@@ -138,16 +151,21 @@ void TumblingWindow::leave(std::uint32_t number, std::uint16_t flags, Emission& 
 }
 
 void TumblingWindow::emit(const Due& due, std::uint16_t flags, Emission& emission) {
+    if (emission.partials && plan_.merged) return leave(due.cell, flags, emission);
+    const Cell& cell = cells_[due.cell];
+    if (!frontier_.covers(cell.partition_hash, end(due.cell)))
+        say(due, flags, emission);
+    else if (due.saying != Saying::early)
+        counters_.add(WindowCounter::suppressed);
+    if (plan_.aside && due.saying != Saying::early) begin_late(due.cell);
+}
+
+void TumblingWindow::say(const Due& due, std::uint16_t flags, Emission& emission) {
     const std::uint32_t number = due.cell;
     Cell& cell = cells_[number];
-    if (emission.partials && plan_.merged) return leave(number, flags, emission);
-    if (frontier_.covers(cell.partition_hash, end(number))) {
-        counters_.add(WindowCounter::suppressed);
-        return;
-    }
     if (cell.flags & untrusted) flags |= record_clock_untrusted;
     Value folded_keys;
-    Results::Of of{number, cell.start, end(number), cell.partition_hash, cell.revision++, flags, nullptr, nullptr};
+    Results::Of of{number, cell.start, end(number), cell.partition_hash, cell.revision, flags, nullptr, nullptr};
     if (is_other(number)) {
         CallSpec keys;
         keys.function = Function::distinct;
@@ -157,8 +175,27 @@ void TumblingWindow::emit(const Due& due, std::uint16_t flags, Emission& emissio
     } else {
         of.key = key(number);
     }
-    counters_.add(WindowCounter::emitted);
+    if (due.saying == Saying::early) {
+        of.flags |= record_provisional;
+        of.early = early_[number];
+    } else if (due.saying == Saying::late) {
+        of.kind = RecordKind::late;
+        of.revision = 0;
+    } else {
+        ++cell.revision;
+    }
+    counters_.add(due.saying == Saying::early ? WindowCounter::early : WindowCounter::emitted);
     results_->emit(of, emission);
+}
+
+// From now on the cell is for rows that come late.
+void TumblingWindow::begin_late(std::uint32_t number) {
+    cells_[number].flags &= static_cast<std::uint8_t>(~(belated | fresh | untrusted));
+    results_->release(number);
+    results_->create(number, cells_[number].hash ^ seed_);
+    if (!is_other(number)) return;
+    folded_->release(cells_[number].interval);
+    folded_->create(cells_[number].interval, 0);
 }
 
 }  // namespace weir

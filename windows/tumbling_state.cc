@@ -20,7 +20,8 @@ Bytes TumblingWindow::need(const CompiledWindow& plan, std::size_t partitions_ma
                   HashIndex::need(plan.cells_max) + Arena::need<std::uint32_t>(lists(plan, partitions_max)) +
                   Arena::need<Interval>(plan.intervals_max) + Arena::need<Results>() + Results::need(plan, cells) +
                   Arena::need<AggregateStates>() + AggregateStates::need(plan.folded, plan.intervals_max) +
-                  Arena::need<std::uint32_t>(cells) + Frontier::need(plan.frontiers_max);
+                  Arena::need<std::uint32_t>(cells) + Frontier::need(plan.frontiers_max) +
+                  Arena::need<std::uint32_t>(plan.early > 0 ? cells : 0);
     return total;
 }
 
@@ -33,6 +34,7 @@ TumblingWindow::TumblingWindow(Arena& arena, const CompiledWindow& plan, std::st
       keys_(arena.take<std::byte>(plan.cells_max * plan.key.width())),
       index_(arena, plan.cells_max),
       heads_(arena.take<std::uint32_t>(lists(plan, partitions_max))),
+      early_(arena.take<std::uint32_t>(plan.early > 0 ? plan.cells_all() : 0)),
       intervals_(arena.take<Interval>(plan.intervals_max)),
       results_(arena.make<Results>(arena, plan, name, plan.cells_all())),
       folded_(arena.make<AggregateStates>(arena, plan.folded, plan.intervals_max)),
@@ -89,6 +91,7 @@ void TumblingWindow::save_cell(std::uint32_t number, ByteWriter& out) const {
     const Cell& cell = cells_[number];
     out.write(static_cast<std::uint8_t>(is_other(number)));
     out.write(cell.flags);
+    out.write(plan_.early > 0 ? early_[number] : std::uint32_t{0});  // it is no part of the definition
     out.write(cell.interval);
     out.write(cell.list);
     out.write(cell.revision);
@@ -131,6 +134,7 @@ bool TumblingWindow::load(ByteReader& in, std::size_t partitions) {
 bool TumblingWindow::load_cell(std::uint32_t number, ByteReader& in, std::size_t partitions) {
     Cell cell;
     cell.flags = in.read<std::uint8_t>();
+    const auto early = in.read<std::uint32_t>();
     cell.interval = in.read<std::uint32_t>();
     cell.list = in.read<std::uint32_t>();
     cell.revision = in.read<std::uint32_t>();
@@ -155,6 +159,7 @@ bool TumblingWindow::load_cell(std::uint32_t number, ByteReader& in, std::size_t
         link(number);
         index_.insert(cells_[number].hash, number);
     }
+    if (plan_.early > 0) early_[number] = early;
     if (cell.flags & dirty) dirty_[dirty_count_++] = number;
     return results_->load(number, in);
 }

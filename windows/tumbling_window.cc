@@ -65,6 +65,8 @@ void TumblingWindow::add_plain(const Run& run, const Column* where, Emission& em
 void TumblingWindow::aggregate(const Run& run, std::size_t& pending) {
     if (pending == 0) return;
     results_->add(run, {run.rows.first(pending), run.cells.first(pending)}, counters_);
+    if (plan_.early > 0)
+        for (std::uint32_t cell : run.cells.first(pending)) cells_[cell].flags |= fresh;
     pending = 0;
 }
 
@@ -92,7 +94,7 @@ bool TumblingWindow::admit(const Run& run, std::size_t row, Emission& emission, 
     if (cell == none) return false;
     if (!time.arrival_trusted) cells_[cell].flags |= untrusted;
     if (end <= closing_watermark(run.watermarks(), cell)) {
-        counters_.add(WindowCounter::revised);
+        counters_.add(plan_.aside ? WindowCounter::late_aside : WindowCounter::revised);
         mark_late(cell);
     }
     run.rows[pending] = static_cast<std::uint16_t>(row);
@@ -164,7 +166,12 @@ std::uint32_t TumblingWindow::make_cell(const Run& run, std::size_t row, std::ui
     link(number);
     index_.insert(cells_[number].hash, number);
     results_->create(number, hash ^ seed_);
+    begin_early(run.watermarks(), number);
     return number;
+}
+
+void TumblingWindow::begin_early(const Watermarks& watermarks, std::uint32_t cell) {
+    if (plan_.early > 0) early_[cell] = early_count(cells_[cell].start, plan_.early, closing_watermark(watermarks, cell));
 }
 
 // "(other)" closes by the source's watermark, whatever partitions its keys are of.
@@ -189,6 +196,7 @@ std::uint32_t TumblingWindow::fold(const Run& run, std::size_t row, std::uint32_
         cell.flags = used;
         results_->create(number, cell_hash(~std::uint64_t{0}, start) ^ seed_);
         folded_->create(interval, 0);
+        begin_early(run.watermarks(), number);
     }
     counters_.add(WindowCounter::folded);
     counters_.add(WindowCounter::sketches_settled, folded_->add_item(interval, static_cast<std::int64_t>(run.hashes[row])));
@@ -197,6 +205,10 @@ std::uint32_t TumblingWindow::fold(const Run& run, std::size_t row, std::uint32_
 
 void TumblingWindow::mark_late(std::uint32_t cell) {
     std::uint8_t& flags = cells_[cell].flags;
+    if (plan_.aside) {
+        flags |= closed | belated;
+        return;
+    }
     if (!(flags & dirty)) dirty_[dirty_count_++] = cell;
     flags |= closed | dirty;
 }

@@ -3,7 +3,9 @@
 // that contains the partition column closes by its partition's watermark, all others, and "(other)", by
 // the source's. Intervals are of one size, or days or hours of a time zone. max_groups keys an interval have cells
 // of their own, first come; the rest share one.
-// Memory: need(window): cells x (56 + key + states), a table of 8 to 16 bytes a cell, and the pools of sketches.
+// Early results and late records: window.h. While a cell is kept for late rows that are told apart it holds them alone, its
+// result having been emitted; what it held is gone.
+// Memory: need(window): cells x (56 + key + states; 4 more with early results), a table of 8 to 16 bytes a cell, and the pools of sketches.
 // Cost: add() O(rows x states); collect() O(cells of what closes); release() the same.
 // Threads: one owner. Errors: none; every row that does not count has a counter.
 // Source: Akidau et al., The Dataflow Model, VLDB 2015.
@@ -49,7 +51,8 @@ public:
 
 private:
     static constexpr std::uint32_t none = 0xffffffff;
-    enum CellFlag : std::uint8_t { used = 1, closed = 2, dirty = 4, untrusted = 8 };
+    // fresh: rows since the last early result. belated: rows for a late record.
+    enum CellFlag : std::uint8_t { used = 1, closed = 2, dirty = 4, untrusted = 8, fresh = 16, belated = 32 };
     struct Cell {
         std::int64_t start = 0;
         std::uint64_t hash = 0;           // of key and start
@@ -82,6 +85,10 @@ private:
     std::uint32_t fold(const Run& run, std::size_t row, std::uint32_t interval);
     void aggregate(const Run& run, std::size_t& pending);
     void mark_late(std::uint32_t cell);
+    void begin_early(const Watermarks& watermarks, std::uint32_t cell);
+    void collect_cell(std::uint32_t cell, std::int64_t watermark, std::span<Due> due, std::size_t& count);
+    void say(const Due& due, std::uint16_t flags, Emission& emission);
+    void begin_late(std::uint32_t cell);
     void evict_oldest(const Run& run, Emission& emission, std::size_t& pending);
     void free_cell(std::uint32_t cell);
     void free_interval(std::uint32_t interval);
@@ -106,6 +113,7 @@ private:
     std::span<std::byte> keys_;
     HashIndex index_;  // of cells
     std::span<std::uint32_t> heads_;    // of the lists
+    std::span<std::uint32_t> early_;    // how many early results of a cell were due; empty without them
     std::span<Interval> intervals_;
     Results* results_;
     AggregateStates* folded_;           // an HLL an interval, of the keys in "(other)"

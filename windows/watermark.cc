@@ -27,6 +27,7 @@ Watermarks::Watermarks(Arena& arena, const Params& params)
       touched_(arena.take<std::uint32_t>(params.partitions_max)),
       passed_(arena.take<std::uint32_t>(params.partitions_max)),
       leaves_(std::bit_ceil(params.partitions_max)) {
+    for (const Boundary& b : params.partition_boundaries) partitions_early_ |= b.early > 0;
     reset();
 }
 
@@ -35,7 +36,9 @@ void Watermarks::reset() {
     lateness_.reset();
     if (params_.partitions_max > 1) partitions_.back().hash = shared_partition_hash;
     used_ = touched_count_ = passed_count_ = 0;
-    watermark_ = furthest_ = proposed_ = boundary_ = last_arrival_ = never_us;
+    watermark_ = own_ = furthest_ = boundary_ = last_arrival_ = never_us;
+    limit_ = forever_us;
+    held_next_ = nothing_held;
     elapsed_ = next_idle_ = 0;
     last_trusted_ = finished_ = source_passed_ = false;
     rebuild();
@@ -51,7 +54,7 @@ void Watermarks::rebuild() {
         furthest_ = std::max(furthest_, partitions_[i].watermark);
         if (!partitions_[i].active) continue;
         ++active_;
-        minima_[leaves_ + i] = partitions_[i].watermark;
+        minima_[leaves_ + i] = own(i);
     }
     for (std::size_t node = leaves_ - 1; node > 0; --node) minima_[node] = std::min(minima_[2 * node], minima_[2 * node + 1]);
     if (params_.partitions_max == 1) return;
@@ -92,13 +95,20 @@ bool Watermarks::arrive(Timestamp arrival, bool trusted) {
     return counted == step;
 }
 
+std::int64_t Boundary::next(std::int64_t watermark) const {
+    std::int64_t next = cut().end(watermark);
+    if (allow > 0) next = std::min(next, cut().end(watermark - allow) + allow);
+    if (early > 0) {
+        const std::int64_t start = cut().start(watermark);
+        next = std::min(next, start + (std::int64_t{early_count(start, early, watermark)} + 1) * early);
+    }
+    return next;
+}
+
 std::int64_t Watermarks::next_boundary(std::span<const Boundary> boundaries, std::int64_t watermark) {
     std::int64_t next = forever_us;
     if (watermark >= forever_us) return next;
-    for (const Boundary& b : boundaries) {
-        next = std::min(next, b.cut().end(watermark));
-        if (b.allow > 0) next = std::min(next, b.cut().end(watermark - b.allow) + b.allow);
-    }
+    for (const Boundary& b : boundaries) next = std::min(next, b.next(watermark));
     return next;
 }
 
@@ -108,10 +118,11 @@ std::int64_t Watermarks::last_boundary(std::span<const Boundary> boundaries, std
     return last;
 }
 
-// A first watermark passes a boundary only if an event of its own message lies behind one.
+// A first watermark passes a boundary only if an event of its own message lies behind one. Early results take it for
+// one that passed all there are, whatever came with it.
 bool Watermarks::passes(const Partition& partition, std::int64_t watermark) const {
     if (watermark < partition.boundary) return false;
-    return partition.watermark != never_us || partition.least_now < last_boundary(params_.partition_boundaries, watermark);
+    return partitions_early_ || partition.watermark != never_us || partition.least_now < last_boundary(params_.partition_boundaries, watermark);
 }
 
 void Watermarks::set_minimum(std::uint32_t partition, std::int64_t value) {
@@ -134,6 +145,9 @@ void Watermarks::set_active(std::uint32_t which, bool active) {
     if (!active) set_minimum(which, forever_us);
 }
 
+// How far a partition has come, whatever the limit.
+std::int64_t Watermarks::own(std::size_t which) const { return std::max(partitions_[which].watermark, partitions_[which].proposed); }
+
 void Watermarks::find_idle() {
     if (elapsed_ < next_idle_) return;
     next_idle_ = elapsed_ + params_.idle.us();
@@ -146,6 +160,7 @@ void Watermarks::find_idle() {
         else
             next_idle_ = std::min(next_idle_, idle_at);
     }
+    if (active_ > 0) own_ = std::max(own_, minima_[1]);
 }
 
 bool Watermarks::propose() {
@@ -154,15 +169,40 @@ bool Watermarks::propose() {
     for (std::size_t i = 0; i < touched_count_; ++i) {
         Partition& partition = partitions_[touched_[i]];
         partition.last = elapsed_;
+        const std::int64_t before = own(touched_[i]);
         partition.greatest = std::max(partition.greatest, partition.greatest_now);
-        partition.proposed = std::max(partition.watermark, partition.greatest - lateness_.now());
-        pass |= passes(partition, partition.proposed);
+        partition.proposed = std::max(before, partition.greatest - lateness_.now());
+        pass |= passes(partition, std::min(partition.proposed, limit_));
         set_active(touched_[i], true);
         set_minimum(touched_[i], partition.proposed);
     }
     find_idle();
-    proposed_ = active_ > 0 ? std::max(watermark_, minima_[1]) : watermark_;
-    return pass || proposed_ >= boundary_;
+    if (active_ > 0) own_ = std::max(own_, minima_[1]);
+    return pass || std::min(own_, limit_) >= boundary_;
+}
+
+bool Watermarks::limit(std::int64_t time) {
+    limit_ = time;
+    bool pass = held_next_ <= limit_ || std::min(own_, limit_) >= boundary_;
+    for (std::size_t i = 0; i < touched_count_; ++i) {
+        const Partition& partition = partitions_[touched_[i]];
+        pass |= passes(partition, std::min(partition.proposed, limit_));
+    }
+    return pass;
+}
+
+void Watermarks::raise_within_limit(std::size_t which, std::int64_t watermark) {
+    raise(static_cast<std::uint32_t>(which), std::min(watermark, limit_));
+    if (watermark > limit_) held_next_ = std::min(held_next_, partitions_[which].boundary);
+}
+
+void Watermarks::catch_up() {
+    if (held_next_ <= limit_) {
+        held_next_ = nothing_held;
+        for (std::size_t i = 0; i < partitions_.size(); ++i)
+            if (const std::int64_t wanted = own(i); wanted > partitions_[i].watermark) raise_within_limit(i, wanted);
+    }
+    raise_source(std::min(own_, limit_));
 }
 
 void Watermarks::raise(std::uint32_t which, std::int64_t watermark) {
@@ -189,27 +229,31 @@ void Watermarks::raise_source(std::int64_t watermark) {
 void Watermarks::adopt() {
     for (std::size_t i = 0; i < touched_count_; ++i) {
         Partition& partition = partitions_[touched_[i]];
-        raise(touched_[i], partition.proposed);
+        raise_within_limit(touched_[i], partition.proposed);
         partition.touched = 0;
         partition.greatest_now = never_us;
         partition.least_now = forever_us;
     }
     touched_count_ = 0;
-    raise_source(proposed_);
+    catch_up();
 }
 
 void Watermarks::tick() {
     if (finished_) return;
     find_idle();
     std::int64_t furthest = never_us;
+    held_next_ = nothing_held;
     for (std::size_t i = 0; i < partitions_.size(); ++i) {
-        const Partition& partition = partitions_[i];
-        if (partition.active || partition.greatest == never_us) continue;
-        const auto which = static_cast<std::uint32_t>(i);
-        raise(which, partition.greatest + (elapsed_ - partition.last) - lateness_.now());
-        furthest = std::max(furthest, partition.watermark);
+        Partition& partition = partitions_[i];
+        if (partition.greatest == never_us) continue;
+        if (!partition.active) {
+            partition.proposed = std::max(own(i), partition.greatest + (elapsed_ - partition.last) - lateness_.now());
+            furthest = std::max(furthest, partition.proposed);
+        }
+        if (own(i) > partition.watermark) raise_within_limit(i, own(i));
     }
-    raise_source(active_ > 0 ? minima_[1] : furthest);
+    if (active_ == 0) own_ = std::max(own_, furthest);
+    raise_source(std::min(own_, limit_));
 }
 
 void Watermarks::follow(std::int64_t watermark) {
@@ -223,6 +267,8 @@ void Watermarks::finish() {
         raise(static_cast<std::uint32_t>(i), forever_us);
         if (partitions_[i].active) set_minimum(static_cast<std::uint32_t>(i), forever_us);
     }
+    own_ = forever_us;
+    held_next_ = nothing_held;
     raise_source(forever_us);
 }
 
@@ -246,6 +292,8 @@ Bytes Watermarks::save_size_max(const Params& params) {
 void Watermarks::save(ByteWriter& out) const {
     for (std::int64_t value : {watermark_, elapsed_, next_idle_, last_arrival_}) out.write(value);
     out.write(static_cast<std::uint8_t>((last_trusted_ ? 1 : 0) | (finished_ ? 2 : 0)));
+    if (params_.aligned)
+        for (std::int64_t value : {own_, limit_, held_next_}) out.write(value);
     lateness_.save(out);
     out.write(static_cast<std::uint32_t>(used_));
     // The partitions in use, and the shared one behind them.
@@ -253,6 +301,7 @@ void Watermarks::save(ByteWriter& out) const {
         if (i >= used_ && i + 1 != partitions_.size()) continue;
         const Partition& p = partitions_[i];
         for (std::int64_t value : {p.watermark, p.greatest, p.greatest_now, p.least_now, p.last}) out.write(value);
+        if (params_.aligned) out.write(own(i));
         out.write(p.hash);
         out.write(static_cast<std::uint8_t>(p.active | p.touched << 1));
         out.write(p.label_size);
@@ -272,6 +321,13 @@ bool Watermarks::load(ByteReader& in) {
     const auto flags = in.read<std::uint8_t>();
     last_trusted_ = flags & 1;
     finished_ = flags & 2;
+    own_ = watermark_;
+    if (params_.aligned) {
+        time(own_);
+        time(limit_);
+        held_next_ = in.read<std::int64_t>();
+        sane &= held_next_ >= never_us;
+    }
     if (!lateness_.load(in)) return false;
     used_ = in.read<std::uint32_t>();
     if (!in.ok() || !sane || used_ > std::max<std::size_t>(1, partitions_.size() - 1)) return false;
@@ -279,6 +335,7 @@ bool Watermarks::load(ByteReader& in) {
         if (i >= used_ && i + 1 != partitions_.size()) continue;
         Partition& p = partitions_[i];
         for (std::int64_t* value : {&p.watermark, &p.greatest, &p.greatest_now, &p.least_now, &p.last}) time(*value);
+        if (params_.aligned) time(p.proposed);
         p.hash = in.read<std::uint64_t>();
         const auto bits = in.read<std::uint8_t>();
         p.active = bits & 1;

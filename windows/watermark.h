@@ -3,6 +3,8 @@
 // A message's events count when it ends: propose() works out the new watermarks and says whether one of
 // them passes a boundary of its caller's; adopt() makes them valid. In between, the caller still judges
 // by the old ones.
+// A source that is aligned with others has a limit: no watermark of it goes further. What it would have come to by itself
+// is kept beside, and taken up when the limit rises.
 // Memory: need(params): 96 bytes a partition, 8 to 16 for its hash table, 16 for the tree of minima; lateness.h.
 // Cost: event() O(1), propose() O(partitions of the message x log partitions), tick() O(partitions).
 // Threads: one owner. Errors: none. Partitions beyond the table share one, the last.
@@ -30,13 +32,23 @@ inline constexpr std::int64_t forever_us = std::numeric_limits<std::int64_t>::ma
 // The hash that stands for all partitions beyond the table, in records and frontiers.
 inline constexpr std::uint64_t shared_partition_hash = 1;
 
-// When a watermark closes something: where intervals meet, and again `allow` later.
+// How many early results are due of what began at start when the watermark has come so far; at never_us none.
+inline std::uint32_t early_count(std::int64_t start, std::int64_t early, std::int64_t watermark) {
+    if (watermark <= start) return 0;
+    return static_cast<std::uint32_t>(std::min<std::int64_t>((watermark - start) / early, std::numeric_limits<std::uint32_t>::max()));
+}
+
+// When a watermark closes something: where intervals meet, and again `allow` later; or gives an early result: every
+// `early` since an interval's start.
 struct Boundary {
     std::int64_t size = 0;
     std::int64_t allow = 0;
     const Calendar* calendar = nullptr;
+    std::int64_t early = 0;
 
     Cut cut() const { return {size, calendar}; }
+    // The first one behind watermark.
+    std::int64_t next(std::int64_t watermark) const;
 };
 
 class Watermarks {
@@ -48,6 +60,7 @@ public:
         Duration arrival_step_max;
         std::span<const Boundary> partition_boundaries;  // of windows that close by partition
         std::span<const Boundary> source_boundaries;     // of all windows
+        bool aligned = false;                            // limit() will be called
     };
     static Bytes need(const Params& params);
     // The spans of params must outlive it.
@@ -59,6 +72,9 @@ public:
     std::uint64_t hash(std::uint32_t partition) const { return partitions_[partition].hash; }
     std::int64_t watermark(std::uint32_t partition) const { return partitions_[partition].watermark; }
     std::int64_t watermark() const { return watermark_; }
+    // The source's without its limit; forever_us while no partition is active: it holds nobody back.
+    std::int64_t unlimited() const { return active_ > 0 ? own_ : forever_us; }
+    bool is_limited() const { return own_ > watermark_; }
     // No watermark is beyond it, of a partition or of the source.
     std::int64_t furthest() const { return furthest_; }
 
@@ -79,10 +95,17 @@ public:
     // watermarks has to be finished before adopt().
     bool propose();
     void adopt();
+    // Between propose() and adopt(), or before catch_up() or tick(): how far watermarks may go from now on. Returns as
+    // propose() does.
+    bool limit(std::int64_t time);
+    // In place of adopt(), where another source's message has moved the limit.
+    void catch_up();
     // Arrival time alone: moves idle partitions and, when all are idle, the source.
     void tick();
     // Of a stream whose watermark comes from others: at least this now. REQUIRES: one partition.
     void follow(std::int64_t watermark);
+    // The part of it that others in a group depend on.
+    void find_idle();
     // The end of all: every watermark is at forever_us, those to come too.
     void finish();
 
@@ -110,13 +133,14 @@ public:
 
 private:
     static constexpr std::size_t label_max = 32;
+    static constexpr std::int64_t nothing_held = std::numeric_limits<std::int64_t>::max();  // beyond every limit
     struct Partition {
         std::uint64_t hash = 0;
         std::int64_t watermark = never_us;
         std::int64_t greatest = never_us;        // event time
         std::int64_t greatest_now = never_us;    // of the message under way
         std::int64_t least_now = forever_us;
-        std::int64_t proposed = never_us;
+        std::int64_t proposed = never_us;        // what it would be without a limit
         std::int64_t boundary = never_us;        // the watermark that passes the next boundary
         std::int64_t last = 0;                   // arrival, on the clock elapsed_
         std::uint8_t active = 0;
@@ -130,7 +154,8 @@ private:
     bool passes(const Partition& partition, std::int64_t watermark) const;
     void set_active(std::uint32_t partition, bool active);
     void set_minimum(std::uint32_t partition, std::int64_t value);
-    void find_idle();
+    std::int64_t own(std::size_t partition) const;
+    void raise_within_limit(std::size_t partition, std::int64_t watermark);
     static std::int64_t next_boundary(std::span<const Boundary> boundaries, std::int64_t watermark);
     static std::int64_t last_boundary(std::span<const Boundary> boundaries, std::int64_t watermark);
     void rebuild();
@@ -142,14 +167,17 @@ private:
     std::span<std::int64_t> minima_;     // a tree: minima_[1] is the least watermark of active partitions
     std::span<std::uint32_t> touched_;
     std::span<std::uint32_t> passed_;
+    bool partitions_early_ = false;      // some window that closes by partition has early results
     std::size_t leaves_ = 1;
     std::size_t used_ = 0;
     std::size_t active_ = 0;
     std::size_t touched_count_ = 0;
     std::size_t passed_count_ = 0;
     std::int64_t watermark_ = never_us;
+    std::int64_t own_ = never_us;            // the same without the limit
+    std::int64_t limit_ = forever_us;
+    std::int64_t held_next_ = nothing_held;  // below it a limit lets no partition pass a boundary before which it is held
     std::int64_t furthest_ = never_us;
-    std::int64_t proposed_ = never_us;
     std::int64_t boundary_ = never_us;
     std::int64_t elapsed_ = 0;           // arrival time that went by, steps of the clock left out
     std::int64_t next_idle_ = 0;         // no partition becomes idle before

@@ -20,11 +20,15 @@
 
 namespace weir {
 
+// What a record says of its cell: its values, those so far while it is open, or those of the rows alone that came late.
+enum class Saying : std::uint32_t { result, early, late };
+
 // A record to be made: which cell of which window, and the end of the interval that it is for.
 struct Due {
     std::uint32_t window = 0;
     std::uint32_t cell = 0;
     std::int64_t end = 0;
+    Saying saying = Saying::result;
 };
 
 // Where records come out, shared by the windows of an engine.
@@ -117,7 +121,8 @@ public:
     // Whether any row could make it close something. With two such windows of a source rows come one by one, too.
     virtual bool may_close() const { return false; }
 
-    // Appends what has to be emitted: late additions, and what closed since the last call. A cell stands there once.
+    // Appends what has to be emitted: late additions, what closed since the last call, of what is open the early results
+    // for which the time has come, and late records. A cell stands there once.
     virtual void collect(const Watermarks& watermarks, std::span<Due> due, std::size_t& count) = 0;
     // Frees what lies beyond late_allow. After the records of collect() were emitted.
     virtual void release(const Watermarks& watermarks) = 0;

@@ -292,8 +292,8 @@ void write_record(JsonWriter& out, const Record& record, const RecordJsonOptions
         out.key("definition");
         out.text({digits, 16});
     }
-    if (record.kind == RecordKind::retraction) {
-        out.key("retracted");
+    if (record.kind == RecordKind::retraction || record.kind == RecordKind::late) {
+        out.key(record.kind == RecordKind::late ? "late" : "retracted");
         out.boolean(true);
     }
     out.key("start");
@@ -315,6 +315,10 @@ void write_record(JsonWriter& out, const Record& record, const RecordJsonOptions
             out.key(flag_name);
             out.boolean(true);
         }
+    if (record.flags & record_provisional) {
+        out.key("early");
+        out.natural(record.early);
+    }
     out.end_object();
 }
 

@@ -109,7 +109,7 @@ public:
         if (in_.read<std::uint8_t>() != record_version) return in_.ok() ? Error::unsupported : Error::truncated;
         Record record;
         const auto kind = in_.read<std::uint8_t>();
-        if (kind < 1 || kind > static_cast<std::uint8_t>(RecordKind::retraction)) return failure(Error::invalid);
+        if (kind < 1 || kind > static_cast<std::uint8_t>(record_kind_last)) return failure(Error::invalid);
         record.kind = static_cast<RecordKind>(kind);
         record.flags = in_.read<std::uint16_t>();
         record.window = in_.text();
@@ -249,6 +249,7 @@ Bytes encoded_size(const Record& record) {
 }
 
 Status encode(const Record& record, ByteWriter& out) {
+    if (record.flags & record_provisional) return Error::refused;
     if (record.key.size() + record.values.size() > record_fields_max) return Error::out_of_range;
     for (const Field& field : record.values) {
         const Value& value = field.value;

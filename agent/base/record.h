@@ -22,12 +22,14 @@ enum class RecordKind : std::uint8_t {
     result = 1,      // values of a window
     alert = 2,       // a transition of an alert; window is the alert's name, values its state
     retraction = 3,  // an identity that no longer stands (a session absorbed by another)
+    late = 4,        // values of the rows alone that came after their window's result: to be merged with it, not in its place
 };
+inline constexpr RecordKind record_kind_last = RecordKind::late;
 
 enum RecordFlag : std::uint16_t {
     record_partial = 1,          // a gap (power cut, eviction) touches the interval
     record_other = 2,            // the row of the keys beyond max_groups
-    record_provisional = 4,      // early result; never in the outbox
+    record_provisional = 4,      // early result; never in the outbox: encode() refuses it
     record_clock_untrusted = 8,  // the board's clock had not been set for some of the events
 };
 
@@ -113,7 +115,8 @@ struct Record {
     Timestamp start;
     Timestamp end;
     std::uint32_t revision = 0;
-    std::uint64_t sequence = 0;   // of the engine's output within an epoch; 1, 2, 3 ...
+    std::uint32_t early = 0;      // of a provisional record, counted from the start: start + early x T has been passed
+    std::uint64_t sequence = 0;   // of the engine's output within an epoch; 1, 2, 3 ...; 0 of a provisional record
     std::uint64_t partition = 0;  // hash of the partition that closed it, 0 for all: the emission frontier's key
     std::span<const Field> key;
     std::span<const Field> values;

@@ -13,6 +13,7 @@ std::string_view kind_name(RecordKind kind) {
         case RecordKind::result: return "result";
         case RecordKind::alert: return "alert";
         case RecordKind::retraction: return "retraction";
+        case RecordKind::late: return "late";
     }
     return "?";
 }

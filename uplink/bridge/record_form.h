@@ -1,5 +1,5 @@
 // How a result becomes a Kafka record.
-//   topic      results and retractions: [kafka] topic; alerts: [kafka] alerts
+//   topic      results, retractions, late records: [kafka] topic; alerts: [kafka] alerts
 //   key        a JSON array, the agent's id and then the values of the key in the order of `by`:
 //              ["junction-017","s1",2]. One device's records, of all windows and revisions, so lie in one
 //              partition in the order in which the agent sent them. (It is not an identity: do not compact.)

@@ -6,20 +6,26 @@
 namespace weir::test {
 
 std::int64_t SessionTwin::closing(const std::string& partition) const {
-    const std::int64_t watermark = partition.empty() ? watermark_ : partitions_.at(partition).watermark;
+    return step_of(partition.empty() ? watermark_ : partitions_.at(partition).watermark);
+}
+
+std::int64_t SessionTwin::step_of(std::int64_t watermark) const {
     if (watermark == never) return never;
     const std::int64_t rest = ((watermark % step_) + step_) % step_;
     return watermark - rest;
 }
 
-void SessionTwin::say(Session& session, bool retracted) {
+void SessionTwin::say(Session& session, bool retracted, std::uint32_t early) {
     SessionResult result;
     result.retracted = retracted;
+    result.early = early;
+    result.late = session.belated;
     result.key = session.site ? *session.site : "";
     if (session.lane) result.key += (session.site ? "|" : "") + std::to_string(*session.lane);
     result.start = session.start;
     result.end = session.end;
-    result.revision = session.revision++;
+    result.revision = early > 0 ? session.revision : session.revision++;
+    session.fresh = false;
     if (!retracted)
         for (const auto& [place, row] : session.rows) result.rows.push_back(row);
     if (!retracted) result.history = session.history;
@@ -33,6 +39,16 @@ std::int64_t SessionTwin::gap_of(const TwinRow& row) const {
         case 3: return !row.n ? 0 : *row.n < 0 ? 300 : *row.n % 2 == 0 ? 20000 : 1000;
         default: return spec_.size;
     }
+}
+
+// The sessions, of late rows or of others, that a row's own one overlaps.
+std::vector<SessionTwin::Session> SessionTwin::hit_by(const Session& session, bool belated) const {
+    std::vector<Session> hit;
+    for (const Session& other : open_)
+        if (other.belated == belated && other.site == session.site && other.lane == session.lane && session.start < other.end &&
+            session.end > other.start)
+            hit.push_back(other);
+    return hit;
 }
 
 void SessionTwin::row(const TwinRow& row) {
@@ -50,17 +66,18 @@ void SessionTwin::row(const TwinRow& row) {
     session.start = row.at;
     session.end = row.at + gap;
     const std::int64_t watermark = closing(session.partition);
-    std::vector<Session> hit;
-    for (const Session& other : open_)
-        if (other.site == session.site && other.lane == session.lane && row.at < other.end && row.at + gap > other.start)
-            hit.push_back(other);
+    std::vector<Session> hit = hit_by(session, false);
+    if (spec_.aside && hit.empty() && session.end <= watermark) {
+        session.belated = true;
+        hit = hit_by(session, true);
+    }
     if (hit.empty() && session.end + spec_.allow <= watermark) {
         ++counts.late;
         return;
     }
     std::sort(hit.begin(), hit.end(), [](const Session& a, const Session& b) { return a.start < b.start; });
     std::erase_if(open_, [&](const Session& other) {
-        return std::any_of(hit.begin(), hit.end(), [&](const Session& h) { return h.start == other.start && h.site == other.site && h.lane == other.lane; });
+        return std::any_of(hit.begin(), hit.end(), [&](const Session& h) { return h.start == other.start && h.site == other.site && h.lane == other.lane && h.belated == other.belated; });
     });
     bool was_said = false;
     session.rows.emplace_back(place_++, row);
@@ -88,8 +105,14 @@ void SessionTwin::row(const TwinRow& row) {
         for (Session& other : hit)
             if (other.said) say(other, true);
     }
-    session.changed = session.end <= watermark;
     ++counts.counted;
+    session.fresh = true;
+    if (session.belated) {
+        ++counts.aside;
+        open_.push_back(session);
+        return;
+    }
+    session.changed = session.end <= watermark;
     if (was_said || session.changed) ++counts.revised;
     open_.push_back(session);
 }
@@ -99,12 +122,21 @@ void SessionTwin::emit() {
         return std::tie(a.end, a.site, a.lane, a.start) < std::tie(b.end, b.site, b.lane, b.start);
     });
     for (Session& session : open_) {
-        if (session.said ? !session.changed : session.end > closing(session.partition)) continue;
+        const std::int64_t now = closing(session.partition);
+        if (!session.said && !session.belated && session.end > now) {
+            const auto before = before_.find(session.partition);
+            const std::uint32_t early =
+                early_due(session.start, session.end, before == before_.end() ? never : step_of(before->second), now);
+            if (early > 0 && session.fresh) say(session, false, early);
+            continue;
+        }
+        if (session.said ? !session.changed : session.end + (session.belated ? spec_.allow : 0) > now) continue;
         say(session, false);
         session.said = true;
         session.changed = false;
     }
-    std::erase_if(open_, [&](const Session& session) { return session.end + spec_.allow <= closing(session.partition); });
+    std::erase_if(open_, [&](const Session& session) { return session.end + kept(session) <= closing(session.partition); });
+    remember_watermarks();
 }
 
 }  // namespace weir::test

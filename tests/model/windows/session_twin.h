@@ -20,6 +20,8 @@ struct Happening {
 
 struct SessionResult {
     bool retracted = false;
+    std::uint32_t early = 0;
+    bool late = false;
     std::string key;
     std::int64_t start = 0;
     std::int64_t end = 0;
@@ -51,12 +53,17 @@ private:
         std::vector<Happening> history;
         std::uint32_t revision = 0;
         bool said = false, changed = false;
+        bool fresh = false;     // rows since the last early result
+        bool belated = false;   // of late rows alone
     };
+    std::int64_t kept(const Session& session) const { return spec_.aside && !session.belated ? 0 : spec_.allow; }
     void row(const TwinRow& row) override;
     void emit() override;
     std::int64_t closing(const std::string& partition) const;
     std::int64_t gap_of(const TwinRow& row) const;
-    void say(Session& session, bool retracted);
+    std::int64_t step_of(std::int64_t watermark) const;
+    void say(Session& session, bool retracted, std::uint32_t early = 0);
+    std::vector<Session> hit_by(const Session& session, bool belated) const;
 
     std::int64_t step_;
     std::uint64_t place_ = 0;

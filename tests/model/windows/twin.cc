@@ -88,24 +88,52 @@ void Twin::row(const TwinRow& row) {
                 return;
             }
             id = {start, true, {}, {}};
-            groups_[id].folded.insert(name);
             ++counts.folded;
         }
     }
     Group& group = groups_[id];
-    group.rows.push_back(row);
+    const bool behind = end <= closing(group);
+    const bool apart = behind && spec_.aside;
+    (apart ? group.late_rows : group.rows).push_back(row);
+    if (id.other) (apart ? group.late_folded : group.folded).insert(name);
     ++counts.counted;
-    if (end <= closing(group)) {
-        ++counts.revised;
-        group.changed = true;
+    group.fresh = true;
+    if (apart) ++counts.aside;
+    if (!behind || apart) return;
+    ++counts.revised;
+    group.changed = true;
+}
+
+std::uint32_t Twin::early_due(std::int64_t start, std::int64_t end, std::int64_t before, std::int64_t now) const {
+    std::uint32_t count = 0;
+    bool passed = false;
+    if (spec_.early == 0) return 0;
+    for (std::int64_t at = start + spec_.early; at < end && at <= now; at += spec_.early) {
+        ++count;
+        passed |= before < at;
     }
+    return passed ? count : 0;
+}
+
+void Twin::remember_watermarks() {
+    before_[""] = watermark_;
+    for (const auto& [name, partition] : partitions_) before_[name] = partition.watermark;
 }
 
 void Twin::emit() {
     for (auto& [id, group] : groups_) {
-        const bool due = end_of(id.start) <= closing(group);
-        if (!due || (group.emitted && !group.changed)) continue;
+        const std::int64_t end = end_of(id.start);
+        const bool due = end <= closing(group) && (group.emitted ? group.changed : !group.rows.empty());
+        const bool late = end + spec_.allow <= closing(group) && !group.late_rows.empty();
+        std::uint32_t early = 0;
+        if (end > closing(group)) {
+            const auto before = before_.find(group.partition);
+            early = early_due(id.start, end, before == before_.end() ? never : before->second, closing(group));
+        }
+        if (!due && !late && !(early > 0 && group.fresh)) continue;
         TwinResult result;
+        result.early = early;
+        result.late = late;
         if (id.other) {
             result.key = spec_.by_both ? "(other)|(other)" : "(other)";
         } else {
@@ -114,14 +142,19 @@ void Twin::emit() {
         }
         result.start = id.start;
         result.end = end_of(id.start);
-        result.revision = group.revision++;
+        result.revision = late ? 0 : group.revision;
         result.other = id.other;
-        result.rows = group.rows;
-        result.folded = group.folded;
+        result.rows = late ? group.late_rows : group.rows;
+        result.folded = late ? group.late_folded : group.folded;
         results.push_back(result);
+        group.fresh = false;
+        if (late) group.late_rows.clear();
+        if (!due) continue;
+        ++group.revision;
         group.emitted = true;
         group.changed = false;
     }
+    remember_watermarks();
     std::erase_if(groups_, [&](const auto& entry) {
         return entry.first.other ? false : end_of(entry.first.start) + spec_.allow <= closing(entry.second);
     });
@@ -164,6 +197,29 @@ void Twin::settle() {
 }
 
 void Twin::message(const std::vector<TwinRow>& rows) {
+    take(rows);
+    adopt();
+    say();
+}
+
+void Twin::tick(std::int64_t arrival, bool trusted) {
+    pass(arrival, trusted);
+    adopt();
+    say();
+}
+
+void Twin::adopt() {
+    for (auto& [name, partition] : partitions_) partition.watermark = std::max(partition.watermark, std::min(partition.own, limit));
+    watermark_ = std::max(watermark_, std::min(own_, limit));
+}
+
+std::int64_t Twin::unlimited() const {
+    for (const auto& [name, partition] : partitions_)
+        if (partition.active) return own_;
+    return forever;
+}
+
+void Twin::take(const std::vector<TwinRow>& rows) {
     arrive(rows.front().arrival, rows.front().trusted);
     for (const TwinRow& r : rows) row(r);
     for (const TwinRow& r : rows) {
@@ -177,7 +233,7 @@ void Twin::message(const std::vector<TwinRow>& rows) {
         if (r.at < 0 || (r.trusted && r.at > r.arrival + spec_.max_future)) continue;
         Partition& partition = partitions_[r.site];
         partition.greatest = std::max(partition.greatest, r.at);
-        partition.watermark = std::max(partition.watermark, behind_by_lateness(partition.greatest));
+        partition.own = std::max(partition.own, behind_by_lateness(partition.greatest));
         partition.last = elapsed_;
         partition.active = true;
     }
@@ -187,13 +243,12 @@ void Twin::message(const std::vector<TwinRow>& rows) {
         if (elapsed_ - partition.last >= spec_.idle) partition.active = false;
         if (!partition.active) continue;
         any = true;
-        least = std::min(least, partition.watermark);
+        least = std::min(least, partition.own);
     }
-    if (any) watermark_ = std::max(watermark_, least);
-    emit();
+    if (any) own_ = std::max(own_, least);
 }
 
-void Twin::tick(std::int64_t arrival, bool trusted) {
+void Twin::pass(std::int64_t arrival, bool trusted) {
     arrive(arrival, trusted);
     std::int64_t least = forever, furthest = never;
     bool any = false;
@@ -201,14 +256,13 @@ void Twin::tick(std::int64_t arrival, bool trusted) {
         if (elapsed_ - partition.last >= spec_.idle) partition.active = false;
         if (partition.active) {
             any = true;
-            least = std::min(least, partition.watermark);
+            least = std::min(least, partition.own);
         } else if (partition.greatest != never) {
-            partition.watermark = std::max(partition.watermark, behind_by_lateness(partition.greatest + elapsed_ - partition.last));
-            furthest = std::max(furthest, partition.watermark);
+            partition.own = std::max(partition.own, behind_by_lateness(partition.greatest + elapsed_ - partition.last));
+            furthest = std::max(furthest, partition.own);
         }
     }
-    watermark_ = std::max(watermark_, any ? least : furthest);
-    emit();
+    own_ = std::max(own_, any ? least : furthest);
 }
 
 void Twin::close() {

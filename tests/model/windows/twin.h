@@ -28,6 +28,8 @@ struct TwinSpec {
     std::int64_t floor = 0;
     double late_share = 0.01;
     std::int64_t size = 0, allow = 0;
+    bool aside = false;        // late rows are told apart
+    std::int64_t early = 0;    // ms; 0: no early results
     std::string zone;          // of a calendar
     bool hours = false;        // else days
     std::vector<std::int64_t> cuts;  // of a calendar, where one interval ends and the next begins; else size cuts
@@ -45,13 +47,15 @@ struct TwinResult {
     std::string key;
     std::int64_t start = 0, end = 0;
     std::uint32_t revision = 0;
+    std::uint32_t early = 0;   // of an early result: how many were due
+    bool late = false;         // of late rows alone
     bool other = false;
     std::vector<TwinRow> rows;  // in journal order
     std::set<std::string> folded;
 };
 
 struct TwinCounts {
-    std::uint64_t rows = 0, counted = 0, filtered = 0, where_null = 0, late = 0, quarantined = 0, revised = 0, folded = 0, gap_invalid = 0;
+    std::uint64_t rows = 0, counted = 0, filtered = 0, where_null = 0, late = 0, quarantined = 0, revised = 0, aside = 0, folded = 0, gap_invalid = 0;
 };
 
 // The clocks of a place: from each of these instants on (ms) they are so far ahead of UTC. In order.
@@ -69,26 +73,35 @@ public:
     void message(const std::vector<TwinRow>& rows);
     void tick(std::int64_t arrival, bool trusted);
     void close();
+    // message() and tick() are these three; between the first two the limit of an aligned source is known.
+    void take(const std::vector<TwinRow>& rows);
+    void pass(std::int64_t arrival, bool trusted);
+    void adopt();
+    void say() { emit(); }
+    std::int64_t limit = forever;  // no watermark goes further
+    // How far it would have come; forever when no partition is active.
+    std::int64_t unlimited() const;
 
     std::vector<TwinResult> results;
     TwinCounts counts;
 
+    static constexpr std::int64_t never = -1'000'000'000'000'000;
+    static constexpr std::int64_t forever = 1'000'000'000'000'000;
+
 protected:
     std::int64_t behind_by_lateness(std::int64_t time) const;
     void settle();
-
-    static constexpr std::int64_t never = -1'000'000'000'000'000;
-    static constexpr std::int64_t forever = 1'000'000'000'000'000;
     struct Partition {
-        std::int64_t greatest = never, watermark = never, last = 0;
+        std::int64_t greatest = never, watermark = never, own = never, last = 0;
         bool active = false;
     };
     struct Group {
         std::string partition;  // whose watermark closes it, "" for the source's
-        std::vector<TwinRow> rows;
-        std::set<std::string> folded;
+        std::vector<TwinRow> rows, late_rows;
+        std::set<std::string> folded, late_folded;
         std::uint32_t revision = 0;
         bool emitted = false, changed = false;
+        bool fresh = false;     // rows since the last early result
     };
     // Ordered as results are: start, "(other)" last, key.
     struct Id {
@@ -104,15 +117,19 @@ protected:
     bool passes(const TwinRow& row);
     virtual void row(const TwinRow& row);
     std::int64_t closing(const Group& group) const;
+    // How many early results of what began at start are due by now, if one is due that was not due before.
+    std::uint32_t early_due(std::int64_t start, std::int64_t end, std::int64_t before, std::int64_t now) const;
+    void remember_watermarks();
     std::int64_t start_of(std::int64_t at) const;
     std::int64_t end_of(std::int64_t start) const;
     virtual void emit();
 
     TwinSpec spec_;
     std::map<std::string, Partition> partitions_;
+    std::map<std::string, std::int64_t> before_;  // the watermarks of the last emit(); of the source: ""
     std::map<Id, Group> groups_;
     std::map<std::int64_t, std::set<std::string>> admitted_;
-    std::int64_t watermark_ = never, elapsed_ = 0, last_arrival_ = never;
+    std::int64_t watermark_ = never, own_ = never, elapsed_ = 0, last_arrival_ = never;
     bool last_trusted_ = false, closed_ = false;
     std::vector<std::int64_t> older_, newer_;  // how far events were behind, us
     std::size_t unsettled_ = 0;

@@ -29,7 +29,7 @@ struct Stream {
     std::vector<Step> steps;
 };
 struct Produced {
-    std::uint64_t streams = 0, calendars = 0, rows = 0, messages = 0, ticks = 0, duplicates = 0, on_boundary = 0, nulls = 0, records = 0, revisions = 0, others = 0;
+    std::uint64_t streams = 0, calendars = 0, rows = 0, messages = 0, ticks = 0, duplicates = 0, on_boundary = 0, nulls = 0, records = 0, revisions = 0, others = 0, early = 0, aside = 0;
     TwinCounts counts;
 } produced;
 
@@ -51,6 +51,8 @@ TwinSpec random_spec(Random& random) {
     constexpr std::int64_t sizes[] = {1000, 5000, 10000, 7000};
     spec.size = sizes[below(random, 4)];
     spec.allow = chance(random, 50) ? 0 : 1000 + below(random, 10000);
+    spec.aside = spec.allow > 0 && chance(random, 40);
+    spec.early = chance(random, 60) ? 0 : spec.size / (2 + below(random, 4));
     spec.max_groups = static_cast<std::size_t>(chance(random, 50) ? 100 : 2 + below(random, 4));
     spec.by_site = chance(random, 40);
     spec.by_both = !spec.by_site && chance(random, 50);
@@ -89,6 +91,7 @@ void make_calendar(Stream& stream, Random& random) {
     spec.zone = place.name;
     spec.hours = chance(random, 50);
     spec.size = 0;
+    if (spec.early > 0) spec.early = (spec.hours ? 3'600'000 : 86'400'000) / (2 + below(random, 4));
     spec.lateness *= faster;
     spec.floor *= faster;
     spec.allow *= faster;
@@ -195,7 +198,8 @@ EngineSpec spec_of(const TwinSpec& twin) {
         window.zone = twin.zone;
     }
     window.late_allow = Duration::millis(twin.allow);
-    window.late_then = twin.allow > 0 ? LateThen::revise : LateThen::drop;
+    window.late_then = twin.aside ? LateThen::side : twin.allow > 0 ? LateThen::revise : LateThen::drop;
+    window.early = Duration::millis(twin.early);
     window.max_groups = twin.max_groups;
     window.max_open = 200;  // the twin evicts nothing
     if (twin.filter) window.where = "speed > 10.0";
@@ -289,6 +293,7 @@ void check_counts(const TwinCounts& expected, Harness& h) {
     LONGS_EQUAL(expected.late, h.count(WindowCounter::late));
     LONGS_EQUAL(expected.quarantined, h.count(WindowCounter::quarantined));
     LONGS_EQUAL(expected.revised, h.count(WindowCounter::revised));
+    LONGS_EQUAL(expected.aside, h.count(WindowCounter::late_aside));
     CHECK(h.adds_up());
 }
 
@@ -300,6 +305,7 @@ void add(TwinCounts& to, const TwinCounts& from) {
     to.late += from.late;
     to.quarantined += from.quarantined;
     to.revised += from.revised;
+    to.aside += from.aside;
     to.folded += from.folded;
 }
 
@@ -336,6 +342,7 @@ TEST(WindowsModel, engine_says_what_its_twin_says) {
         if (h.count(WindowCounter::pool_exhausted) > 0) continue;
         const std::string name = "seed " + std::to_string(seed);
         LONGS_EQUAL_TEXT(twin.results.size(), h.out.results.size(), name.c_str());
+        std::uint64_t sequence = 0;
         for (std::size_t i = 0; i < twin.results.size(); ++i) {
             const TwinResult& expected = twin.results[i];
             const Emitted& seen = h.out.results[i];
@@ -343,8 +350,13 @@ TEST(WindowsModel, engine_says_what_its_twin_says) {
             LONGS_EQUAL_TEXT(expected.start, seen.start_ms, name.c_str());
             LONGS_EQUAL_TEXT(expected.end, seen.end_ms, name.c_str());
             LONGS_EQUAL_TEXT(expected.revision, seen.revision, name.c_str());
-            LONGS_EQUAL(i + 1, seen.sequence);
+            LONGS_EQUAL_TEXT(expected.early, seen.early, name.c_str());
+            CHECK_EQUAL_TEXT(expected.early > 0, (seen.flags & record_provisional) != 0, name.c_str());
+            CHECK_TEXT(seen.kind == (expected.late ? RecordKind::late : RecordKind::result), name.c_str());
+            LONGS_EQUAL(expected.early > 0 ? 0 : ++sequence, seen.sequence);
             check_values(expected, seen);
+            produced.early += expected.early > 0;
+            produced.aside += expected.late;
             produced.revisions += seen.revision > 0;
             produced.others += expected.other;
         }
@@ -355,13 +367,15 @@ TEST(WindowsModel, engine_says_what_its_twin_says) {
         add(produced.counts, twin.counts);
     }
     const auto share = [](std::uint64_t part) { return 100.0 * static_cast<double>(part) / static_cast<double>(produced.counts.rows); };
-    std::printf("\nmodel: %llu streams compared of %d, %llu by a calendar, %llu rows in %llu messages, %llu ticks; late %.1f %%, counted as revision %.1f %%, duplicate %.1f %%, "
-                "quarantined %.1f %%, folded %.1f %%, on a boundary %.1f %%, null %.1f %%; %llu records, %llu revisions, %llu of (other)\n",
+    std::printf("\nmodel: %llu streams compared of %d, %llu by a calendar, %llu rows in %llu messages, %llu ticks; late %.1f %%, counted as revision %.1f %%, apart %.1f %%, duplicate %.1f %%, "
+                "quarantined %.1f %%, folded %.1f %%, on a boundary %.1f %%, null %.1f %%; %llu records, %llu revisions, %llu early, %llu of late rows, %llu of (other)\n",
                 static_cast<unsigned long long>(produced.streams), wanted, static_cast<unsigned long long>(produced.calendars), static_cast<unsigned long long>(produced.counts.rows),
                 static_cast<unsigned long long>(produced.messages), static_cast<unsigned long long>(produced.ticks), share(produced.counts.late),
-                share(produced.counts.revised), share(produced.duplicates), share(produced.counts.quarantined), share(produced.counts.folded),
+                share(produced.counts.revised), share(produced.counts.aside), share(produced.duplicates), share(produced.counts.quarantined), share(produced.counts.folded),
                 share(produced.on_boundary), share(produced.nulls), static_cast<unsigned long long>(produced.records),
-                static_cast<unsigned long long>(produced.revisions), static_cast<unsigned long long>(produced.others));
+                static_cast<unsigned long long>(produced.revisions), static_cast<unsigned long long>(produced.early),
+                static_cast<unsigned long long>(produced.aside), static_cast<unsigned long long>(produced.others));
+    CHECK(produced.early > 0 && produced.aside > 0);
     CHECK(produced.streams * 10 >= static_cast<std::uint64_t>(wanted) * 7);
 }
 
@@ -388,6 +402,7 @@ TEST(WindowsModel, output_is_the_same_when_bounds_are_tight) {
         spec.windows[1].max_open = 3;
         spec.windows[1].size = Duration::millis(900);
         spec.windows[1].calendar = CalendarUnit::none;
+        if (stream.spec.early > 0) spec.windows[1].early = Duration::millis(170);
         std::string texts[3];
         for (std::size_t i = 0; i < 3; ++i) {
             Harness h(spec, i == 0 ? 1 : i == 1 ? 7 : 1024);

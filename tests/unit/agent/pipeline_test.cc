@@ -57,6 +57,27 @@ TEST(Pipeline, a_flash_checkpoint_stays_readable_while_it_is_being_written) {
     CHECK(std::equal(before.begin(), before.end(), due->bytes.begin()));
 }
 
+TEST(Pipeline, early_results_are_counted_and_never_go_to_the_outbox) {
+    std::string early = config;
+    early.replace(early.find("size = \"1m\""), 11, "size = \"1m\"\nearly = \"10s\"");
+    std::uint64_t mark = 0;
+    std::vector<std::string> without;
+    {
+        Gateway gateway(config);
+        gateway.send(0, 300);
+        without = gateway.ship(mark);
+    }
+    TemporaryFolder other;
+    early.replace(early.find(folder.path()), folder.path().size(), other.path());
+    early.replace(early.find(folder.path()), folder.path().size(), other.path());
+    Gateway gateway(early);
+    gateway.send(0, 300);
+    CHECK(gateway.pipeline->counters().provisional > 20);
+    mark = 0;
+    CHECK(gateway.ship(mark) == without);
+    LONGS_EQUAL(gateway.pipeline->counters().results + gateway.pipeline->counters().alerts, gateway.pipeline->analysis().last_sequence());
+}
+
 TEST(Pipeline, ticks_are_journal_entries_and_close_silent_windows) {
     Gateway gateway(config);
     gateway.send(0, 30);

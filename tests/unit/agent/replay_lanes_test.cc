@@ -84,7 +84,8 @@ TEST_GROUP(ReplayLanes) {
     TemporaryFolder folder;
     Assembled assembled{spanning};
 
-    std::string run(const std::string& text, std::size_t lanes, const std::string& path = "") {
+    std::string run(const std::string& text, std::size_t lanes, const std::string& path = "") { return run(assembled, text, lanes, path); }
+    std::string run(const Assembled& with, const std::string& text, std::size_t lanes, const std::string& path = "") {
         const std::string in = folder.path() + "/in";
         const std::string out = folder.path() + "/out";
         std::ofstream(in) << text;
@@ -93,7 +94,7 @@ TEST_GROUP(ReplayLanes) {
         request.lanes = lanes;
         request.output = ::open(out.c_str(), O_CREAT | O_TRUNC | O_WRONLY, 0600);
         Problem problem;
-        const Status done = run_replay(assembled.load.config, request, problem);
+        const Status done = run_replay(with.load.config, request, problem);
         ::close(request.output);
         if (!done.ok()) return "failed: " + problem.what;
         std::ifstream file(out);
@@ -115,6 +116,27 @@ TEST(ReplayLanes, give_the_results_of_one_lane) {
             for (std::size_t i = 0; i < one.size(); ++i) STRCMP_EQUAL(one[i].c_str(), many[i].c_str());
         }
     }
+}
+
+TEST(ReplayLanes, carry_early_results_and_late_records_and_keep_aligned_sources_together) {
+    std::string config = spanning;
+    config.replace(config.find("session = \"5s\""), 14, "session = \"5s\"\nearly = \"2s\"\nlate = { allow = \"20s\", then = \"side\" }");
+    Assembled early(config);
+    std::vector<std::string> one = lines_of(run(early, input(true), 1));
+    std::vector<std::string> two = lines_of(run(early, input(true), 2));
+    std::sort(one.begin(), one.end());
+    std::sort(two.begin(), two.end());
+    CHECK(one == two);
+    CHECK(std::any_of(one.begin(), one.end(), [](const std::string& line) { return line.find("\"provisional\":true,\"early\":") != std::string::npos; }));
+
+    for (std::size_t at = 0; (at = config.find("lateness = \"2s\"", at)) != std::string::npos; at += 40)
+        config.insert(at, "align = \"g\", ");
+    Assembled aligned(config);
+    std::vector<ConfigProblem> problems;
+    const auto assembly = Assembly::make(aligned.load.config, problems, 2);
+    CHECK(!assembly->is_split(0));
+    LONGS_EQUAL(0, assembly->lane_of(0, 1));
+    LONGS_EQUAL(0, assembly->lane_of(1, 0));
 }
 
 TEST(ReplayLanes, print_the_same_bytes_every_time) {

@@ -124,6 +124,22 @@ TEST(Replay, a_session_whose_gap_is_an_expression) {
         text.c_str());
 }
 
+TEST(Replay, early_results_and_late_records_come_out_marked) {
+    std::string config = small_config;
+    config.replace(config.find("size = \"1m\""), 11, "size = \"1m\"\nearly = \"20s\"\nlate = { allow = \"1m\", then = \"side\" }");
+    Assembled with(config);
+    const std::string text = run(with,
+                                 "city/s1/loop/1\t{\"ts\":60000,\"speed\":50}\ncity/s1/loop/1\t{\"ts\":100000,\"speed\":60}\n"
+                                 "city/s1/loop/1\t{\"ts\":130000,\"speed\":10}\ncity/s1/loop/1\t{\"ts\":61000,\"speed\":20}\n");
+    const std::string head = "{\"window\":\"w\",";
+    const std::string w = "\"start\":60000,\"end\":120000,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":";
+    STRCMP_EQUAL((head + w + "{\"n\":2,\"mean\":55},\"provisional\":true,\"early\":1}\n" +
+                  head + w + "{\"n\":2,\"mean\":55}}\n" +
+                  head + "\"late\":true," + w + "{\"n\":1,\"mean\":20}}\n" +
+                  head + "\"start\":120000,\"end\":180000,\"revision\":0,\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":10}}\n").c_str(),
+                 text.c_str());
+}
+
 TEST(Replay, csv_takes_its_columns_from_the_first_line) {
     std::string config = small_config;
     config.replace(config.find("columns ="), 9, "format = \"csv\"\ncolumns =");

@@ -384,10 +384,8 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         const char* words;
     };
     const Later later[] = {
-        {"size       = \"1m\"", "size = \"1m\"\nearly = \"10s\"", "early in [[window]]"},
         {"size       = \"1m\"", "size = \"1m\"\npublish = \"x\"", "publish in [[window]]"},
         {"size       = \"1m\"", "size = \"1m\"\nhistory = \"7d\"", "history in [[window]]"},
-        {"then = \"revise\"", "then = \"side\"", "\"side\" is not in this release"},
         {"format    = \"json\"", "format = \"senml\"", "\"senml\" is not in this release"},
         {"format    = \"json\"", "format = \"sparkplug\"", "\"sparkplug\" is not in this release"},
         {"qos       = 1", "qos = 2", "2 is refused, because it loses messages in a crash"},
@@ -475,6 +473,28 @@ TEST(Config, allowance_without_revision_is_a_warning) {
     CHECK(load.ok());
     LONGS_EQUAL(1, load.problems.size());
     CHECK(ConfigFixture::rendered(load).find("warning: late in [[window]]") != std::string::npos);
+}
+
+TEST(Config, late_events_can_be_told_apart_and_results_come_early) {
+    const ConfigLoad load = fix.parse(full_config, "then = \"revise\" }", "then = \"side\" }\nearly = \"10s\"");
+    CHECK_TEXT(load.ok(), ConfigFixture::rendered(load).c_str());
+    CHECK(load.config.windows[0].late_then == LateThen::side);
+    LONGS_EQUAL(10'000'000, load.config.windows[0].early.us());
+    const ConfigLoad again = fix.parse(explain(load.config));
+    CHECK_TEXT(again.ok(), ConfigFixture::rendered(again).c_str());
+    CHECK(configuration_hash(again.config) == configuration_hash(load.config));
+    CHECK_SAYS(fix.parse(full_config, "late       = { allow = \"30s\", then = \"revise\"", "late = { then = \"side\""),
+               "\"side\" needs a time to wait for");
+}
+
+TEST(Config, sources_can_be_aligned) {
+    const ConfigLoad load = fix.parse(full_config, "time.idle", "time.align = \"g\"\ntime.ahead = \"5s\"\ntime.idle");
+    CHECK_TEXT(load.ok(), ConfigFixture::rendered(load).c_str());
+    STRCMP_EQUAL("g", load.config.sources[0].time.align.text.c_str());
+    LONGS_EQUAL(5'000'000, load.config.sources[0].time.ahead.us());
+    const ConfigLoad again = fix.parse(explain(load.config));
+    CHECK(configuration_hash(again.config) == configuration_hash(load.config));
+    CHECK_SAYS(fix.parse(full_config, "time.idle", "time.ahead = \"5s\"\ntime.idle"), "has a meaning only with time.align");
 }
 
 TEST(Config, a_section_written_with_single_brackets_is_explained) {

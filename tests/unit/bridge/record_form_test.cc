@@ -102,6 +102,8 @@ TEST(bridge_record_form, alerts_and_retractions_say_so) {
     shipped.record.kind = RecordKind::retraction;
     CHECK_FALSE(form.render("a", {}, shipped).alert);
     STRCMP_EQUAL("retraction", header(form.render("a", {}, shipped), "kind").c_str());
+    shipped.record.kind = RecordKind::late;
+    STRCMP_EQUAL("late", header(form.render("a", {}, shipped), "kind").c_str());
 }
 
 TEST(bridge_record_form, sketch_goes_along_in_base64) {

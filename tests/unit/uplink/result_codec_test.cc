@@ -83,6 +83,7 @@ TEST(ResultCodec, the_numbers_of_enums_are_those_of_the_records) {
     CHECK_EQUAL(static_cast<int>(SketchKind::tdigest), weir_v1_Sketch_Kind_TDIGEST);
     CHECK_EQUAL(static_cast<int>(ItemType::real32), weir_v1_Sketch_Item_FLOAT);
     CHECK_EQUAL(static_cast<int>(RecordKind::retraction), weir_v1_Result_Kind_RETRACTION);
+    CHECK_EQUAL(static_cast<int>(RecordKind::late), weir_v1_Result_Kind_LATE);
 }
 
 TEST(ResultCodec, a_block_is_walked_result_by_result) {

@@ -33,6 +33,7 @@ struct Emitted {
     std::int64_t end_ms = 0;
     std::int64_t end_us = 0;
     std::uint32_t revision = 0;
+    std::uint32_t early = 0;
     std::uint64_t sequence = 0;
     std::uint64_t partition = 0;
     std::uint16_t flags = 0;
@@ -61,6 +62,7 @@ public:
         result.end_ms = record.end.ms();
         result.end_us = record.end.us();
         result.revision = record.revision;
+        result.early = record.early;
         result.sequence = record.sequence;
         result.partition = record.partition;
         result.flags = record.flags;
@@ -83,7 +85,7 @@ public:
         options.identity = true;
         write_record(out, record, options);
         result.json = std::string(out.text()) + " #" + std::to_string(record.sequence) + " " + std::to_string(record.partition);
-        largest = std::max(largest, encoded_size(record));
+        if (record.sequence > 0) largest = std::max(largest, encoded_size(record));
         results.push_back(std::move(result));
     }
     const Emitted* find(const std::string& key, std::int64_t start_ms) const {

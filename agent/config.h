@@ -162,6 +162,17 @@ struct SelectConfig {
     ConfigString expression;
 };
 
+struct MqttActionConfig {
+    std::string connection;
+    ConfigString
+        topic;  // {agent} {alert} {window} {severity} {key} and the window's `by` columns expand
+    bool retain = false;
+    int qos = 1;
+    bool on_raise = true;
+    bool on_clear = true;
+    ConfigPlace at;
+};
+
 struct WindowConfig {
     std::string name;
     ConfigString from;   // a source
@@ -180,6 +191,7 @@ struct WindowConfig {
     Duration late_allow;  // zero: an event behind the watermark's window is late for good
     LateThen late_then = LateThen::drop;
     Duration early;  // zero: no results before the window closes
+    std::optional<MqttActionConfig> publish;  // of the topic {agent}, {window} and the keys of `by` expand
     std::vector<SelectConfig> select;  // in the file's order
     ConfigPlace at;
 };
@@ -222,17 +234,6 @@ struct JoinConfig {
 };
 
 enum class Severity : std::uint8_t { info, warning, critical };
-
-struct MqttActionConfig {
-    std::string connection;
-    ConfigString
-        topic;  // {agent} {alert} {window} {severity} {key} and the window's `by` columns expand
-    bool retain = false;
-    int qos = 1;
-    bool on_raise = true;
-    bool on_clear = true;
-    ConfigPlace at;
-};
 
 struct AnomalyConfig {
     ConfigString of;  // a column of the source, or what the window selects

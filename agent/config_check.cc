@@ -230,6 +230,11 @@ private:
             problem(select.expression.at,
                     "select." + select.name + " in " + title + ": by has that name already");
         }
+        if (window.publish) {
+            check_connection(window.publish->connection, window.publish->at, title);
+            if (!window.publish->topic.empty())
+                check_topic(window.publish->topic, {"agent", "window"}, &window.by, "publish in " + title + ": ");
+        }
         // One field is kept for folded_keys of "(other)".
         if (window.by.size() + window.select.size() >= record_fields_max) {
             problem(window.at, title + " has more than " + std::to_string(record_fields_max - 1) +
@@ -265,7 +270,8 @@ private:
         for (const MqttActionConfig& action : alert.actions) {
             check_connection(action.connection, action.at, title);
             if (!action.topic.empty())
-                check_topic(action.topic, window ? &window->by : source ? &alert.by : nullptr, title);
+                check_topic(action.topic, {"agent", "alert", "window", "severity", "key"},
+                            window ? &window->by : source ? &alert.by : nullptr, "do.mqtt.topic in " + title + ": ");
         }
     }
 
@@ -305,12 +311,10 @@ private:
                                   : "there is no column " + in_quotes(key.text) + meant(key.text, names)));
     }
 
-    void check_topic(const ConfigString& topic, const std::vector<ConfigString>* keys,
-                     const std::string& title) {
-        std::vector<std::string> names = {"agent", "alert", "window", "severity", "key"};
+    void check_topic(const ConfigString& topic, std::vector<std::string> names,
+                     const std::vector<ConfigString>* keys, const std::string& what) {
         if (keys)
             for (const ConfigString& key : *keys) names.push_back(key.text);
-        const std::string what = "do.mqtt.topic in " + title + ": ";
         if (topic.text.size() > 1024) problem(topic.at, what + "is longer than 1,024 bytes");
         if (topic.text.find_first_of("+#") != std::string::npos) {
             problem(topic.at, what + "found a wildcard, expected one topic to publish to");

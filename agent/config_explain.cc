@@ -294,6 +294,8 @@ private:
                  "drop: counted; revise: a new revision of the result; side: a late record of such events");
             line("early", toml(window.early), "a provisional result so often before it closes; 0s: none");
         }
+        if (window.publish)
+            line("publish", "{ " + publication(*window.publish) + " }", "results as JSON to the broker, early and late ones too; not kept");
         for (const SelectConfig& select : window.select)
             line("select." + select.name, toml(select.expression.text), "");
     }
@@ -356,11 +358,14 @@ private:
         line("max_groups", std::to_string(alert.max_groups), "more keys are not watched, counted");
     }
 
+    static std::string publication(const MqttActionConfig& to) {
+        std::string out = "topic = " + toml(to.topic.text);
+        if (!to.connection.empty()) out += ", connection = " + toml(to.connection);
+        return out + ", retain = " + toml_boolean(to.retain) + ", qos = " + std::to_string(to.qos);
+    }
+
     static std::string written(const MqttActionConfig& action) {
-        std::string out = "{ mqtt = { topic = " + toml(action.topic.text);
-        if (!action.connection.empty()) out += ", connection = " + toml(action.connection);
-        out += ", retain = " + toml_boolean(action.retain) +
-               ", qos = " + std::to_string(action.qos) + " }, on = [";
+        std::string out = "{ mqtt = { " + publication(action) + " }, on = [";
         if (action.on_raise) out += "\"raise\"";
         if (action.on_clear) out += action.on_raise ? ", \"clear\"" : "\"clear\"";
         return out + "] }";

@@ -35,6 +35,8 @@ private:
     void read_on(ConfigReader& reader, JoinConfig& join);
     void read_bounds(ConfigReader& reader, JoinConfig& join);
     void read_window(const ConfigNode& node, const std::string& title);
+    void read_publish(ConfigReader& reader, WindowConfig& window);
+    static void read_publication(ConfigReader& reader, std::string_view example, MqttActionConfig& out);
     void read_select(ConfigReader& reader, WindowConfig& window);
     void read_session(ConfigReader& reader, WindowConfig& window);
     void read_count(ConfigReader& reader, WindowConfig& window);

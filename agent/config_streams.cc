@@ -225,9 +225,7 @@ void ConfigSections::read_window(const ConfigNode& node, const std::string& titl
     reader.text("where", "\"speed > 0.0\"", window.where);
     reader.texts("by", "[\"site\", \"lane\"]", window.by);
     reader.duration("early", Duration(), day * 366, window.early);
-    reader.unreleased(
-        "publish",
-        "leave it out; an [[alert]] publishes to the local broker, [uplink] sends results");
+    read_publish(reader, window);
     reader.unreleased("history", "leave it out; [uplink] sends results to Kafka");
     const bool other_kind = node.find("session") || node.find("count") || node.find("calendar");
     if (!other_kind) reader.require("size", "size = \"1m\"");
@@ -283,6 +281,32 @@ void ConfigSections::read_late(ConfigReader& reader, WindowConfig& window) {
                          std::string(window.late_then == LateThen::side ? "\"side\"" : "\"revise\"") +
                              " needs a time to wait for; write allow = \"30s\" beside it");
     }
+}
+
+// A topic, or a table that says more.
+void ConfigSections::read_publish(ConfigReader& reader, WindowConfig& window) {
+    constexpr std::string_view example = "\"weir/{agent}/{window}\"";
+    const ConfigNode* const node = reader.find("publish");
+    if (!node) return;
+    MqttActionConfig out;
+    out.at = node->at;
+    if (node->type == ConfigType::table) {
+        ConfigReader inner(*node, reader.title(), problems_, "publish.");
+        read_publication(inner, example, out);
+        inner.finish();
+    } else {
+        reader.text("publish", example, out.topic);
+    }
+    window.publish = std::move(out);
+}
+
+void ConfigSections::read_publication(ConfigReader& reader, std::string_view example, MqttActionConfig& out) {
+    reader.require("topic", "topic = " + std::string(example));
+    reader.text("topic", example, out.topic);
+    reader.text("connection", "\"plant\", for [mqtt.plant]", out.connection);
+    reader.boolean("retain", out.retain);
+    std::uint64_t qos = static_cast<std::uint64_t>(out.qos);
+    if (reader.natural("qos", 0, 1, qos)) out.qos = static_cast<int>(qos);
 }
 
 void ConfigSections::read_select(ConfigReader& reader, WindowConfig& window) {
@@ -400,12 +424,7 @@ void ConfigSections::read_action(const ConfigNode& node, const std::string& titl
     if (const auto* mqtt =
             reader.find("mqtt", ConfigType::table, "{ topic = \"alerts/{alert}\" }")) {
         ConfigReader inner(*mqtt, title, problems_, "do.mqtt.");
-        inner.require("topic", "topic = \"alerts/{alert}\"");
-        inner.text("topic", "\"alerts/{alert}\"", action.topic);
-        inner.text("connection", "\"plant\", for [mqtt.plant]", action.connection);
-        inner.boolean("retain", action.retain);
-        std::uint64_t qos = static_cast<std::uint64_t>(action.qos);
-        if (inner.natural("qos", 0, 1, qos)) action.qos = static_cast<int>(qos);
+        read_publication(inner, "\"alerts/{alert}\"", action);
         inner.finish();
     }
     std::vector<ConfigString> on;

@@ -12,6 +12,7 @@
 #include "agent/memory_limit.h"
 #include "agent/pipeline.h"
 #include "agent/result_printer.h"
+#include "agent/result_publisher.h"
 #include "agent/table_watch.h"
 #include "uplink/tls.h"
 
@@ -187,7 +188,7 @@ Bytes MemoryPlan::mapped() const {
 }
 
 Bytes arena_need(const Assembly& assembly, const PartOptions& options) {
-    Bytes total = Pipeline::need(assembly) + AlertPublisher::need() + Outbox::need(options.outbox);
+    Bytes total = Pipeline::need(assembly) + AlertPublisher::need() + ResultPublisher::need(assembly) + Outbox::need(options.outbox);
     if (assembly.config().uplink) total += UplinkClient::need(options.uplink);
     return total;
 }
@@ -207,6 +208,8 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
         if (Anomalies::need(assembly) > 0) add("alerts: detectors", Anomalies::need(assembly));
     }
     add("alerts: queue", AlertPublisher::need());
+    const bool publishes = ResultPublisher::is_needed(assembly);
+    if (publishes) add("publish: queue", ResultPublisher::need(assembly));
     add("batches", Pipeline::need(assembly) - Engine::need(assembly.engine()) - Alerts::need(assembly) -
                        Anomalies::need(assembly));
     add("decoders", Analysis::codecs_need(assembly));
@@ -226,7 +229,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     if (print) add("printer", ResultPrinter::need(6 * assembly.engine().record_size_max()));
     add("control socket", control_answer_bytes_max);
     const unsigned threads = threads_without_uplink + (config.uplink ? threads_of_uplink : 0) +
-                             (options.mqtt.empty() ? 0 : threads_of_paho);
+                             (publishes ? 1 : 0) + (options.mqtt.empty() ? 0 : threads_of_paho);
     add("thread stacks", threads * thread_stack_bytes);
     add("process", process_bytes);
 

@@ -214,6 +214,7 @@ void Pipeline::result(const Record& record) {
     const bool provisional = record.flags & record_provisional;
     ++(provisional ? counters_.provisional : counters_.results);
     if (parts_.printer != nullptr) parts_.printer->result(record);
+    if (parts_.results != nullptr) parts_.results->result(record);
     if (!provisional) stage(record);
 }
 

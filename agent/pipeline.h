@@ -19,6 +19,7 @@
 #include "agent/checkpoint_file.h"
 #include "agent/journal.h"
 #include "agent/result_printer.h"
+#include "agent/result_publisher.h"
 #include "uplink/outbox.h"
 
 namespace weir {
@@ -52,6 +53,7 @@ public:
         ResultPrinter* printer = nullptr;
         AlertPublisher* publisher = nullptr;
         const Clock* clock = nullptr;
+        ResultPublisher* results = nullptr;
     };
 
     static Bytes need(const Assembly& assembly);

@@ -32,6 +32,7 @@ constexpr auto ring_full_pause = std::chrono::milliseconds(1);
 constexpr Duration last_delivery_limit = Duration::seconds(2);
 constexpr Duration drain_limit = Duration::seconds(2);
 constexpr Duration last_alerts_limit = Duration::seconds(1);
+constexpr Duration last_results_limit = Duration::seconds(1);
 
 // Names a thread in the kernel's tables, so that `top -H` tells them apart.
 template <typename Body>
@@ -228,6 +229,7 @@ private:
     Recovered recovered_;
     std::unique_ptr<ResultPrinter> printer_;
     std::unique_ptr<AlertPublisher> publisher_;
+    std::unique_ptr<ResultPublisher> results_;
     std::unique_ptr<Pipeline> pipeline_;
     std::unique_ptr<TableWatch> tables_;
     std::unique_ptr<UplinkClient> uplink_;
@@ -276,6 +278,12 @@ bool Service::open_state() {
         [this](const std::string& connection, std::string_view topic, std::string_view payload, int qos, bool retain) {
             return publish(connection, topic, payload, qos, retain);
         });
+    if (ResultPublisher::is_needed(assembly_))
+        results_ = std::make_unique<ResultPublisher>(
+            arena_, assembly_,
+            [this](const std::string& connection, std::string_view topic, std::string_view payload, int qos, bool retain) {
+                return publish(connection, topic, payload, qos, retain);
+            });
     Pipeline::Options options;
     options.checkpoint = config_.agent.checkpoint;
     options.flush = config_.agent.flush;
@@ -288,6 +296,7 @@ bool Service::open_state() {
     parts.outbox = outbox_.get();
     parts.printer = printer_.get();
     parts.publisher = publisher_.get();
+    parts.results = results_.get();
     parts.clock = &clock_;
     pipeline_ = std::make_unique<Pipeline>(arena_, assembly_, Analysis::Options{}, options, parts, options_.configuration);
     if (!recovery.fill(*pipeline_, recovered_, reason).ok())
@@ -317,6 +326,7 @@ void Service::start_threads() {
     store_thread_ = named_thread("weir-store", [this] { store_loop(); });
     if (uplink_) uplink_thread_ = named_thread("weir-uplink", [this] { uplink_->run(); });
     publisher_->start();
+    if (results_) results_->start();
     Result<std::unique_ptr<ControlServer>> control = ControlServer::start(
         control_path(config_), [this](std::string_view request, std::span<char> buffer) { return answer(request, buffer); });
     if (control.ok())
@@ -388,6 +398,7 @@ std::string_view Service::answer(std::string_view request, std::span<char> buffe
     parts.outbox = outbox_.get();
     parts.uplink = uplink_.get();
     parts.publisher = publisher_.get();
+    parts.results = results_.get();
     for (const auto& source : mqtt_) parts.mqtt.push_back(source.get());
     parts.clock = &clock_;
     parts.memory_budget = plan_.budget;
@@ -437,6 +448,7 @@ void Service::stop() {
     while (pipeline_->done_position() < newest && clock_.monotonic() < drained_by)
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     publisher_->stop(last_alerts_limit);
+    if (results_) results_->stop(last_results_limit);
     for (std::size_t i = 0; i < mqtt_.size(); ++i)
         mqtt_[i]->stop(MqttPublication{"weir/" + config_.agent.id + "/status", R"({"state":"offline"})", 1, true});
     if (!mqtt_.empty()) {

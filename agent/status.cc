@@ -320,6 +320,8 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     put(json, "alerts", pipeline_.alerts);
     put(json, "alerts_published", parts.publisher->published());
     put(json, "alerts_dropped", parts.publisher->dropped());
+    put(json, "results_published", parts.results ? parts.results->published() : 0);
+    put(json, "results_publish_dropped", parts.results ? parts.results->dropped() : 0);
     put(json, "staging_dropped", pipeline_.staging_dropped);
     put(json, "staging_waits", pipeline_.staging_waits);
     put(json, "checkpoints", pipeline_.checkpoints);
@@ -479,6 +481,9 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
                 print("  %llu %s\n", number(counter(window.status, c)), std::string(name(c)).c_str());
         }
     }
+    if (parts.results != nullptr)
+        print("publish   %llu results published, %llu dropped for want of room or too long\n", number(parts.results->published()),
+              number(parts.results->dropped()));
     for (const AlertSnapshot& alert : alerts_)
         print("alert     %s: %zu raised\n", alert.name.c_str(), alert.raised);
     if (parts.uplink != nullptr) {

@@ -56,6 +56,7 @@ struct StatusParts {
     const Outbox* outbox = nullptr;
     const UplinkClient* uplink = nullptr;
     const AlertPublisher* publisher = nullptr;
+    const ResultPublisher* results = nullptr;  // where a window publishes
     std::vector<const MqttSource*> mqtt;  // as config.mqtt
     const TableWatch* tables = nullptr;
     const Clock* clock = nullptr;

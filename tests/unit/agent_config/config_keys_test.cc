@@ -89,6 +89,7 @@ const std::vector<Key> keys = {
     {"", "max_groups", "512", "\"512\"", "0", "1048577"},
     {"", "late.allow", "\"30s\"", "30", nullptr, "\"8d\""},
     {"", "late.then", "\"revise\"", "\"forget\""},
+    {"", "publish", "\"weir/{agent}/{site}\"", "7", "\"weir/{nobody}\""},
     {"", "early", "\"10s\"", "10", "\"-1s\""},
     {"", "select.mean", "\"mean(speed)\"", "1", nullptr, nullptr, true, true},
     {"[[alert]]", "name", "\"slow\"", "\"\"", nullptr, nullptr, true},

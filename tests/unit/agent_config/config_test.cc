@@ -384,7 +384,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         const char* words;
     };
     const Later later[] = {
-        {"size       = \"1m\"", "size = \"1m\"\npublish = \"x\"", "publish in [[window]]"},
         {"size       = \"1m\"", "size = \"1m\"\nhistory = \"7d\"", "history in [[window]]"},
         {"format    = \"json\"", "format = \"senml\"", "\"senml\" is not in this release"},
         {"format    = \"json\"", "format = \"sparkplug\"", "\"sparkplug\" is not in this release"},
@@ -485,6 +484,35 @@ TEST(Config, late_events_can_be_told_apart_and_results_come_early) {
     CHECK(configuration_hash(again.config) == configuration_hash(load.config));
     CHECK_SAYS(fix.parse(full_config, "late       = { allow = \"30s\", then = \"revise\"", "late = { then = \"side\""),
                "\"side\" needs a time to wait for");
+}
+
+TEST(Config, a_window_publishes_to_a_topic_with_its_keys) {
+    const std::string_view size = "size       = \"1m\"";
+    const ConfigLoad load = fix.parse(full_config, size, "size = \"1m\"\npublish = \"weir/{agent}/{window}/{site}\"");
+    CHECK_TEXT(load.ok(), ConfigFixture::rendered(load).c_str());
+    STRCMP_EQUAL("weir/{agent}/{window}/{site}", load.config.windows[0].publish->topic.text.c_str());
+    LONGS_EQUAL(1, load.config.windows[0].publish->qos);
+    CHECK_FALSE(load.config.windows[0].publish->retain);
+    const ConfigLoad table = fix.parse(full_config, size, "size = \"1m\"\npublish = { topic = \"w\", connection = \"plant\", retain = true, qos = 0 }");
+    CHECK_TEXT(table.ok(), ConfigFixture::rendered(table).c_str());
+    CHECK(table.config.windows[0].publish->retain);
+    const ConfigLoad again = fix.parse(explain(table.config));
+    CHECK_TEXT(again.ok(), ConfigFixture::rendered(again).c_str());
+    CHECK(configuration_hash(again.config) == configuration_hash(table.config));
+    const std::pair<const char*, const char*> wrong[] = {
+        {"\"weir/{sit}\"", "publish in [[window]] \"site_minute\": nothing is called {sit}; did you mean \"site\"?"},
+        {"\"weir/{key}\"", "nothing is called {key}"},
+        {"\"weir/#\"", "found a wildcard"},
+        {"\"weir/{site\"", "found a brace without its other half"},
+        {"{ retain = true }", "has no publish.topic, expected one such as"},
+        {"{ topic = \"x\", connection = \"plan\" }", "there is no [mqtt.plan]"},
+        {"7", "publish in [[window]] \"site_minute\": found"},
+    };
+    for (const auto& [text, words] : wrong) {
+        const ConfigLoad refused = fix.parse(full_config, size, "size = \"1m\"\npublish = " + std::string(text));
+        CHECK_FALSE(refused.ok());
+        CHECK_SAYS(refused, words);
+    }
 }
 
 TEST(Config, sources_can_be_aligned) {

@@ -360,13 +360,19 @@ const char* EventPredictor::read_text(EventPredictor& self, const Slot& slot, co
     return onward(self, slot, behind + 1, row, at);
 }
 
-// Times of one array mostly begin alike: the first eight digits are those of the last one.
+// Times of one array mostly begin alike, the first eight digits being those of the last one, and are often the same.
 const char* EventPredictor::read_time(EventPredictor& self, const Slot& slot, const char* at, std::size_t row) {
     const char* const behind = at + self.time_size_;
-    const std::uint64_t tail = digit_word(behind - 8);
-    if (load_le<std::uint64_t>(at) != self.time_head_ || digit_stops(tail) != 0) [[unlikely]]
+    const std::uint64_t tail = load_le<std::uint64_t>(behind - 8);
+    if (load_le<std::uint64_t>(at) != self.time_head_) [[unlikely]]
         return onward_unusually(self, slot, at, row);
-    self.times_[row].event = Timestamp::micros(static_cast<std::int64_t>((self.time_base_ + digit_value(tail)) * self.time_scale_));
+    if (tail != self.time_tail_) {
+        const std::uint64_t digits = tail ^ ('0' * every_byte);
+        if (digit_stops(digits) != 0) [[unlikely]] return onward_unusually(self, slot, at, row);
+        self.time_tail_ = tail;
+        self.time_ = Timestamp::micros(static_cast<std::int64_t>((self.time_base_ + digit_value(digits)) * self.time_scale_));
+    }
+    self.times_[row].event = self.time_;
     return onward(self, slot, behind, row, at);
 }
 
@@ -416,6 +422,8 @@ void EventPredictor::remember_time(const char* at, std::size_t size, std::uint64
     const std::uint64_t base = number - number % 100000000;
     if (size < 9 || base + 99999999 >= time_end_) return;
     time_head_ = load_le<std::uint64_t>(at);
+    time_tail_ = load_le<std::uint64_t>(at + size - 8);
+    time_ = Timestamp::micros(static_cast<std::int64_t>(number * time_scale_));
     time_size_ = size;
     time_base_ = base;
 }

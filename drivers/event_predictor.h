@@ -85,8 +85,10 @@ private:
     std::uint64_t time_scale_ = 1;  // from the unit to microseconds
     std::uint64_t time_end_ = 0;    // in the unit; no good time reaches it
     // The last time's first eight digits, its length, and its value but for the last eight digits. Before the first time:
-    // eight bytes that would have to be zeros and digits.
+    // eight bytes that would have to be two things at once. Of the last one: its last eight digits, and itself.
     std::uint64_t time_head_ = 0;
+    std::uint64_t time_tail_ = 1;
+    Timestamp time_;
     std::size_t time_size_ = 8;
     std::uint64_t time_base_ = 0;
     std::vector<EventShape> shapes_;

@@ -284,6 +284,7 @@ void HllSketch::grow_set() {
 // are at most 63), a coupon that waits for its place. Placing one may push another out of its word,
 // which is placed next.
 void HllSketch::to_registers() {
+    if (table_ints() <= ints_on_stack_max) return spread_registers();
     constexpr std::uint32_t waiting = std::uint32_t{1} << 31;
     const std::uint32_t words = std::max(k() / 4, list_ints);
     const std::uint32_t used = table_ints();
@@ -307,13 +308,38 @@ void HllSketch::to_registers() {
     restore_sums();
 }
 
+// The same from a copy of the table, where that fits the stack.
+void HllSketch::spread_registers() {
+    std::array<std::uint32_t, ints_on_stack_max> table;
+    const std::uint32_t ints = table_ints();
+    std::copy_n(this->table(), ints, table.begin());
+    std::memset(registers(), 0, std::max<std::size_t>(k(), list_ints * sizeof(std::uint32_t)));
+    mode_ = Mode::registers;
+    hip_ = coupon_estimate(std::exchange(coupons_, 0));
+    inverse_low_ = k();
+    inverse_high_ = 0;
+    zeros_ = k();
+    for (std::uint32_t i = 0; i < ints; ++i) {
+        if (table[i] == 0) continue;
+        std::uint8_t& held = registers()[table[i] & (k() - 1)];
+        const auto value = static_cast<std::uint8_t>(table[i] >> 26);
+        if (value > held) replace(held, value);
+    }
+}
+
+// A register by a larger value. The sums are exact: powers of two that fit the 53 bits of a double.
+inline void HllSketch::replace(std::uint8_t& held, std::uint8_t value) {
+    (held < 32 ? inverse_low_ : inverse_high_) -= inverse_power(held);
+    (value < 32 ? inverse_low_ : inverse_high_) += inverse_power(value);
+    zeros_ -= held == 0;
+    held = value;
+}
+
 void HllSketch::raise(std::uint32_t slot, std::uint8_t value) {
     std::uint8_t& held = registers()[slot];
     if (!merged_) {
         hip_ += k() / (inverse_low_ + inverse_high_);
-        (held < 32 ? inverse_low_ : inverse_high_) -= inverse_power(held);
-        (value < 32 ? inverse_low_ : inverse_high_) += inverse_power(value);
-        zeros_ -= held == 0;
+        replace(held, value);
     }
     held = value;
 }

@@ -160,9 +160,11 @@ private:
     std::uint32_t place_of(std::uint32_t coupon) const;
     bool holds(std::uint32_t coupon) const;
     void raise(std::uint32_t slot, std::uint8_t value);
+    void replace(std::uint8_t& held, std::uint8_t value);
     void list_to_set();
     void grow_set();
     void to_registers();
+    void spread_registers();
     void copy_registers(const HllSketch& other);
     void merge_into_copy(const HllSketch& other);
     void restore_sums();

@@ -115,12 +115,12 @@ template <typename T>
 KllSketch<T>* KllSketch<T>::move_to(MutableByteSpan memory) const {
     WEIR_ASSERT(memory.size() >= room());
     WEIR_ASSERT(reinterpret_cast<std::uintptr_t>(memory.data()) % 8 == 0);
-    std::memset(memory.data(), 0, std::min(memory.size(), block_of(items_max_)));
     std::memcpy(memory.data(), this, items_at_);
     KllSketch& moved = *at(memory.data());
     moved.end_ = moved.items_in(memory.size());
     const std::uint32_t by = moved.end_ - end_;
     for (std::uint32_t level = 0; level <= levels_; ++level) moved.starts()[level] += by;
+    std::memset(static_cast<void*>(moved.items()), 0, moved.starts()[0] * sizeof(T));
     std::memcpy(moved.items() + moved.starts()[0], items() + starts()[0], held() * sizeof(T));
     moved.set_levels(levels_);
     return &moved;

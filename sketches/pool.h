@@ -39,6 +39,13 @@ public:
     // REQUIRES: is_open(slot), as grow() and close() do.
     std::byte* at(std::size_t slot) { return memory_.data() + Bytes{places_[slot]} * 8; }
     const std::byte* at(std::size_t slot) const { return memory_.data() + Bytes{places_[slot]} * 8; }
+    // at() for loops, which then need not look up where the pool itself is.
+    struct Blocks {
+        std::byte* memory;
+        const std::uint32_t* places;
+        std::byte* at(std::size_t slot) const { return memory + Bytes{places[slot]} * 8; }
+    };
+    Blocks blocks() { return {memory_.data(), places_.data()}; }
     Bytes size(std::size_t slot) const { return header(places_[slot]).bytes; }
 
     // The slot's first block, zeroed. REQUIRES: !is_open(slot).

@@ -10,6 +10,7 @@
 #include "sketches/kll.h"
 #include "sketches/theta.h"
 #include "windows/key.h"
+#include "windows/row_bits.h"
 #include "windows/sums.h"
 #include "windows/time_aggregates.h"
 
@@ -127,32 +128,20 @@ bool is_number(T value) {
     return true;
 }
 
-// Whether no row from first to last is null.
-bool is_full(const RowBits& present, std::size_t first, std::size_t last) {
-    const auto& words = present.words();
-    const std::uint64_t head = ~std::uint64_t{0} << (first % 64);
-    const std::uint64_t tail = ~std::uint64_t{0} >> (63 - last % 64);
-    if (first / 64 == last / 64) return (~words[first / 64] & head & tail) == 0;
-    std::uint64_t missing = (~words[first / 64] & head) | (~words[last / 64] & tail);
-    for (std::size_t word = first / 64 + 1; word < last / 64; ++word) missing |= ~words[word];
-    return missing == 0;
-}
-
 // each(cell, value, row) for every row of the selection that has a value.
 template <typename T, typename Each>
 void for_each(const CellRows& selection, const Column& column, Each each) {
     const T* const values = column_values<T>(column);
-    if (is_full(column.present, selection.rows.front(), selection.rows.back())) {
-        for (std::size_t i = 0; i < selection.rows.size(); ++i) {
-            const std::size_t row = selection.rows[i];
-            if (is_number(values[row])) each(selection.cells[i], values[row], row);
-        }
+    const std::uint16_t* const rows = selection.rows.data();
+    const std::uint32_t* const cells = selection.cells.data();
+    const std::size_t count = selection.rows.size();
+    if (is_full(column.present, rows[0], rows[count - 1])) {
+        for (std::size_t i = 0; i < count; ++i)
+            if (is_number(values[rows[i]])) [[likely]] each(cells[i], values[rows[i]], rows[i]);
         return;
     }
-    for (std::size_t i = 0; i < selection.rows.size(); ++i) {
-        const std::size_t row = selection.rows[i];
-        if (column.present.test(row) && is_number(values[row])) each(selection.cells[i], values[row], row);
-    }
+    for (std::size_t i = 0; i < count; ++i)
+        if (column.present.test(rows[i]) && is_number(values[rows[i]])) each(cells[i], values[rows[i]], rows[i]);
 }
 
 template <typename T>
@@ -316,9 +305,14 @@ bool AggregateStates::make_room(std::uint32_t cell) {
     return false;
 }
 
+// After a first offer was refused. Not inline, so that the loops over rows stay small.
 template <typename Sketch, typename Offer>
-void AggregateStates::offer(std::uint32_t cell, std::size_t& refused, Offer offer_to) {
-    while (!offer_to(sketch_at<Sketch>(cell))) refused += make_room<Sketch>(cell) ? 0 : 1;
+[[gnu::noinline]] std::size_t AggregateStates::offer_again(std::uint32_t cell, Offer offer_to) {
+    std::size_t refused = 0;
+    do
+        refused += make_room<Sketch>(cell) ? 0 : 1;
+    while (!offer_to(sketch_at<Sketch>(cell)));
+    return refused;
 }
 
 namespace {
@@ -362,9 +356,8 @@ void add_extreme(Extreme<T>* states, const CellRows& selection, const Column& co
 }  // namespace
 
 std::size_t AggregateStates::add_item(std::uint32_t cell, std::int64_t item) {
-    std::size_t refused = 0;
-    offer<HllSketch>(cell, refused, [item](HllSketch& sketch) { return sketch.offer(item); });
-    return refused;
+    const auto offer = [item](HllSketch& sketch) { return sketch.offer(item); };
+    return offer(sketch_at<HllSketch>(cell)) ? 0 : offer_again<HllSketch>(cell, offer);
 }
 
 std::size_t AggregateStates::add(const CellRows& selection, const Column* input, std::span<const Hash128> hashes,
@@ -378,23 +371,29 @@ std::size_t AggregateStates::add(const CellRows& selection, const Column* input,
 std::size_t AggregateStates::add_to_sketches(const CellRows& selection, const Column& input,
                                              std::span<const Hash128> hashes) {
     std::size_t refused = 0;
+    const SketchPool::Blocks blocks = pool_.blocks();
+    const auto offer = [&]<typename Sketch>(Sketch*, std::uint32_t cell, auto offer_to) __attribute__((always_inline)) {
+        if (!offer_to(*reinterpret_cast<Sketch*>(blocks.at(cell)))) [[unlikely]] refused += offer_again<Sketch>(cell, offer_to);
+    };
     if (spec_.kind == StateKind::kll) {
         for_each<double>(selection, input, [&](std::uint32_t cell, double value, std::size_t) {
-            offer<KllSketch<double>>(cell, refused, [=](auto& sketch) { return sketch.offer(value); });
+            offer(static_cast<KllSketch<double>*>(nullptr), cell, [value](auto& sketch) { return sketch.offer(value); });
         });
         return refused;
     }
     with_item(spec_.type, [&](auto type) {
         using Item = decltype(type);
+        const Hash128* const hash = hashes.data();
+        if (spec_.kind == StateKind::frequent)
+            return for_each<Item>(selection, input, [&](std::uint32_t cell, Item item, std::size_t row) {
+                offer(static_cast<FrequentItems<Item>*>(nullptr), cell, [item, hash, row](auto& sketch) { return sketch.offer(item, hash[row], 1); });
+            });
         for_each<Item>(selection, input, [&](std::uint32_t cell, Item item, std::size_t row) {
-            if (spec_.kind == StateKind::frequent)
-                offer<FrequentItems<Item>>(cell, refused, [&](auto& sketch) { return sketch.offer(item, hashes[row], 1); });
-            else if (is_ignored(item))
-                return;
-            else if (spec_.kind == StateKind::theta)
-                offer<ThetaSketch>(cell, refused, [&](auto& sketch) { return sketch.offer(hashes[row]); });
+            if (is_ignored(item)) return;
+            if (spec_.kind == StateKind::theta)
+                offer(static_cast<ThetaSketch*>(nullptr), cell, [hash, row](auto& sketch) { return sketch.offer(hash[row]); });
             else
-                offer<HllSketch>(cell, refused, [&](auto& sketch) { return sketch.offer(hashes[row]); });
+                offer(static_cast<HllSketch*>(nullptr), cell, [hash, row](auto& sketch) { return sketch.offer(hash[row]); });
         });
     });
     return refused;

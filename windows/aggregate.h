@@ -135,7 +135,7 @@ private:
     std::size_t add_to_sketches(const CellRows& selection, const Column& input, std::span<const Hash128> hashes);
     void add_to_numbers(const CellRows& selection, const Column* input, const Batch& batch);
     template <typename Sketch, typename Offer>
-    void offer(std::uint32_t cell, std::size_t& refused, Offer offer_to);
+    std::size_t offer_again(std::uint32_t cell, Offer offer_to);
     template <typename Sketch>
     bool make_room(std::uint32_t cell);
     template <typename Sketch>

@@ -18,8 +18,8 @@ class HashIndex {
 public:
     static constexpr std::uint32_t none = 0xffffffff;
 
-    static Bytes need(std::size_t most) { return Arena::need<std::uint32_t>(places(most)); }
-    HashIndex(Arena& arena, std::size_t most) : table_(arena.take<std::uint32_t>(places(most))) {}
+    static Bytes need(std::size_t most) { return Arena::need<std::uint32_t>(size_for(most)); }
+    HashIndex(Arena& arena, std::size_t most) : table_(arena.take<std::uint32_t>(size_for(most))) {}
 
     // The first number at this hash for which is_it(number); none when there is none. is_it also sees
     // numbers of other hashes.
@@ -31,6 +31,16 @@ public:
             if (is_it(table[at] - 1)) return table[at] - 1;
         return none;
     }
+    // The same step by step, for loops that look for many: from first() by next() until is_free().
+    struct Places {
+        const std::uint32_t* table;
+        std::size_t last;
+        std::size_t first(std::uint64_t hash) const { return static_cast<std::size_t>(hash) & last; }
+        std::size_t next(std::size_t at) const { return (at + 1) & last; }
+        bool is_free(std::size_t at) const { return table[at] == 0; }
+        std::uint32_t number(std::size_t at) const { return table[at] - 1; }
+    };
+    Places places() const { return {table_.data(), mask()}; }
     // REQUIRES: it is not there, and there are fewer than `most`.
     void insert(std::uint64_t hash, std::uint32_t number) {
         std::size_t at = static_cast<std::size_t>(hash) & mask();
@@ -54,7 +64,7 @@ public:
     void reset() { std::fill(table_.begin(), table_.end(), 0U); }
 
 private:
-    static std::size_t places(std::size_t most) { return std::bit_ceil(most * 2); }
+    static std::size_t size_for(std::size_t most) { return std::bit_ceil(most * 2); }
     std::size_t mask() const { return table_.size() - 1; }
 
     std::span<std::uint32_t> table_;  // number + 1; 0 is free

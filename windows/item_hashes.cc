@@ -1,5 +1,7 @@
 #include "windows/item_hashes.h"
 
+#include "windows/row_bits.h"
+
 namespace weir {
 
 Bytes ItemHashes::need(std::size_t inputs) {
@@ -32,6 +34,10 @@ std::span<const Hash128> ItemHashes::of(std::size_t index, const Column& column)
 
 // The texts of null rows may point anywhere.
 void ItemHashes::hash_texts(const Column& column, std::span<Hash128> to) const {
+    if (rows_ > 0 && is_full(column.present, 0, rows_ - 1)) {
+        hash_column(std::span<const std::string_view>(column.texts, rows_), to);
+        return;
+    }
     for (std::size_t row = 0; row < rows_;) {
         std::size_t end = row;
         while (end < rows_ && column.present.test(end)) ++end;

@@ -3,6 +3,7 @@
 #include <cstring>
 
 #include "agent/base/hash.h"
+#include "windows/row_bits.h"
 
 // A part is a byte that says present or null, then the value: i64, u8, or u8 length and 64 bytes.
 // What is unused is zero, so that equal keys are equal bytes.
@@ -49,6 +50,11 @@ int compare_texts(const std::byte* a, const std::byte* b) {
 
 std::uint64_t hash_with(std::uint64_t hash, std::uint64_t cell) { return mix(hash * 31 + cell); }
 
+void hash_with(std::span<std::uint64_t> hashes, std::span<const std::uint64_t> cells) {
+    WEIR_ASSERT(hashes.size() == cells.size());
+    for (std::size_t i = 0; i < hashes.size(); ++i) hashes[i] = mix(hashes[i] * 31 + cells[i]);
+}
+
 namespace {
 
 std::uint64_t never_reserved(std::uint64_t hash) { return hash < 2 ? hash + 2 : hash; }
@@ -77,8 +83,13 @@ void hash_cells(const Column& column, std::span<std::uint64_t> out) {
         for (std::size_t row = 0; row < out.size(); ++row) out[row] = hash_cell(column, row);
         return;
     }
+    const std::string_view* const texts = column.texts;
+    if (!out.empty() && is_full(column.present, 0, out.size() - 1)) {
+        for (std::size_t row = 0; row < out.size(); ++row) out[row] = never_reserved(hash_short(texts[row]));
+        return;
+    }
     for (std::size_t row = 0; row < out.size(); ++row)
-        out[row] = column.present.test(row) ? never_reserved(hash_short(column.texts[row])) : null_hash;
+        out[row] = column.present.test(row) ? never_reserved(hash_short(texts[row])) : null_hash;
 }
 
 KeyLayout::KeyLayout(const Schema& schema, std::vector<std::size_t> columns) {
@@ -145,6 +156,38 @@ bool KeyLayout::equals_all(const Batch& batch, std::size_t row, const std::byte*
         if (stored_text(whole) != stored_text(at)) return false;
     }
     return true;
+}
+
+std::size_t KeyLayout::same(const Batch& batch, std::span<const std::uint16_t> rows, std::span<const std::uint32_t> cells,
+                            const std::byte* keys) const {
+    std::size_t count = rows.size();
+    for (const Part& part : parts_) {
+        const Column& column = batch.column(part.column);
+        const std::byte* const first = keys + part.offset;
+        const auto while_equal = [&](auto equal) {
+            std::size_t i = 0;
+            while (i < count) {
+                const std::byte* const at = first + cells[i] * width_;
+                const bool present = column.present.test(rows[i]);
+                if (at[0] != static_cast<std::byte>(present) || (present && !equal(rows[i], at))) break;
+                ++i;
+            }
+            count = i;
+        };
+        switch (part.type) {
+            case ColumnType::integer:
+                while_equal([values = column.integers](std::size_t row, const std::byte* at) { return load_le<std::int64_t>(at + 1) == values[row]; });
+                break;
+            case ColumnType::boolean:
+                while_equal([values = column.booleans](std::size_t row, const std::byte* at) { return std::to_integer<std::uint8_t>(at[1]) == values[row]; });
+                break;
+            case ColumnType::text:
+                while_equal([values = column.texts](std::size_t row, const std::byte* at) { return same_key_text(values[row], stored_text(at)); });
+                break;
+            case ColumnType::real: break;
+        }
+    }
+    return count;
 }
 
 Value KeyLayout::value(const std::byte* key, std::size_t part) const {

@@ -52,6 +52,9 @@ public:
         const std::string_view stored{reinterpret_cast<const char*>(key + 2), std::to_integer<std::size_t>(key[1])};
         return key[0] == std::byte{1} && same_key_text(column.texts[row], stored);
     }
+    // How many rows, from the first, have the keys of the cells beside them: cell i's stands at keys + i * width(). A row
+    // whose string was cut counts as one that has not.
+    std::size_t same(const Batch& batch, std::span<const std::uint16_t> rows, std::span<const std::uint32_t> cells, const std::byte* keys) const;
     // As the fields of a record; texts point into key.
     Value value(const std::byte* key, std::size_t part) const;
     // As hash_with() makes it of the row's cells; of a text that was cut another, always the same.
@@ -80,5 +83,7 @@ std::uint64_t hash_cell(const Column& column, std::size_t row);
 void hash_cells(const Column& column, std::span<std::uint64_t> out);
 // The hash of a key from those of its cells: start with 0.
 std::uint64_t hash_with(std::uint64_t hash, std::uint64_t cell);
+// The same for rows: hashes[i] from itself and cells[i].
+void hash_with(std::span<std::uint64_t> hashes, std::span<const std::uint64_t> cells);
 
 }  // namespace weir

@@ -66,8 +66,7 @@ void Source::prepare(const Batch& batch) {
     for (std::size_t i = 0; i < groupings_.size(); ++i) {
         std::span<std::uint64_t> hashes = groupings_[i];
         std::fill_n(hashes.begin(), batch.rows(), std::uint64_t{0});
-        for (std::size_t cell : plan_.groupings[i])
-            for (std::size_t row = 0; row < batch.rows(); ++row) hashes[row] = hash_with(hashes[row], cell_hashes_[cell][row]);
+        for (std::size_t cell : plan_.groupings[i]) hash_with(hashes.first(batch.rows()), cell_hashes_[cell].first(batch.rows()));
     }
 }
 
@@ -87,9 +86,34 @@ std::uint32_t Source::partition_of(const Batch& batch, std::size_t row) {
     return watermarks_.partition(hash, label);
 }
 
+// As nearly all messages of a source without partitions are: every row is within the bounds of its clock.
+bool Source::take_in_plain(const Batch& batch, std::size_t first, std::size_t last) {
+    if (plan_.partition || spec_.lateness.adaptive) return false;
+    const RowTime* const times = &batch.time(0);
+    const Timestamp arrival = times[first].arrival;
+    Timestamp least = times[first].event;
+    Timestamp greatest = least;
+    bool plain = true;
+    for (std::size_t row = first; row < last; ++row) {
+        least = std::min(least, times[row].event);
+        greatest = std::max(greatest, times[row].event);
+        plain &= times[row].arrival_trusted & (times[row].arrival == arrival);
+    }
+    if (!plain || least.us() < 0 || greatest.us() >= year_10000_us || greatest.us() - spec_.max_future.us() > arrival.us()) return false;
+    quarantined_.assign(first, last - first, false);
+    std::fill(row_partitions_.begin() + static_cast<std::ptrdiff_t>(first), row_partitions_.begin() + static_cast<std::ptrdiff_t>(last), 0U);
+    watermarks_.event(0, least.us());
+    watermarks_.event(0, greatest.us());
+    if (least.us() < watermarks_.furthest()) behind |= least.us() < std::max(watermarks_.watermark(0), watermarks_.watermark());
+    earliest = std::min(earliest, least.us());
+    latest = std::max(latest, greatest.us());
+    return true;
+}
+
 void Source::take_in(const Batch& batch, std::size_t first, std::size_t last) {
     counters_.add(SourceCounter::rows, last - first);
     if (!plan_.partition) watermarks_.partition(0, {});  // the only one there is
+    if (first < last && take_in_plain(batch, first, last)) return;
     const std::int64_t max_future = spec_.max_future.us();
     for (std::size_t row = first; row < last; ++row) {
         const RowTime& time = batch.time(row);

@@ -62,6 +62,7 @@ public:
 
 private:
     static Watermarks::Params watermark_params(const SourceSpec& spec, const CompiledSource& plan);
+    bool take_in_plain(const Batch& batch, std::size_t first, std::size_t last);
     std::uint32_t partition_of(const Batch& batch, std::size_t row);
 
     const SourceSpec& spec_;

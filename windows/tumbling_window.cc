@@ -52,14 +52,55 @@ bool TumblingWindow::is_plain(const Run& run) {
 
 void TumblingWindow::add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending) {
     const std::int64_t start = recent_start_;
-    for (std::size_t row = run.first; row < run.last; ++row) {
-        if (!passes_where(where, row, counters_)) continue;
+    const std::size_t count = select(run, where);
+    for (std::size_t i = 0; i < count;) {
+        // Stretches of rows whose cells are there: found by their hashes, then their keys compared.
+        const std::size_t found = find_by_hash(run, {run.rows.data() + i, count - i}, start, run.cells.subspan(pending));
+        const std::size_t same = plan_.key.same(run.batch, {run.rows.data() + i, found}, run.cells.subspan(pending), keys_.data());
+        if (pending != i) std::copy_n(run.rows.begin() + static_cast<std::ptrdiff_t>(i), same, run.rows.begin() + static_cast<std::ptrdiff_t>(pending));
+        counters_.add(WindowCounter::counted, same);
+        pending += same;
+        i += same;
+        if (i == count) break;
+        const std::uint16_t row = run.rows[i++];
         const std::uint32_t cell = place(run, row, start, emission, pending);
         if (cell == none) continue;
-        run.rows[pending] = static_cast<std::uint16_t>(row);
-        run.cells[pending++] = cell;
         counters_.add(WindowCounter::counted);
+        run.rows[pending] = row;
+        run.cells[pending++] = cell;
     }
+}
+
+// The rows that `where` takes, into run.rows.
+std::size_t TumblingWindow::select(const Run& run, const Column* where) {
+    std::uint16_t* to = run.rows.data();
+    if (where == nullptr) {
+        for (std::size_t row = run.first; row < run.last; ++row) *to++ = static_cast<std::uint16_t>(row);
+    } else {
+        for (std::size_t row = run.first; row < run.last; ++row)
+            if (passes_where(where, row, counters_)) *to++ = static_cast<std::uint16_t>(row);
+    }
+    return static_cast<std::size_t>(to - run.rows.data());
+}
+
+// The cells of rows, by their hashes alone, up to the first row that has none. How many there are.
+std::size_t TumblingWindow::find_by_hash(const Run& run, std::span<const std::uint16_t> rows, std::int64_t start,
+                                         std::span<std::uint32_t> to) const {
+    const Cell* const cells = cells_.data();
+    const std::uint64_t* const hashes = run.hashes.data();
+    std::uint32_t* const found = to.data();
+    const HashIndex::Places places = index_.places();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const std::uint64_t hash = cell_hash(hashes[rows[i]], start);
+        std::size_t at = places.first(hash);
+        for (;; at = places.next(at)) {
+            if (places.is_free(at)) return i;
+            const Cell& cell = cells[places.number(at)];
+            if (cell.hash == hash && cell.start == start) [[likely]] break;
+        }
+        found[i] = places.number(at);
+    }
+    return rows.size();
 }
 
 void TumblingWindow::aggregate(const Run& run, std::size_t& pending) {
@@ -111,7 +152,12 @@ std::int64_t TumblingWindow::closing_watermark(const Watermarks& watermarks, std
 std::uint32_t TumblingWindow::place(const Run& run, std::size_t row, std::int64_t start, Emission& emission, std::size_t& pending) {
     const std::uint64_t hash = cell_hash(run.hashes[row], start);
     const std::uint32_t known = find(run, row, hash, start);
-    if (known != none) return known;
+    return known != none ? known : place_new(run, row, start, hash, emission, pending);
+}
+
+// The same where there is no cell yet.
+std::uint32_t TumblingWindow::place_new(const Run& run, std::size_t row, std::int64_t start, std::uint64_t hash, Emission& emission,
+                                        std::size_t& pending) {
     std::uint32_t interval = interval_at(start);
     if (interval == none) interval = open_interval(run, start, emission, pending);
     if (interval == none) {

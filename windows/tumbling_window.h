@@ -78,6 +78,9 @@ private:
     void add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending);
     bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
     std::uint32_t place(const Run& run, std::size_t row, std::int64_t start, Emission& emission, std::size_t& pending);
+    std::size_t select(const Run& run, const Column* where);
+    std::size_t find_by_hash(const Run& run, std::span<const std::uint16_t> rows, std::int64_t start, std::span<std::uint32_t> to) const;
+    std::uint32_t place_new(const Run& run, std::size_t row, std::int64_t start, std::uint64_t hash, Emission& emission, std::size_t& pending);
     std::uint32_t find(const Run& run, std::size_t row, std::uint64_t hash, std::int64_t start) const;
     std::uint32_t interval_at(std::int64_t start) const;
     std::uint32_t open_interval(const Run& run, std::int64_t start, Emission& emission, std::size_t& pending);

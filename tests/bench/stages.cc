@@ -117,10 +117,12 @@ void run_engine(const std::vector<Vehicle>& vehicles, std::size_t events,
                 std::vector<std::pair<std::string, std::string>> select) {
     Decoder decoder;
     EngineSpec spec;
-    spec.sources = {{.name = "loops",
-                     .schema = decoder.schema,
-                     .lateness = Duration::minutes(120),
-                     .partition = "site"}};
+    SourceSpec source;
+    source.name = "loops";
+    source.schema = decoder.schema;
+    source.lateness = Duration::minutes(120);
+    source.partition = "site";
+    spec.sources = {source};
     WindowSpec window;
     window.name = "lanes";
     window.from = "loops";
@@ -151,6 +153,94 @@ void run_engine(const std::vector<Vehicle>& vehicles, std::size_t events,
         engine.push(0, *batches[b % batches_made]);
     if (engine.window_status(0).counters[static_cast<std::size_t>(WindowCounter::counted)] < events)
         fail("events are missing");
+}
+
+// Rows of one of so many groups each, 100 a message, all within an hour: made once, pushed again and again.
+class GroupRows {
+public:
+    static constexpr std::size_t batches_made = 256;
+    static Schema schema() { return Schema({{"site", ColumnType::text}, {"lane", ColumnType::integer}, {"speed", ColumnType::real}}); }
+    static Bytes need() { return Batch::need(schema(), {}) * batches_made; }
+
+    GroupRows(Arena& arena, std::size_t groups) {
+        for (std::size_t i = 0; i < groups; ++i) sites_.push_back("site" + std::to_string(i));
+        std::uint64_t state = 3;
+        for (std::size_t b = 0; b < batches_made; ++b) {
+            batches_.push_back(std::make_unique<Batch>(arena, schema(), Batch::Params{}));
+            Batch& batch = *batches_.back();
+            for (std::size_t i = 0; i < batch_rows_max; ++i) {
+                state ^= state << 13, state ^= state >> 7, state ^= state << 17;  // xorshift64: Marsaglia, 2003
+                batch.begin_row();
+                batch.set_text(0, sites_[(state >> 11) % groups]);
+                batch.set_integer(1, static_cast<std::int64_t>(state >> 40) % 4);
+                batch.set_real(2, static_cast<double>(200 + (state >> 20) % 900) / 10);
+                const Timestamp at = Timestamp::millis(1763712000000 + static_cast<std::int64_t>(i));
+                batch.commit_row({at, at, true});
+                if (i % events_an_array == events_an_array - 1 || i + 1 == batch_rows_max) batch.end_message();
+            }
+        }
+    }
+    Batch& batch(std::size_t i) { return *batches_[i % batches_made]; }
+
+private:
+    std::vector<std::string> sites_;
+    std::vector<std::unique_ptr<Batch>> batches_;
+};
+
+struct Queries {
+    std::size_t groups = 1000;
+    std::size_t reading = 1;  // windows over the source that is pushed, each of another size
+    std::size_t others = 0;   // windows over as many other sources
+};
+
+// The engine alone, with so many windows: count, mean, least and most of a site.
+void run_queries(const Queries& queries, std::size_t events) {
+    EngineSpec spec;
+    for (std::size_t i = 0; i < queries.reading + queries.others; ++i) {
+        const std::size_t source = i < queries.reading ? 0 : i - queries.reading + 1;
+        if (source == spec.sources.size()) {
+            SourceSpec made;
+            made.name = "source" + std::to_string(source);
+            made.schema = GroupRows::schema();
+            made.lateness = Duration::minutes(2);
+            spec.sources.push_back(made);
+        }
+        WindowSpec window;
+        window.name = "window" + std::to_string(i);
+        window.from = spec.sources[source].name;
+        window.by = {"site"};
+        window.size = Duration::minutes(60 + static_cast<std::int64_t>(i));
+        window.max_groups = source == 0 ? queries.groups : 8;
+        window.max_open = 2;
+        window.select = {{"n", "count()"}, {"mean", "mean(speed)"}, {"least", "min(speed)"}, {"most", "max(speed)"}};
+        spec.windows.push_back(window);
+    }
+    SpecProblem problem;
+    auto plan = EnginePlan::compile(std::move(spec), problem);
+    if (!plan) fail("plan: " + problem.problem.what);
+    ArenaBlock block(GroupRows::need() + Engine::need(*plan) + 4096);
+    Arena arena(block.memory());
+    Discard discard;
+    GroupRows rows(arena, queries.groups);
+    Engine engine(arena, *plan, discard);
+    for (std::size_t done = 0, b = 0; done < events; done += batch_rows_max, ++b) engine.push(0, rows.batch(b));
+    if (engine.window_status(0).counters[static_cast<std::size_t>(WindowCounter::counted)] < events) fail("events are missing");
+}
+
+// "queries-R" or "queries-R-of-N", "groups-N"; false for anything else.
+bool run_scale(std::string_view stage, std::size_t events) {
+    Queries queries;
+    std::size_t all = 0;
+    const std::string text(stage);
+    if (std::sscanf(text.c_str(), "groups-%zu", &queries.groups) == 1) {
+        run_queries(queries, events);
+        return true;
+    }
+    const int found = std::sscanf(text.c_str(), "queries-%zu-of-%zu", &queries.reading, &all);
+    if (found < 1) return false;
+    queries.others = found == 2 ? all - queries.reading : 0;
+    run_queries(queries, events);
+    return true;
 }
 
 }  // namespace
@@ -191,8 +281,8 @@ int main(int argc, char** argv) {
         const std::size_t a_millisecond = stage == "write-sparse" ? 1 : events_an_array;
         for (const std::string& array : make_arrays(events / events_an_array, events_an_array, a_millisecond, 0))
             std::printf("%s\n", array.c_str());
-    } else {
-        std::fprintf(stderr, "usage: stages decode|arrays|arrays-general|group|aggregate|write|write-arrays|write-sparse EVENTS\n");
+    } else if (!run_scale(stage, events)) {
+        std::fprintf(stderr, "usage: stages groups-N|queries-R|queries-R-of-N|decode|arrays|arrays-general|group|aggregate|write|write-arrays|write-sparse EVENTS\n");
         return 2;
     }
     return 0;

@@ -140,3 +140,24 @@ TEST(EventPredictor, values_of_unusual_form_are_read_in_place) {
                              R"({"ts":1.5,"speed":0.1234567890123,"vid":"1234567"})", R"({"ts":"2025-11-21T08:00:00Z","speed":0,"vid":"12345678"})"})
         CHECK_TEXT(r.read(text).complete, text);
 }
+
+TEST(EventPredictor, times_that_repeat_and_times_that_differ_are_each_their_own) {
+    r.predicted(event(1));
+    const int at[] = {5, 5, 6, 5, 99999, 99999};
+    std::string array;
+    for (const int i : at) array += (array.empty() ? "[" : ",") + event(i);
+    const auto run = r.read(array + "]");
+    CHECK(run.complete);
+    r.batch.commit_rows(run.rows);
+    for (std::size_t i = 0; i < std::size(at); ++i) CHECK(r.batch.time(i).event == Timestamp::millis(1763712000000 + at[i]));
+}
+
+TEST(EventPredictor, what_is_no_time_is_no_time_whatever_was_read_before) {
+    CHECK_FALSE(r.predicted(event(1)));
+    const auto with_time = [](const std::string& time) { return "{\"ts\":" + time + ",\"speed\":57.3,\"vid\":\"a\"}"; };
+    for (int round = 0; round < 2; ++round) {
+        for (const std::string& time : {std::string(8, '\0'), "17637120" + std::string(8, '\0'), std::string(13, '\0'), std::string("17637120x0001")})
+            LONGS_EQUAL(0, r.read(with_time(time)).rows);
+        CHECK(r.predicted(event(2)));
+    }
+}

@@ -36,6 +36,17 @@ TEST(Key, equal_keys_have_equal_bytes_and_order_is_by_value) {
             CHECK_EQUAL(rows[i] == rows[j], keys[i] == keys[j]);
             CHECK_EQUAL(rows[i] == rows[j], layout.compare(keys[i].data(), keys[j].data()) == 0);
         }
+    // same() is equals() of row after row, but that it leaves cut strings to equals().
+    std::vector<std::byte> all;
+    for (const std::vector<std::byte>& key : keys) all.insert(all.end(), key.begin(), key.end());
+    const std::vector<std::uint16_t> wanted = {0, 1, 2, 3, 4};
+    const auto same = [&](std::vector<std::uint32_t> cells) { return layout.same(batch, std::span(wanted).first(cells.size()), cells, all.data()); };
+    CHECK_EQUAL(0U, same({}));
+    CHECK_EQUAL(4U, same({0, 2, 1, 3}));
+    CHECK_EQUAL(4U, same({0, 2, 1, 3, 4}));
+    CHECK_EQUAL(1U, same({0, 3, 1, 3}));
+    CHECK_EQUAL(0U, same({1, 1, 1, 3}));
+    CHECK_EQUAL(3U, same({0, 1, 1, 2}));
     CHECK(layout.compare(keys[0].data(), keys[1].data()) < 0);
     CHECK(layout.compare(keys[3].data(), keys[1].data()) < 0);
     CHECK(layout.value(keys[0].data(), 1).integer == -5);

@@ -22,7 +22,10 @@ Bytes Analysis::need(const Assembly& assembly, const Options& options) {
 
 Bytes Analysis::codecs_need(const Assembly& assembly) {
     Bytes total = DecodeScratch::need(assembly.max_message());
-    for (const CodecSpec& codec : assembly.codecs()) total += codec_need(codec);
+    for (const CodecSpec& codec : assembly.codecs()) {
+        total += codec_need(codec);
+        for (const TopicTemplate& topic : codec.topics) total += TopicIndex::need(topic.filter());
+    }
     return total;
 }
 
@@ -45,6 +48,9 @@ Analysis::Analysis(Arena& arena, const Assembly& assembly, const Options& option
     };
     for (std::size_t i = 0; i < assembly.codecs().size(); ++i) {
         const CodecSpec& spec = assembly.codecs()[i];
+        const std::size_t link = assembly.link_of_source(i);
+        sources_.resize(std::max(sources_.size(), link + 1));
+        for (const TopicTemplate& topic : spec.topics) sources_[link].add(topic.filter(), static_cast<std::uint32_t>(i));
         add_codec(spec, codecs_);
         if (options.topicless) {
             CodecSpec bare = spec;
@@ -56,16 +62,10 @@ Analysis::Analysis(Arena& arena, const Assembly& assembly, const Options& option
 }
 
 void Analysis::message(std::size_t link, const Message& message) {
-    bool routed = false;
-    for (std::size_t source = 0; source < codecs_.size(); ++source) {
-        if (assembly_.link_of_source(source) != link) continue;
-        const std::vector<TopicTemplate>& topics = assembly_.codecs()[source].topics;
-        if (std::none_of(topics.begin(), topics.end(), [&](const TopicTemplate& t) { return t.matches(message.topic); }))
-            continue;
-        routed = true;
-        message_of(source, message);
-    }
-    if (!routed) {
+    const std::span<const std::uint32_t> sources =
+        link < sources_.size() ? sources_[link].find(message.topic) : std::span<const std::uint32_t>();
+    for (const std::uint32_t source : sources) message_of(source, message);
+    if (sources.empty()) {
         ++messages_;
         ++unrouted_;
     }

@@ -19,6 +19,7 @@
 #include "agent/base/batch.h"
 #include "agent/base/record.h"
 #include "drivers/codec.h"
+#include "drivers/topic_index.h"
 #include "windows/engine.h"
 
 namespace weir {
@@ -106,6 +107,7 @@ private:
     const Assembly& assembly_;
     OutputSink& out_;
     DecodeScratch scratch_;
+    std::vector<TopicIndex> sources_;  // by topic, a link
     std::vector<std::unique_ptr<Codec>> codecs_;
     std::vector<std::unique_ptr<Codec>> topicless_;
     std::vector<std::unique_ptr<Batch>> batches_;

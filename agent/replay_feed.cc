@@ -45,6 +45,12 @@ void tell_what_was_lost(const Codec& codec, const std::string& name_of_source) {
 
 }  // namespace
 
+ReplayFeed::ReplayFeed(const Assembly& assembly, Analysis& analysis, std::size_t lane, LaneOutput* output)
+    : assembly_(assembly), analysis_(analysis), lane_(lane), output_(output) {
+    for (std::size_t i = 0; i < assembly.codecs().size(); ++i)
+        for (const TopicTemplate& topic : assembly.codecs()[i].topics) sources_.add(topic.filter(), static_cast<std::uint32_t>(i));
+}
+
 void ReplayFeed::take(ReplayLine& line, std::optional<std::size_t> source) {
     if (line.arrival_given) tick_until(line.message.arrival);
     if (output_ && ++lines_ % lines_a_round == 0) {
@@ -57,15 +63,10 @@ void ReplayFeed::take(ReplayLine& line, std::optional<std::size_t> source) {
         return;
     }
     // Whatever the connection: a file knows none.
-    bool routed = false;
-    for (std::size_t i = 0; i < assembly_.codecs().size(); ++i) {
-        const std::vector<TopicTemplate>& topics = assembly_.codecs()[i].topics;
-        const auto fits = std::find_if(topics.begin(), topics.end(), [&](const TopicTemplate& t) { return t.matches(line.message.topic); });
-        if (fits == topics.end()) continue;
-        routed = true;
-        if (assembly_.lane_of(i, static_cast<std::size_t>(fits - topics.begin())) == lane_) take_of(line, i);
-    }
-    if (!routed) ++unrouted_;
+    const std::span<const std::uint32_t> sources = sources_.find(line.message.topic);
+    for (const std::uint32_t found : sources)
+        if (lane_of(found, line.message.topic) == lane_) take_of(line, found);
+    if (sources.empty()) ++unrouted_;
 }
 
 // The first topic's, if none fits.

@@ -1,6 +1,6 @@
 // The lines of a file on their way into an Analysis: which source they are of, when they arrived, the ticks between them;
 // of several lanes each is fed all lines and takes its own, so that all end their rounds at the same lines.
-// Memory: none to speak of. Cost: a look at the topics a line. Threads: one owner. Errors: none; what has no place is
+// Memory: an index of topics. Cost: a look at the topics a line. Threads: one owner. Errors: none; what has no place is
 // counted, and told on standard error.
 #pragma once
 
@@ -10,14 +10,14 @@
 #include "agent/analysis.h"
 #include "agent/lanes.h"
 #include "drivers/replay_reader.h"
+#include "drivers/topic_index.h"
 
 namespace weir {
 
 class ReplayFeed {
 public:
     // output: of a lane; else nullptr.
-    ReplayFeed(const Assembly& assembly, Analysis& analysis, std::size_t lane, LaneOutput* output)
-        : assembly_(assembly), analysis_(analysis), lane_(lane), output_(output) {}
+    ReplayFeed(const Assembly& assembly, Analysis& analysis, std::size_t lane, LaneOutput* output);
 
     // source: of all lines, whatever their topics say.
     void take(ReplayLine& line, std::optional<std::size_t> source);
@@ -32,6 +32,7 @@ private:
     Analysis& analysis_;
     const std::size_t lane_;
     LaneOutput* const output_;
+    TopicIndex sources_;  // by topic, of all connections
     bool ticking_ = false;
     std::uint64_t lines_ = 0;
     std::uint64_t unrouted_ = 0;

@@ -50,8 +50,12 @@ class Publish(Suite):
         self.assertEqual([r.get("provisional", False) for r in said], [True, False, False, False])
         self.assertEqual([r.get("late", False) for r in said], [False, False, True, False])
         self.assertEqual({r["agent"] for r in said}, {"gate-1"})
-        pipeline = agent.status()["pipeline"]
-        self.assertEqual((pipeline["results_published"], pipeline["early_results"]), (4, 1))
+
+        def counted():  # the engine's counters are taken once a second
+            pipeline = agent.status()["pipeline"]
+            return (pipeline["results_published"], pipeline["early_results"])
+
+        wait_until(lambda: counted() == (4, 1), 20, lambda: str(counted()))
 
 
 if __name__ == "__main__":

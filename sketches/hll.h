@@ -169,8 +169,7 @@ private:
     void merge_into_copy(const HllSketch& other);
     void restore_sums();
     Sums sums() const;
-    std::uint32_t zero_registers() const;
-    double registers_estimate() const;
+    double registers_estimate(const Sums& sums) const;
     double distance(int sigmas, int direction) const;
     static Result<Header> read_header(ByteReader& in);
     Status load_checked(ByteSpan bytes);

@@ -29,7 +29,7 @@ void SketchPool::reset() {
 
 MutableByteSpan SketchPool::open(std::size_t slot) {
     WEIR_ASSERT(!is_open(slot));
-    places_[slot] = append(slot, first_);
+    places_[slot] = append(slot, first_, true);
     ++open_;
     return {at(slot), first_};
 }
@@ -37,7 +37,7 @@ MutableByteSpan SketchPool::open(std::size_t slot) {
 MutableByteSpan SketchPool::restore(std::size_t slot, Bytes bytes) {
     WEIR_ASSERT(!is_open(slot));
     if (bytes < first_ || bytes > limit_ || taken() - cost(first_) + cost(bytes) > limit_) return {};
-    places_[slot] = append(slot, bytes);
+    places_[slot] = append(slot, bytes, false);
     ++open_;
     return {at(slot), bytes};
 }
@@ -50,11 +50,11 @@ void SketchPool::close(std::size_t slot) {
 }
 
 // Behind all others. The slot still points to the block it had, if it had one.
-std::uint32_t SketchPool::append(std::size_t slot, Bytes bytes) {
+std::uint32_t SketchPool::append(std::size_t slot, Bytes bytes, bool zeroed) {
     if (cost(bytes) > memory_.size() - top_) compact();
     WEIR_ASSERT(cost(bytes) <= memory_.size() - top_);
     std::byte* const begin = memory_.data() + top_;
-    std::memset(begin, 0, cost(bytes));
+    if (zeroed) std::memset(begin, 0, cost(bytes));
     const Header made{static_cast<std::uint32_t>(slot), static_cast<std::uint32_t>(bytes)};
     std::memcpy(begin, &made, sizeof made);
     const auto place = static_cast<std::uint32_t>((top_ + header_bytes) / 8);

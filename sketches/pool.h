@@ -51,18 +51,18 @@ public:
     // The slot's first block, zeroed. REQUIRES: !is_open(slot).
     MutableByteSpan open(std::size_t slot);
     void close(std::size_t slot);
-    // A block of so many bytes in place of the slot's own: move(from, to) carries the content over.
+    // A block of so many bytes in place of the slot's own: move(from, to) fills it with the content.
     // Both stand for that moment and both count: no when they do not fit, and nothing changed.
     template <typename Move>
     bool grow(std::size_t slot, Bytes bytes, Move move) {
         if (taken() + cost(bytes) > limit_) return false;
-        const std::uint32_t place = append(slot, bytes);
+        const std::uint32_t place = append(slot, bytes, false);
         move(at(slot), MutableByteSpan(memory_.data() + Bytes{place} * 8, bytes));
         used_ -= cost(size(slot));
         places_[slot] = place;
         return true;
     }
-    // A block as it was when it was saved, zeroed; empty when such blocks cannot have been.
+    // A block as large as one that was saved or copied, to be filled; empty when such blocks cannot have been.
     // REQUIRES: !is_open(slot).
     MutableByteSpan restore(std::size_t slot, Bytes bytes);
     void reset();
@@ -86,7 +86,7 @@ private:
     const Header& header(std::uint32_t place) const {
         return *reinterpret_cast<const Header*>(memory_.data() + Bytes{place} * 8 - header_bytes);
     }
-    std::uint32_t append(std::size_t slot, Bytes bytes);
+    std::uint32_t append(std::size_t slot, Bytes bytes, bool zeroed);
     void compact();
 
     std::span<std::uint32_t> places_;  // 0: not open

@@ -46,24 +46,56 @@ bool HoppingWindow::is_plain(const Run& run) {
 }
 
 void HoppingWindow::add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending) {
-    std::uint64_t counted = 0;
+    turn_to(run.source.earliest);
+    if (run.source.latest < recent_start_ + plan_.every) return add_stretches(run, where, emission, pending);
     for (std::size_t row = run.first; row < run.last; ++row) {
         if (!passes_where(where, row, counters_)) continue;
         turn_to(run.batch.time(row).event.us());
-        const std::uint32_t slot = find_slot(run, row);
-        if (slot != none && slots_[slot].recent_start == recent_start_) {
-            if (pending == run.rows.size()) aggregate(run, pending);
-            run.rows[pending] = static_cast<std::uint16_t>(row);
-            run.cells[pending++] = slots_[slot].recent;
-            ++counted;
-        } else {
-            const Watermarks& watermarks = run.watermarks();
-            const std::int64_t watermark =
-                plan_.by_partition ? watermarks.watermark(run.source.partitions()[row]) : watermarks.watermark();
-            counted += put(run, row, watermark, emission, pending) ? 1 : 0;
-        }
+        add_one(run, row, emission, pending);
     }
-    counters_.add(WindowCounter::counted, counted);
+}
+
+void HoppingWindow::add_one(const Run& run, std::size_t row, Emission& emission, std::size_t& pending) {
+    const Watermarks& watermarks = run.watermarks();
+    const std::int64_t watermark = plan_.by_partition ? watermarks.watermark(run.source.partitions()[row]) : watermarks.watermark();
+    if (put(run, row, watermark, emission, pending)) counters_.add(WindowCounter::counted);
+}
+
+// All rows are of one pane: stretches of rows whose keys have it are found by their hashes, then their keys are compared.
+// What is left to do lies in run.rows behind what is pending: a row that starts a pane takes one place, too.
+void HoppingWindow::add_stretches(const Run& run, const Column* where, Emission& emission, std::size_t& pending) {
+    std::size_t count = 0;
+    for (std::size_t row = run.first; row < run.last; ++row)
+        if (passes_where(where, row, counters_)) run.rows[count++] = static_cast<std::uint16_t>(row);
+    for (std::size_t i = 0; i < count;) {
+        const auto rest = run.rows.subspan(i, count - i);
+        const auto found = run.cells.subspan(pending);
+        const std::size_t same = plan_.key.same(run.batch, rest.first(find_by_hash(run, rest, found)), found, keys_.data());
+        if (pending != i) std::copy_n(rest.begin(), same, run.rows.begin() + static_cast<std::ptrdiff_t>(pending));
+        for (std::uint32_t& cell : found.first(same)) cell = slots_[cell].recent;
+        counters_.add(WindowCounter::counted, same);
+        pending += same;
+        i += same;
+        if (i < count) add_one(run, run.rows[i++], emission, pending);
+    }
+}
+
+// The slots of rows, by their hashes alone, up to the first row whose key has no slot or did not go to this pane last.
+// How many there are.
+std::size_t HoppingWindow::find_by_hash(const Run& run, std::span<const std::uint16_t> rows, std::span<std::uint32_t> to) const {
+    const Slot* const slots = slots_.data();
+    const std::uint64_t* const hashes = run.hashes.data();
+    const std::int64_t start = recent_start_;
+    const HashIndex::Places places = index_.places();
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+        const std::uint64_t hash = hashes[rows[i]];
+        std::size_t at = places.first(hash);
+        for (; !places.is_free(at); at = places.next(at))
+            if (slots[places.number(at)].hash == hash) [[likely]] break;
+        if (places.is_free(at) || slots[places.number(at)].recent_start != start) return i;
+        to[i] = places.number(at);
+    }
+    return rows.size();
 }
 
 void HoppingWindow::aggregate(const Run& run, std::size_t& pending) {

@@ -108,6 +108,9 @@ private:
     bool is_plain(const Run& run);
     void turn_to(std::int64_t at);
     void add_plain(const Run& run, const Column* where, Emission& emission, std::size_t& pending);
+    void add_one(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
+    void add_stretches(const Run& run, const Column* where, Emission& emission, std::size_t& pending);
+    std::size_t find_by_hash(const Run& run, std::span<const std::uint16_t> rows, std::span<std::uint32_t> to) const;
     void aggregate(const Run& run, std::size_t& pending);
     bool admit(const Run& run, std::size_t row, Emission& emission, std::size_t& pending);
     bool is_late(std::uint64_t partition, std::int64_t watermark);

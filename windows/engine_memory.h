@@ -12,6 +12,9 @@ namespace weir {
 // A few of all windows, and one for each that a new configuration began.
 inline std::size_t gaps_max(const CompiledPlan& plan) { return 8 + plan.windows.size() + plan.patterns.size(); }
 
+// Version, fingerprint, size and seal in front of a saved state.
+inline constexpr Bytes engine_save_header = 4 + 8 + 8 + 8;
+
 std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan);
 Bytes engine_save_size_max(const CompiledPlan& plan);
 Bytes window_record_size_max(const CompiledPlan& plan, std::size_t window);

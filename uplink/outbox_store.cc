@@ -574,6 +574,10 @@ Status OutboxStore::move_frontier(const StagedRecord& record, bool sealed) {
 
 Status OutboxStore::close_group(StoreState& state) {
     if (const Status moved = sql_->settle_pending.run(); !moved) return moved;
+    return end_group(state);
+}
+
+Status OutboxStore::end_group(StoreState& state) {
     if (const Status forgotten = sql_->forget_pending.run(); !forgotten) return forgotten;
     state.sealed_alert = state.last_alert;
     state.sealed_result = state.last_result;
@@ -594,11 +598,7 @@ Status OutboxStore::forget_group(StoreState& state) {
     };
     if (const Status alerts = forget(alert_ids, result_ids, state.sealed_alert); !alerts) return alerts;
     if (const Status results = forget(result_ids, end_ids, state.sealed_result); !results) return results;
-    if (const Status forgotten = sql_->forget_pending.run(); !forgotten) return forgotten;
-    state.sealed_alert = state.last_alert;
-    state.sealed_result = state.last_result;
-    state.group_is_open = 0;
-    return {};
+    return end_group(state);
 }
 
 // Numbers are given late, so that alerts can still overtake and policies choose; but always ahead of

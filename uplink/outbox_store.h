@@ -140,6 +140,7 @@ private:
     }
     Status close_group(StoreState& state);
     Status forget_group(StoreState& state);
+    Status end_group(StoreState& state);  // what lies behind is no longer open
     Status number_rows(StoreState& state);
     Result<bool> number_next(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state);
     Status write_checkpoint(const FlashCheckpoint& checkpoint, StoreState& state);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "tests/model/windows/hopping_twin.h"
+#include "tests/model/windows/random_stream.h"
 #include "tests/unit/windows/harness.h"
 
 #include "CppUTest/TestHarness.h"
@@ -20,26 +21,15 @@ using namespace weir::test;
 
 namespace {
 
-struct Step {
-    std::vector<TwinRow> rows;  // a message, or
-    std::int64_t tick = -1;     // a tick
-    bool trusted = true;
-};
-struct Stream {
-    TwinSpec spec;
+struct HoppingStream : Stream {
     std::int64_t every = 0;
-    std::vector<Step> steps;
 };
 struct Produced {
     std::uint64_t rows = 0, messages = 0, ticks = 0, duplicates = 0, on_boundary = 0, leaps = 0;
 } produced;
 
-using Random = std::mt19937_64;
-std::int64_t below(Random& random, std::int64_t n) { return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n)); }
-bool chance(Random& random, int percent) { return below(random, 100) < percent; }
-
-Stream random_windows(Random& random) {
-    Stream stream;
+HoppingStream random_windows(Random& random) {
+    HoppingStream stream;
     TwinSpec& spec = stream.spec;
     spec.lateness = below(random, 4) * 700;
     spec.idle = 5000 + below(random, 20000);
@@ -72,8 +62,8 @@ TwinRow random_row(Random& random, std::int64_t now, std::int64_t sites, std::in
     return row;
 }
 
-Stream random_stream(Random& random) {
-    Stream stream = random_windows(random);
+HoppingStream random_stream(Random& random) {
+    HoppingStream stream = random_windows(random);
     std::int64_t now = 100000 + below(random, 10000);
     bool trusted = true;
     const std::int64_t sites = 1 + below(random, 6), lanes = 1 + below(random, 4);
@@ -116,7 +106,7 @@ Stream random_stream(Random& random) {
     return stream;
 }
 
-EngineSpec spec_of(const Stream& stream) {
+EngineSpec spec_of(const HoppingStream& stream) {
     const TwinSpec& twin = stream.spec;
     SourceSpec source = road();
     source.lateness = Duration::millis(twin.lateness);
@@ -135,20 +125,6 @@ EngineSpec spec_of(const Stream& stream) {
     window.max_open = 200;  // the twin evicts nothing
     if (twin.filter) window.where = "speed > 10.0";
     return engine_of(window, source);
-}
-
-void play(Harness& h, const Step& step) {
-    if (step.tick >= 0) return h.tick(step.tick, step.trusted);
-    Message message;
-    for (const TwinRow& row : step.rows) {
-        Event event;
-        event.at_ms = row.at;
-        event.arrival_ms = row.arrival;
-        event.trusted = row.trusted;
-        event.cells = {row.site, row.lane, row.speed ? Datum(*row.speed) : Datum(), row.n ? Datum(*row.n) : Datum(), Datum(), row.vid};
-        message.push_back(event);
-    }
-    h.send(message);
 }
 
 void check_numbers(std::vector<double> speeds, const Emitted& seen) {
@@ -232,21 +208,8 @@ void check_counts(const HoppingTwin& twin, Harness& h) {
     CHECK(h.adds_up());
 }
 
-int streams_wanted() {
-    const char* text = std::getenv("WEIR_MODEL_STREAMS");
-    return text ? std::atoi(text) : 2000;
-}
-
-std::string run_with(const Stream& stream, const EngineSpec& spec, std::size_t batch_rows) {
-    Harness h(spec, batch_rows);
-    for (const Step& step : stream.steps) play(h, step);
-    h.close();
-    for (std::size_t i = 0; i < spec.windows.size(); ++i) CHECK(h.adds_up(i));
-    return h.out.all();
-}
-
 // A second hopping window, tight, and little room for sketches.
-EngineSpec tight(const Stream& stream) {
+EngineSpec tight(const HoppingStream& stream) {
     EngineSpec spec = spec_of(stream);
     spec.sources[0].max_partitions = 3;
     spec.sketch_bytes = 20000;
@@ -269,7 +232,7 @@ TEST(HoppingModel, engine_says_what_its_twin_says) {
     TwinCounts counts;
     for (int seed = 0; seed < streams_wanted(); ++seed) {
         Random random(static_cast<std::uint64_t>(seed));
-        const Stream stream = random_stream(random);
+        const HoppingStream stream = random_stream(random);
         HoppingTwin twin(stream.spec, stream.every);
         Harness h(spec_of(stream), seed % 3 == 0 ? 1 : seed % 3 == 1 ? 7 : 1024);
         for (const Step& step : stream.steps) {
@@ -321,7 +284,7 @@ TEST(HoppingModel, engine_says_what_its_twin_says) {
 TEST(HoppingModel, output_is_the_same_for_every_batch_limit) {
     for (int seed = 0; seed < streams_wanted() / 20; ++seed) {
         Random random(static_cast<std::uint64_t>(seed) + 1000000);
-        const Stream stream = random_stream(random);
+        const HoppingStream stream = random_stream(random);
         const EngineSpec spec = seed % 2 ? tight(stream) : spec_of(stream);
         const std::string one = run_with(stream, spec, 1);
         STRCMP_EQUAL(one.c_str(), run_with(stream, spec, 7).c_str());
@@ -333,7 +296,7 @@ TEST(HoppingModel, output_is_the_same_for_every_batch_limit) {
 TEST(HoppingModel, no_window_of_a_key_is_said_twice_when_panes_have_to_go) {
     for (int seed = 0; seed < streams_wanted() / 20; ++seed) {
         Random random(static_cast<std::uint64_t>(seed) + 2000000);
-        const Stream stream = random_stream(random);
+        const HoppingStream stream = random_stream(random);
         Harness h(tight(stream), 7);
         for (const Step& step : stream.steps) play(h, step);
         h.close();
@@ -351,23 +314,8 @@ TEST(HoppingModel, no_window_of_a_key_is_said_twice_when_panes_have_to_go) {
 TEST(HoppingModel, output_goes_on_the_same_after_save_and_load) {
     for (int seed = 0; seed < streams_wanted() / 20; ++seed) {
         Random random(static_cast<std::uint64_t>(seed) + 3000000);
-        const Stream stream = random_stream(random);
+        const HoppingStream stream = random_stream(random);
         const EngineSpec spec = seed % 2 ? tight(stream) : spec_of(stream);
-        const std::string whole = run_with(stream, spec, 1024);
-        auto h = std::make_unique<Harness>(spec, 1 + static_cast<std::size_t>(below(random, 5)));
-        std::string text;
-        for (const Step& step : stream.steps) {
-            play(*h, step);
-            if (!chance(random, 5)) continue;
-            h->flush_all();
-            const auto bytes = h->save();
-            text += h->out.all();
-            h = std::make_unique<Harness>(spec, 1 + static_cast<std::size_t>(below(random, 5)));
-            CHECK(h->load(bytes).ok());
-            CHECK(h->save() == bytes);
-        }
-        h->close();
-        text += h->out.all();
-        STRCMP_EQUAL(whole.c_str(), text.c_str());
+        check_reloads(random, stream, spec);
     }
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <memory>
 #include <random>
 #include <set>
 #include <string>
@@ -109,6 +110,34 @@ inline void play(Harness& h, const Step& step) {
         message.push_back(event);
     }
     h.send(message);
+}
+
+inline std::string run_with(const Stream& stream, const EngineSpec& spec, std::size_t batch_rows) {
+    Harness h(spec, batch_rows);
+    for (const Step& step : stream.steps) play(h, step);
+    h.close();
+    for (std::size_t i = 0; i < spec.windows.size(); ++i) CHECK(h.adds_up(i));
+    return h.out.all();
+}
+
+// Saved and loaded at random points, into engines with other limits of a batch, the output is the same.
+inline void check_reloads(Random& random, const Stream& stream, const EngineSpec& spec) {
+    const std::string whole = run_with(stream, spec, 1024);
+    auto h = std::make_unique<Harness>(spec, 1 + static_cast<std::size_t>(below(random, 5)));
+    std::string text;
+    for (const Step& step : stream.steps) {
+        play(*h, step);
+        if (!chance(random, 5)) continue;
+        h->flush_all();
+        const auto bytes = h->save();
+        text += h->out.all();
+        h = std::make_unique<Harness>(spec, 1 + static_cast<std::size_t>(below(random, 5)));
+        CHECK(h->load(bytes).ok());
+        CHECK(h->save() == bytes);
+    }
+    h->close();
+    text += h->out.all();
+    STRCMP_EQUAL(whole.c_str(), text.c_str());
 }
 
 inline void check_values(const std::vector<TwinRow>& rows, const Emitted& seen) {

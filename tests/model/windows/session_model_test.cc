@@ -60,14 +60,6 @@ EngineSpec spec_of(const TwinSpec& twin, std::size_t max_groups) {
     return engine_of(std::move(window), std::move(source));
 }
 
-std::string run_with(const Stream& stream, const EngineSpec& spec, std::size_t batch_rows) {
-    Harness h(spec, batch_rows);
-    for (const Step& step : stream.steps) play(h, step);
-    h.close();
-    for (std::size_t i = 0; i < spec.windows.size(); ++i) CHECK(h.adds_up(i));
-    return h.out.all();
-}
-
 // An identity stands once, or after the one that is the same was taken back.
 void check_identities(const Harness& h) {
     std::map<std::string, std::pair<bool, std::uint32_t>> stands;
@@ -190,21 +182,6 @@ TEST(SessionModel, output_goes_on_the_same_after_save_and_load) {
         Random random(static_cast<std::uint64_t>(seed) + 3000000);
         const Stream stream = random_stream(random);
         const EngineSpec spec = spec_of(stream.spec, seed % 2 ? 3 : 500);
-        const std::string whole = run_with(stream, spec, 1024);
-        auto h = std::make_unique<Harness>(spec, 1 + static_cast<std::size_t>(below(random, 5)));
-        std::string text;
-        for (const Step& step : stream.steps) {
-            play(*h, step);
-            if (!chance(random, 5)) continue;
-            h->flush_all();
-            const auto bytes = h->save();
-            text += h->out.all();
-            h = std::make_unique<Harness>(spec, 1 + static_cast<std::size_t>(below(random, 5)));
-            CHECK(h->load(bytes).ok());
-            CHECK(h->save() == bytes);
-        }
-        h->close();
-        text += h->out.all();
-        STRCMP_EQUAL(whole.c_str(), text.c_str());
+        check_reloads(random, stream, spec);
     }
 }

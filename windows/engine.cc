@@ -37,6 +37,7 @@ void Engine::leave_out_sketches() { state_->emission_.with_sketches = false; }
 Status Engine::set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end) {
     return state_->set_frontier(definition, partition, end);
 }
+void Engine::sample(std::size_t source, unsigned level) { state_->sample(source, level); }
 void Engine::mark_gap(Timestamp from, Timestamp to, std::uint64_t definition) { state_->mark_gap(from, to, definition); }
 std::vector<std::uint64_t> Engine::adopt(Engine& from) { return state_->adopt(*from.state_); }
 void Engine::reset() { state_->reset(); }

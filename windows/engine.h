@@ -104,6 +104,9 @@ public:
     // Events between these times may be lost: windows that overlap [from, to) carry record_partial; all, or those of
     // one definition.
     void mark_gap(Timestamp from, Timestamp to, std::uint64_t definition = 0);
+    // From here on one message in 2^level of this source is kept, at random; 0: each. Records whose time it concerns say so
+    // (record_sampled), those of joins over the source too. REQUIRES: level <= sampled_level_max.
+    void sample(std::size_t source, unsigned level);
     // Takes over, from an engine of another plan, the watermarks of each source, what joins keep, and the state of each window and pattern
     // whose name and definition both have. What was taken is reset there, so that from.close_all() closes the rest. The
     // definitions of what it took; what finds no room here for its sketches stays. REQUIRES: this one is new.

@@ -22,6 +22,22 @@ void EngineState::mark_gap(Timestamp from, Timestamp to, std::uint64_t definitio
     if (from < to) emission_.mark_gap(from.us(), to.us(), definition);
 }
 
+void EngineState::sample(std::size_t source, unsigned level) {
+    const auto change = [&](std::size_t which, unsigned to) {
+        std::int64_t allow = 0;  // rows that much behind the watermark still count somewhere
+        for (const CompiledWindow& window : plan_.windows)
+            if (window.source == which) allow = std::max(allow, window.allow);
+        const Watermarks& watermarks = sources_[which]->watermarks();
+        sources_[which]->sampled().change(to, watermarks.watermark() - allow, watermarks.newest());
+    };
+    change(source, level);
+    for (const CompiledJoin& join : plan_.joins) {  // a joined row is kept if both of its sides are
+        unsigned both = 0;
+        for (const CompiledJoin::Side& side : join.sides) both += sources_[side.source]->sampled().level();
+        if (join.sides[0].source == source || join.sides[1].source == source) change(join.joined, both);
+    }
+}
+
 template <typename Part>
 bool EngineState::move_state(Part& to, Part& from, std::size_t partitions, std::span<std::byte> scratch) {
     ByteWriter out(scratch);

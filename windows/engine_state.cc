@@ -22,6 +22,7 @@ EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sin
     emission_.partial = arena.take<std::byte>(partial_size_max(plan));
     for (std::size_t i = 0; i < plan.sources.size(); ++i)
         sources_[i] = arena.make<Source>(arena, plan.spec.sources[i], plan.sources[i]);
+    emission_.sources = sources_;
     for (std::size_t i = 0; i < plan.windows.size(); ++i) {
         const CompiledWindow& window = plan.windows[i];
         windows_[i] = make_window(arena, window, plan.spec.windows[i].name, static_cast<std::uint32_t>(i),
@@ -29,7 +30,7 @@ EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sin
     }
     for (std::size_t i = 0; i < plan.patterns.size(); ++i) {
         const PlannedPattern& pattern = plan.patterns[i];
-        patterns_[i] = arena.make<Pattern>(arena, pattern.plan, plan.spec.patterns[i].name, pattern.definition,
+        patterns_[i] = arena.make<Pattern>(arena, pattern.plan, plan.spec.patterns[i].name, pattern.definition, pattern.source,
                                            plan.sources[pattern.source].partitions_max);
     }
     joins_ = arena.take<IntervalJoin*>(plan.joins.size());

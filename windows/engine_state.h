@@ -25,6 +25,7 @@ public:
     void close_all();
     Status set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end);
     void mark_gap(Timestamp from, Timestamp to, std::uint64_t definition);
+    void sample(std::size_t source, unsigned level);
     std::vector<std::uint64_t> adopt(EngineState& from);
     void save_payload(ByteWriter& out) const;
     bool load_payload(ByteReader& in);

@@ -77,7 +77,7 @@ bool MergedWindow::absorb(const PartialHead& head, ByteReader& in, std::int64_t 
     if (!results_->absorb(cell, in, staged_, counters_)) return false;
     counters_.add(WindowCounter::counted);
     Cell& to = cells_[cell];
-    to.flags = static_cast<std::uint16_t>(to.flags | (head.flags & (record_partial | record_clock_untrusted)));
+    to.flags = static_cast<std::uint16_t>(to.flags | (head.flags & (record_partial | record_clock_untrusted | record_sampled)));
     if (head.end > watermark) return true;
     to.state |= closed | dirty;
     counters_.add(WindowCounter::revised);

@@ -44,7 +44,7 @@ public:
     static Bytes need(const CompiledPattern& plan, std::size_t partitions_max);
     // name and plan must outlive it. definition: a hash, for the records.
     Pattern(Arena& arena, const CompiledPattern& plan, std::string_view name, std::uint64_t definition,
-            std::size_t partitions_max);
+            std::size_t source, std::size_t partitions_max);
 
     // Rows in journal order.
     void add(const PatternRows& rows);
@@ -174,6 +174,7 @@ private:
     const CompiledPattern& plan_;
     std::string_view name_;
     std::uint64_t definition_;
+    std::size_t source_;
     std::span<Group> groups_;
     std::span<std::byte> keys_;
     std::span<std::byte> runs_;

@@ -186,8 +186,7 @@ void Pattern::emit(std::uint32_t number, const std::byte* run, Emission& emissio
         return;
     }
     Record record;
-    for (const Emission::Gap& gap : emission.gaps.first(emission.gap_count))
-        if (gap.touches(definition_, match.start, match.last + 1)) record.flags |= record_partial;
+    record.flags = emission.flags(definition_, source_, match.start, match.last + 1);
     if (match.untrusted) record.flags |= record_clock_untrusted;
     std::size_t fields = 0;
     for (std::size_t i = 0; i < plan_.key.size(); ++i) emission.fields[fields++] = {plan_.key_names[i], plan_.key.value(key(number), i)};

@@ -48,10 +48,11 @@ Bytes Pattern::need(const CompiledPattern& plan, std::size_t partitions_max) {
 }
 
 Pattern::Pattern(Arena& arena, const CompiledPattern& plan, std::string_view name, std::uint64_t definition,
-                 std::size_t partitions_max)
+                 std::size_t source, std::size_t partitions_max)
     : plan_(plan),
       name_(name),
       definition_(definition),
+      source_(source),
       groups_(arena.take<Group>(plan.groups_max)),
       keys_(arena.take<std::byte>(plan.groups_max * plan.key.width())),
       runs_(arena.take<std::byte>(plan.groups_max * plan.runs_max * stride())),

@@ -104,8 +104,7 @@ bool Results::load(std::uint32_t cell, ByteReader& in) {
 }
 
 void Results::emit(Of of, Emission& emission) {
-    for (const Emission::Gap& gap : emission.gaps.first(emission.gap_count))
-        if (gap.touches(plan_.definition, of.start, of.end)) of.flags |= record_partial;
+    of.flags |= emission.flags(plan_.definition, plan_.source, of.start, of.end);
     const std::size_t keys = fill_key(of, emission.fields);
     const bool retracts = of.kind == RecordKind::retraction;
     const std::size_t values = retracts ? 0 : fill_values(of, emission.fields.subspan(keys), emission);

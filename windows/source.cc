@@ -51,6 +51,7 @@ Source::Source(Arena& arena, const SourceSpec& spec, const CompiledSource& plan)
 
 void Source::reset() {
     watermarks_.reset();
+    sampled_.reset();
     counters_ = {};
     message_open = false;
     forget_rows();
@@ -140,19 +141,20 @@ void Source::take_in(const Batch& batch, std::size_t first, std::size_t last) {
 }
 
 Bytes Source::save_size_max(const SourceSpec& spec, const CompiledSource& plan) {
-    return 16 + source_counters * 8 + Watermarks::save_size_max(watermark_params(spec, plan));
+    return 16 + source_counters * 8 + SampledSpans::save_size_max() + Watermarks::save_size_max(watermark_params(spec, plan));
 }
 
 void Source::save(ByteWriter& out) const {
     out.write(static_cast<std::uint8_t>(message_open));
     for (std::uint64_t value : counters_.values()) out.write(value);
     watermarks_.save(out);
+    sampled_.save(out);
 }
 
 bool Source::load(ByteReader& in) {
     message_open = in.read<std::uint8_t>() != 0;
     for (std::uint64_t& value : counters_.values()) value = in.read<std::uint64_t>();
-    return watermarks_.load(in) && in.ok();
+    return watermarks_.load(in) && sampled_.load(in) && in.ok();
 }
 
 }  // namespace weir

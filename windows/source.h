@@ -13,6 +13,7 @@
 #include "windows/compiled_plan.h"
 #include "windows/counters.h"
 #include "windows/item_hashes.h"
+#include "windows/sampled_spans.h"
 #include "windows/watermark.h"
 
 namespace weir {
@@ -37,6 +38,8 @@ public:
     std::span<const std::uint64_t> hashes(std::size_t grouping) const { return groupings_[grouping]; }
     std::span<const Column* const> inputs() const { return inputs_; }
     ItemHashes& item_hashes() { return item_hashes_; }
+    SampledSpans& sampled() { return sampled_; }
+    const SampledSpans& sampled() const { return sampled_; }
     SourceCounters& counters() { return counters_; }
     const SourceCounters& counters() const { return counters_; }
 
@@ -77,6 +80,7 @@ private:
     ItemHashes item_hashes_;
     RowBits quarantined_;
     SourceCounters counters_;
+    SampledSpans sampled_;
 };
 
 }  // namespace weir

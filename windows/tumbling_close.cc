@@ -132,6 +132,7 @@ bool TumblingWindow::before(std::uint32_t a, std::uint32_t b) const {
 void TumblingWindow::leave(std::uint32_t number, std::uint16_t flags, Emission& emission) {
     const Cell& cell = cells_[number];
     if (cell.flags & untrusted) flags |= record_clock_untrusted;
+    flags |= emission.flags(plan_.definition, plan_.source, cell.start, end(number));
     ByteWriter out(emission.partial);
     PartialHead{number_, static_cast<std::uint16_t>(is_other(number) ? flags | record_other : flags), cell.start, end(number)}.write(out);
     if (is_other(number))

@@ -277,6 +277,12 @@ void Watermarks::clear_passed() {
     source_passed_ = false;
 }
 
+std::int64_t Watermarks::newest() const {
+    std::int64_t newest = never_us;
+    for (const Partition& partition : partitions_) newest = std::max(newest, partition.greatest);
+    return newest;
+}
+
 std::string_view Watermarks::holder() const {
     if (active_ == 0) return {};
     std::size_t node = 1;

@@ -114,6 +114,9 @@ public:
     bool source_passed() const { return source_passed_; }
     void clear_passed();
 
+    // The greatest event time of all; never_us before the first. Cost: O(partitions).
+    std::int64_t newest() const;
+
     // Whether others that have rows of the same source should wait for this watermark: while a partition is active,
     // and when ticks have come but no event, until that would make it idle.
     bool holds() const {

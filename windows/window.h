@@ -50,9 +50,17 @@ struct Emission {
     std::span<TopItem> top_items;
     std::span<std::byte> sketches;
     bool with_sketches = true;
+    std::span<Source* const> sources;  // of the engine; empty behind lanes, whose partials bring their flags along
     PartialSink* partials = nullptr;  // of a lane
     std::span<std::byte> partial;
 
+    // What is to be said of a record of [start, end), from the rows of a source, by what gaps and sampling touched it.
+    std::uint16_t flags(std::uint64_t definition, std::size_t source, std::int64_t start, std::int64_t end) const {
+        std::uint16_t flags = source < sources.size() ? sources[source]->sampled().flags(start, end) : std::uint16_t{0};
+        for (const Gap& gap : gaps.first(gap_count))
+            if (gap.touches(definition, start, end)) flags |= record_partial;
+        return flags;
+    }
     // When all places are taken the two oldest become one that spans both.
     void mark_gap(std::int64_t from, std::int64_t to, std::uint64_t definition = 0) {
         if (gap_count == gaps.size()) {

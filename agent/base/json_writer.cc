@@ -315,6 +315,10 @@ void write_record(JsonWriter& out, const Record& record, const RecordJsonOptions
             out.key(flag_name);
             out.boolean(true);
         }
+    if (record.flags & record_sampled) {
+        out.key("sampled");
+        out.real(sampled_share(record.flags));
+    }
     if (record.flags & record_provisional) {
         out.key("early");
         out.natural(record.early);

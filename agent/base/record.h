@@ -31,7 +31,20 @@ enum RecordFlag : std::uint16_t {
     record_other = 2,            // the row of the keys beyond max_groups
     record_provisional = 4,      // early result; never in the outbox: encode() refuses it
     record_clock_untrusted = 8,  // the board's clock had not been set for some of the events
+    // Bits 8 to 15: of the messages of some of its time only a share was kept, chosen at random; the least share is 2 to the
+    // minus number of bits that are set, from bit 8 on, so that flags of two results can be or'ed. Values and bounds
+    // speak of what was kept.
+    record_sampled = 0xff00,
 };
+inline constexpr unsigned sampled_level_max = 8;
+// That one message in 2^level was kept. REQUIRES: level <= sampled_level_max.
+constexpr std::uint16_t sampled_flags(unsigned level) { return static_cast<std::uint16_t>(((1u << level) - 1) << 8); }
+// The share that was kept: 1, 1/2 .. 1/256.
+constexpr double sampled_share(std::uint16_t flags) {
+    double share = 1;
+    for (unsigned bits = flags >> 8; bits != 0; bits &= bits - 1) share /= 2;
+    return share;
+}
 
 enum class SketchKind : std::uint8_t { none = 0, hll = 1, kll = 2, frequent = 3, theta = 4, count_min = 5, tdigest = 6 };
 enum class ItemType : std::uint8_t { none = 0, integer = 1, real = 2, text = 3, real32 = 4 };

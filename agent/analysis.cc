@@ -9,6 +9,23 @@ namespace {
 
 Batch::Params batch_params(const Analysis::Options& options) { return {options.batch_rows, options.text_bytes}; }
 
+// What the decoder of a source has counted.
+constexpr Bytes decoded_save_bytes = (4 + decode_reasons + message_ends) * sizeof(std::uint64_t);
+
+void save_decoded(const DecodeCounters& decode, const MessageEnds& ends, ByteWriter& out) {
+    for (const std::uint64_t count : {decode.messages, decode.bytes, decode.events, decode.dropped_events}) out.write(count);
+    for (const std::uint64_t count : decode.by_reason) out.write(count);
+    for (const std::uint64_t count : ends.counts()) out.write(count);
+}
+
+DecodeCounters load_decoded(MessageEnds& ends, ByteReader& in) {
+    DecodeCounters decode;
+    for (std::uint64_t* count : {&decode.messages, &decode.bytes, &decode.events, &decode.dropped_events}) *count = in.read<std::uint64_t>();
+    for (std::uint64_t& count : decode.by_reason) count = in.read<std::uint64_t>();
+    for (std::uint64_t& count : ends.counts()) count = in.read<std::uint64_t>();
+    return decode;
+}
+
 }  // namespace
 
 Bytes Analysis::need(const Assembly& assembly, const Options& options) {
@@ -57,6 +74,7 @@ Analysis::Analysis(Arena& arena, const Assembly& assembly, const Options& option
             bare.topics.clear();
             add_codec(bare, topicless_);
         }
+        message_ends_.emplace_back();
         batches_.push_back(std::make_unique<Batch>(arena, assembly.engine().source(i).schema, batch_params(options)));
     }
 }
@@ -75,7 +93,9 @@ void Analysis::message_of(std::size_t source, const Message& message) {
     ++messages_;
     select(source);
     Codec& codec = message.topic.empty() && !topicless_.empty() ? *topicless_[source] : *codecs_[source];
+    const MessageEnds::Before before(codec.counters());
     codec.decode(message, *batches_[source], *this);
+    message_ends_[source].add(before, codec.counters());
     if (batches_[source]->full()) flush();
 }
 
@@ -166,13 +186,28 @@ void Analysis::transition(const AlertTransition& transition) {
 
 Bytes Analysis::save_size_max(const Assembly& assembly) {
     return assembly.engine().save_size_max() + Alerts::save_size_max(assembly) +
-           Anomalies::save_size_max(assembly) + 3 * sizeof(std::uint64_t);
+           Anomalies::save_size_max(assembly) + 3 * sizeof(std::uint64_t) + assembly.codecs().size() * decoded_save_bytes;
+}
+
+void Analysis::adopt_decoded(const Analysis& from) {
+    for (std::size_t i = 0; i < codecs_.size(); ++i)
+        for (std::size_t j = 0; j < from.codecs_.size(); ++j) {
+            if (assembly_.config().sources[i].name != from.assembly_.config().sources[j].name) continue;
+            const DecodeCounters& decode = from.codecs_[j]->counters();
+            // The engine takes over what is defined alike, with its rows.
+            const auto rows = engine_->source_status(i).counters[static_cast<std::size_t>(SourceCounter::rows)];
+            if (rows != decode.events) continue;
+            messages_ += decode.messages;
+            codecs_[i]->restore(decode);
+            message_ends_[i] = from.message_ends_[j];
+        }
 }
 
 Status Analysis::save(ByteWriter& out) const {
     out.write(sequence_);
     out.write(messages_);
     out.write(unrouted_);
+    for (std::size_t i = 0; i < codecs_.size(); ++i) save_decoded(codecs_[i]->counters(), message_ends_[i], out);
     if (Status saved = engine_->save(out); !saved.ok()) return saved;
     alerts_->save(out);
     anomalies_->save(out);
@@ -183,9 +218,19 @@ Status Analysis::load(ByteReader& in) {
     sequence_ = in.read<std::uint64_t>();
     messages_ = in.read<std::uint64_t>();
     unrouted_ = in.read<std::uint64_t>();
+    for (std::size_t i = 0; i < codecs_.size(); ++i) codecs_[i]->restore(load_decoded(message_ends_[i], in));
     if (Status loaded = engine_->load(in); !loaded.ok()) return loaded;
     if (Status loaded = alerts_->load(in); !loaded.ok()) return loaded;
     return anomalies_->load(in);
+}
+
+void Analysis::reset() {
+    engine_->reset();
+    for (std::size_t i = 0; i < codecs_.size(); ++i) {
+        codecs_[i]->restore({});
+        message_ends_[i] = {};
+    }
+    messages_ = unrouted_ = 0;
 }
 
 }  // namespace weir

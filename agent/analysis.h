@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "agent/accounting.h"
 #include "agent/alerts.h"
 #include "agent/anomalies.h"
 #include "agent/assembly.h"
@@ -78,6 +79,9 @@ public:
     std::uint64_t messages() const { return messages_; }
     std::uint64_t unrouted() const { return unrouted_; }  // no source's topics fit
     const Codec& codec(std::size_t source) const { return *codecs_[source]; }
+    const MessageEnds& message_ends_of(std::size_t source) const { return message_ends_[source]; }
+    // After the engine has taken over the sources of an earlier configuration: what their decoders counted.
+    void adopt_decoded(const Analysis& from);
     // Null unless options.topicless.
     const Codec* topicless_codec(std::size_t source) const {
         return topicless_.empty() ? nullptr : topicless_[source].get();
@@ -96,6 +100,8 @@ public:
     Status save(ByteWriter& out) const;
     // Into a new Analysis of an assembly with the same fingerprint.
     Status load(ByteReader& in);
+    // After load() has failed: windows and counters as new.
+    void reset();
 
 private:
     void push(Batch& batch) override;
@@ -110,6 +116,7 @@ private:
     std::vector<TopicIndex> sources_;  // by topic, a link
     std::vector<std::unique_ptr<Codec>> codecs_;
     std::vector<std::unique_ptr<Codec>> topicless_;
+    std::vector<MessageEnds> message_ends_;
     std::vector<std::unique_ptr<Batch>> batches_;
     std::size_t source_ = 0;  // whose batch is pending
     std::optional<Engine> engine_;

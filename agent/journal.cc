@@ -261,7 +261,8 @@ Result<Journal::Appended> Journal::append(const JournalEntry& entry) {
     const Bytes to_ring_end = params_.ring_bytes - static_cast<Bytes>(start % params_.ring_bytes);
     const bool wraps = bytes > to_ring_end;
     const std::uint64_t end = start + (wraps ? to_ring_end : 0) + bytes;
-    const Bytes usable = params_.ring_bytes - (entry.kind == EntryKind::message ? params_.control_bytes : 0);
+    const bool from_outside = entry.kind == EntryKind::message || entry.kind == EntryKind::connection;
+    const Bytes usable = params_.ring_bytes - (from_outside ? params_.control_bytes : 0);
     if (end - freed_ > usable) {
         ++counted_.full;
         return Error::full;

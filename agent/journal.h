@@ -32,7 +32,7 @@ enum class EntryKind : std::uint8_t {
     message = 1,     // one MQTT message: topic and payload as they came
     tick = 2,        // time passes; nothing but the arrival time
     control = 3,     // a decision or a command the engine must replay; payload is its owner's business
-    connection = 4,  // a connection came up or went down; payload is its owner's business
+    connection = 4,  // what a connection did not put into the journal as a message: accounting.h
 };
 
 // What append() takes and next() gives. Views: into the caller's memory, or into the ring.
@@ -56,7 +56,7 @@ struct JournalParams {
     Bytes ring_bytes = Bytes{4} << 20;
     Bytes message_bytes_max = Bytes{256} << 10;    // topic and payload together
     Bytes read_ahead_bytes = Bytes{64} << 10;      // all links together: read from sockets, not yet appended
-    Bytes control_bytes = Bytes{16} << 10;         // room that messages cannot take
+    Bytes control_bytes = Bytes{16} << 10;         // room that messages and notes of connections cannot take
     std::uint16_t links = 1;                       // MQTT connections, 255 at most
     std::uint16_t horizon_rows = 256;              // a link: at least the broker's max_inflight
     bool durable = false;                          // on disk: released room is used again after a sync()

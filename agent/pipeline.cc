@@ -14,6 +14,8 @@ constexpr unsigned entries_a_step = 4096;  // so that ticks and checkpoints are 
 constexpr Duration room_wait_max = Duration::millis(500);
 constexpr Bytes entry_overhead_max = 128;  // of the staging ring, padding included
 
+std::size_t links_of(const Assembly& assembly) { return assembly.config().mqtt.size(); }
+
 }  // namespace
 
 // An alert's record has its window's key and plain values, and says state and severity.
@@ -27,12 +29,13 @@ Bytes Pipeline::record_bytes_max(const Assembly& assembly) {
 }
 
 Bytes Pipeline::need(const Assembly& assembly) {
-    return Analysis::need(assembly, {}) + Arena::need<std::byte>(record_bytes_max(assembly));
+    return Analysis::need(assembly, {}) + Arena::need<std::byte>(record_bytes_max(assembly)) + Intake::need(links_of(assembly));
 }
 
 Bytes Pipeline::checkpoint_content_max(const Assembly& assembly, std::string_view configuration,
                                        Bytes staged_bytes_max) {
-    return sizeof(std::uint32_t) + configuration.size() + Analysis::save_size_max(assembly) + staged_bytes_max;
+    return sizeof(std::uint32_t) + configuration.size() + Intake::save_size(links_of(assembly)) +
+           Analysis::save_size_max(assembly) + staged_bytes_max;
 }
 
 Pipeline::Pipeline(Arena& arena, const Assembly& assembly, const Analysis::Options& analysis,
@@ -42,12 +45,27 @@ Pipeline::Pipeline(Arena& arena, const Assembly& assembly, const Analysis::Optio
       parts_(parts),
       configuration_(std::move(configuration)),
       encoded_(arena.take<std::byte>(record_bytes_max(assembly))),
+      intake_(arena, links_of(assembly)),
       analysis_(arena, assembly, analysis, *this) {}
 
 Status Pipeline::restore(ByteSpan state) {
     ByteReader in(state);
+    if (!intake_.load(in)) return Error::invalid;
     if (Status loaded = analysis_.load(in); !loaded.ok()) return loaded;
     return in.remaining() == 0 ? Status::success() : Status(Error::invalid);
+}
+
+void Pipeline::reset_state() {
+    intake_.reset();
+    analysis_.reset();
+}
+
+void Pipeline::adopt_intake(const Pipeline& from) {
+    const std::vector<MqttConfig>& ours = assembly_.config().mqtt;
+    const std::vector<MqttConfig>& theirs = from.assembly_.config().mqtt;
+    for (std::size_t i = 0; i < ours.size(); ++i)
+        for (std::size_t j = 0; j < theirs.size(); ++j)
+            if (ours[i].name == theirs[j].name) intake_.adopt(i, from.intake_.links()[j]);
 }
 
 void Pipeline::begin(std::uint64_t epoch, std::uint64_t journal_sequence_from) {
@@ -87,11 +105,12 @@ bool Pipeline::take_entry(Journal& journal) {
     seal();
     switch (entry.kind) {
         case EntryKind::message:
+            intake_.journaled(entry.link);
             analysis_.message(entry.link, {entry.topic, entry.payload, entry.arrival, entry.clock_trusted});
             break;
         case EntryKind::tick: analysis_.tick(entry.arrival, entry.clock_trusted); break;
         case EntryKind::control: analysis_.control(entry.payload); break;
-        case EntryKind::connection: break;
+        case EntryKind::connection: intake_.dropped(entry.link, entry.payload); break;
     }
     return true;
 }
@@ -152,6 +171,7 @@ Status Pipeline::checkpoint() {
     out.text(configuration_);
     CheckpointFile::Sizes sizes;
     sizes.configuration = out.size();
+    intake_.save(out);
     if (Status saved = analysis_.save(out); !saved.ok()) return saved;
     sizes.engine = out.size() - sizes.configuration;
     if (parts_.outbox != nullptr) parts_.outbox->staged_snapshot(out);
@@ -225,9 +245,16 @@ void Pipeline::alert(const AlertTransition& transition, const Record& record) {
 }
 
 void Pipeline::stage(const Record& record) {
-    if (!options_.deliver || parts_.outbox == nullptr) return;
+    ++counters_.output.emitted;
+    if (!options_.deliver || parts_.outbox == nullptr) {
+        ++counters_.output.not_delivered;
+        return;
+    }
     // A replay makes again what is on flash already.
-    if (OutputPosition{epoch_, record.sequence} <= parts_.outbox->committed_position()) return;
+    if (OutputPosition{epoch_, record.sequence} <= parts_.outbox->committed_position()) {
+        ++counters_.output.known;
+        return;
+    }
     ByteWriter out(encoded_);
     WEIR_ASSERT(encode(record, out).ok());  // record_bytes_max() bounds it
     (void)make_room(out.size());
@@ -241,6 +268,7 @@ void Pipeline::stage(const Record& record) {
     staging.closes = false;  // seal() follows
     staging.bytes = out.written();
     const Status staged = parts_.outbox->stage(staging);
+    ++(staged.ok() ? counters_.output.staged : counters_.output.dropped);
     if (staged.ok()) return;
     ++counters_.staging_dropped;
     WEIR_LOG_ERROR("outbox", "no room in memory for a result, and flash does not take any: dropped and counted");

@@ -13,6 +13,7 @@
 #include <optional>
 #include <string>
 
+#include "agent/accounting.h"
 #include "agent/alert_publisher.h"
 #include "agent/analysis.h"
 #include "agent/base/clock.h"
@@ -33,6 +34,7 @@ struct PipelineCounters {
     std::uint64_t checkpoints = 0;
     std::uint64_t checkpoint_failures = 0;
     std::uint64_t ticks = 0;
+    OutputAccounting output;
 };
 
 class Pipeline final : private OutputSink, public CheckpointReader {
@@ -66,6 +68,9 @@ public:
              const Parts& parts, std::string configuration);
 
     Analysis& analysis() { return analysis_; }
+    const Intake& intake() const { return intake_; }
+    // What connections of the same name have counted under an earlier configuration.
+    void adopt_intake(const Pipeline& from);
     const PipelineCounters& counters() const { return counters_; }
     std::uint64_t epoch() const { return epoch_; }
     std::uint64_t journal_position() const { return cursor_.sequence == 0 ? 0 : cursor_.sequence - 1; }
@@ -75,6 +80,8 @@ public:
     // ---- at start-up ------------------------------------------------------------------------------
     // State as a checkpoint holds it; the caller has compared fingerprints.
     Status restore(ByteSpan state);
+    // What restore() refused: nothing of it stays.
+    void reset_state();
     void begin(std::uint64_t epoch, std::uint64_t journal_sequence_from);
     // Everything the journal has, without waiting.
     void catch_up();
@@ -120,6 +127,7 @@ private:
     const Parts parts_;
     const std::string configuration_;
     std::span<std::byte> encoded_;
+    Intake intake_;
     Analysis analysis_;
     PipelineCounters counters_;
     std::uint64_t epoch_ = 0;

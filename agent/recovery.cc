@@ -201,6 +201,8 @@ bool Recovery::run_other_configuration(const Found& found) {
 Status Recovery::take_over(Pipeline& pipeline) {
     Pipeline& old = *earlier_->pipeline;
     adopted_ = pipeline.analysis().engine().adopt(old.analysis().engine());
+    pipeline.analysis().adopt_decoded(old.analysis());
+    pipeline.adopt_intake(old);
     old.analysis().finish_partial();
     old.seal();
     if (const Status committed = outbox_.commit(); !committed.ok()) return committed;
@@ -273,7 +275,7 @@ bool Recovery::restore(Pipeline& pipeline) {
     if (!found_) return false;
     if (pipeline.restore(as_byte_span(found_->state)).ok()) return true;
     WEIR_LOG_ERROR("recovery", "the saved state is damaged: windows begin anew");
-    pipeline.analysis().engine().reset();
+    pipeline.reset_state();
     something_was_lost_ = true;
     return false;
 }

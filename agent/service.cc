@@ -55,12 +55,14 @@ public:
     bool on_message(const MqttMessage& message) override {
         if (message.retained) {  // a state told to a new subscriber: the event itself was counted when it came
             ++retained_;
+            note(IntakeDrop::retained);
             return true;
         }
         if (message.payload.size() > message_max_ || message.topic.size() > topic_bytes_max) {
             ++oversized_;
             WEIR_LOG_WARNING(name_.c_str(), "a message of %zu bytes is above max_message: counted and dropped",
                              message.payload.size());
+            note(IntakeDrop::oversized);
             return true;
         }
         JournalEntry entry;
@@ -73,17 +75,14 @@ public:
         entry.dup = message.duplicate;
         entry.topic = message.topic;
         entry.payload = message.payload;
-        for (;;) {
-            const Result<Journal::Appended> appended = journal_.append(entry);
-            if (appended.ok()) return true;
-            if (appended.error() != Error::full) {
-                ++oversized_;
-                return true;
-            }
-            // The high mark leaves room for what was read ahead; without the gate, wait for the engine, which
-            // runs until the connections have stopped.
-            std::this_thread::sleep_for(ring_full_pause);
+        const Result<Journal::Appended> appended = append(entry);
+        if (!appended.ok()) {
+            ++oversized_;
+            note(IntakeDrop::oversized);
+        } else if (appended->duplicate) {
+            note(IntakeDrop::duplicates);
         }
+        return true;
     }
     void on_connected(bool session_present) override {
         ++connection_;
@@ -107,6 +106,28 @@ public:
 
 private:
     static constexpr Bytes topic_bytes_max = 1024;
+
+    Result<Journal::Appended> append(const JournalEntry& entry) {
+        for (;;) {
+            const Result<Journal::Appended> appended = journal_.append(entry);
+            if (appended.ok() || appended.error() != Error::full) return appended;
+            // The high mark leaves room for what was read ahead; without the gate, wait for the engine, which
+            // runs until the connections have stopped.
+            std::this_thread::sleep_for(ring_full_pause);
+        }
+    }
+    // What is acknowledged without being journaled is counted from the journal, too: so a kill does not change the count.
+    void note(IntakeDrop drop) {
+        const auto payload = Intake::write_drop(drop);
+        JournalEntry entry;
+        entry.kind = EntryKind::connection;
+        entry.arrival = clock_.wall();
+        entry.clock_trusted = clock_.wall_trusted();
+        entry.link = link_;
+        entry.connection = connection_;
+        entry.payload = payload;
+        (void)append(entry).ok();
+    }
 
     Journal& journal_;
     const std::uint16_t link_;

@@ -73,6 +73,11 @@ void put(JsonWriter& json, std::string_view key, Timestamp value) {
         json.integer(value.ms());
 }
 
+void put_sum(JsonWriter& json, bool ok) {
+    json.key("sum_ok");
+    json.boolean(ok);
+}
+
 void put_source(JsonWriter& json, const SourceSnapshot& source) {
     json.begin_object();
     put(json, "name", source.name);
@@ -89,6 +94,20 @@ void put_source(JsonWriter& json, const SourceSnapshot& source) {
     json.begin_object();
     for (std::size_t i = 0; i < source_counters; ++i)
         put(json, name(static_cast<SourceCounter>(i)), source.status.counters[i]);
+    json.end_object();
+    const SourceAccounting sums = accounting_of(source.decode, source.ends, source.status);
+    json.key("accounting");
+    json.begin_object();
+    put(json, "messages", sums.messages);
+    for (std::size_t i = 0; i < message_ends; ++i) put(json, name(static_cast<MessageEnd>(i)), sums.ends.counts()[i]);
+    put(json, "events", sums.events);
+    put(json, "missing_time", sums.missing_time);
+    put(json, "bad_time", sums.bad_time);
+    put(json, "rows", sums.rows);
+    put(json, "future", sums.future);
+    put(json, "absurd_time", sums.absurd_time);
+    put(json, "to_windows", sums.to_windows);
+    put_sum(json, sums.sum_ok);
     json.end_object();
     put(json, "watermark", source.status.watermark);
     json.key("lateness_seconds");
@@ -125,6 +144,26 @@ void put_window(JsonWriter& json, const WindowSnapshot& window) {
     for (std::size_t i = 0; i < window_counters; ++i)
         put(json, name(static_cast<WindowCounter>(i)), window.status.counters[i]);
     json.end_object();
+    json.key("accounting");
+    json.begin_object();
+    for (const WindowCounter part :
+         {WindowCounter::rows, WindowCounter::counted, WindowCounter::filtered, WindowCounter::where_null, WindowCounter::late,
+          WindowCounter::late_after_power_cut, WindowCounter::late_after_eviction, WindowCounter::quarantined, WindowCounter::gap_invalid})
+        put(json, name(part), counter(window.status, part));
+    put_sum(json, sum_ok(window.status));
+    json.end_object();
+    json.end_object();
+}
+
+void put_pattern(JsonWriter& json, const PatternSnapshot& pattern) {
+    json.begin_object();
+    put(json, "name", pattern.name);
+    json.key("counters");
+    json.begin_object();
+    for (std::size_t i = 0; i < pattern_counters; ++i)
+        put(json, name(static_cast<PatternCounter>(i)), pattern.status.counters[i]);
+    json.end_object();
+    put_sum(json, sum_ok(pattern.status));
     json.end_object();
 }
 
@@ -224,6 +263,8 @@ StatusBoard::StatusBoard(const Assembly& assembly) {
         const WindowSpec& spec = assembly.engine().window(w);
         windows_.push_back({spec.name, *assembly.engine().find_source(spec.from), {}});
     }
+    for (std::size_t p = 0; p < assembly.engine().patterns(); ++p) patterns_.push_back({assembly.engine().pattern(p).name, {}});
+    links_.resize(config.mqtt.size());
     tables_.resize(config.tables.size());
     joins_.resize(config.joins.size());
     for (std::size_t s = 0; s < config.sources.size(); ++s)
@@ -239,6 +280,7 @@ void StatusBoard::take(Pipeline& pipeline) {
         SourceSnapshot& source = sources_[i];
         const Codec& codec = analysis.codec(i);
         source.decode = codec.counters();
+        source.ends = analysis.message_ends_of(i);
         source.status = analysis.engine().source_status(i);
         source.holder_size = std::min(source.status.holder.size(), source.holder_text.size());
         std::copy_n(source.status.holder.begin(), source.holder_size, source.holder_text.begin());
@@ -247,6 +289,8 @@ void StatusBoard::take(Pipeline& pipeline) {
         for (std::size_t s = 0; s < source.samples_used; ++s) source.samples[s] = codec.sample(s);
     }
     for (std::size_t i = 0; i < windows_.size(); ++i) windows_[i].status = analysis.engine().window_status(i);
+    for (std::size_t i = 0; i < patterns_.size(); ++i) patterns_[i].status = analysis.engine().pattern_status(i);
+    std::copy(pipeline.intake().links().begin(), pipeline.intake().links().end(), links_.begin());
     for (std::size_t i = 0; i < tables_.size(); ++i) tables_[i] = analysis.engine().table_status(i);
     for (std::size_t i = 0; i < joins_.size(); ++i) joins_[i] = analysis.engine().join_status(i);
     for (EnrichmentSnapshot& use : enrichments_) use.status = analysis.engine().enrichment_status(use.source, use.index);
@@ -280,6 +324,7 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     put(json, "unknown_topic", unrouted_);
     put(json, "oversized_messages", parts.oversized_messages);
     put(json, "retained_skipped", parts.retained_skipped);
+    put_accounting(json, parts);
     json.key("sources");
     json.begin_array();
     for (const SourceSnapshot& source : sources_) put_source(json, source);
@@ -289,6 +334,10 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     json.key("windows");
     json.begin_array();
     for (const WindowSnapshot& window : windows_) put_window(json, window);
+    json.end_array();
+    json.key("patterns");
+    json.begin_array();
+    for (const PatternSnapshot& pattern : patterns_) put_pattern(json, pattern);
     json.end_array();
     json.key("alerts");
     json.begin_array();
@@ -339,6 +388,48 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     if (!json.ok()) return "{\"error\":\"the status is larger than its buffer\"}\n";
     buffer[json.text().size()] = '\n';
     return {buffer.data(), json.text().size() + 1};
+}
+
+bool StatusBoard::adds_up() const {
+    std::uint64_t messages = unrouted_;
+    for (const SourceSnapshot& source : sources_) messages += source.decode.messages;
+    const auto every = [](const auto& all, auto ok) { return std::all_of(all.begin(), all.end(), ok); };
+    return messages == messages_ && pipeline_.output.sum_ok() && every(links_, [](const LinkAccounting& link) { return link.sum_ok(); }) &&
+           every(sources_, [](const SourceSnapshot& s) { return accounting_of(s.decode, s.ends, s.status).sum_ok; }) &&
+           every(windows_, [](const WindowSnapshot& w) { return sum_ok(w.status); }) &&
+           every(patterns_, [](const PatternSnapshot& p) { return sum_ok(p.status); });
+}
+
+// The equations are those of accounting.h. sum_ok here says that all of them hold.
+void StatusBoard::put_accounting(JsonWriter& json, const StatusParts& parts) const {
+    json.key("accounting");
+    json.begin_object();
+    json.key("connections");
+    json.begin_array();
+    for (std::size_t i = 0; i < links_.size(); ++i) {
+        json.begin_object();
+        put(json, "name", parts.config->mqtt[i].name);
+        put(json, "received", links_[i].received);
+        put(json, "journaled", links_[i].journaled);
+        for (std::size_t d = 0; d < intake_drops; ++d) put(json, name(static_cast<IntakeDrop>(d)), links_[i].dropped[d]);
+        put_sum(json, links_[i].sum_ok());
+        json.end_object();
+    }
+    json.end_array();
+    put(json, "messages", messages_);
+    put(json, "unknown_topic", unrouted_);
+    json.key("results");
+    json.begin_object();
+    const OutputAccounting& output = pipeline_.output;
+    put(json, "emitted", output.emitted);
+    put(json, "staged", output.staged);
+    put(json, "known", output.known);
+    put(json, "dropped", output.dropped);
+    put(json, "not_delivered", output.not_delivered);
+    put_sum(json, output.sum_ok());
+    json.end_object();
+    put_sum(json, adds_up());
+    json.end_object();
 }
 
 void StatusBoard::put_tables(JsonWriter& json, const StatusParts& parts) const {
@@ -486,6 +577,8 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
               number(parts.results->dropped()));
     for (const AlertSnapshot& alert : alerts_)
         print("alert     %s: %zu raised\n", alert.name.c_str(), alert.raised);
+    print("counted   %s\n", adds_up() ? "every message, event and row is in a window, a result or a counter above"
+                                      : "DOES NOT ADD UP: an error in weir; `weir status --json` says where");
     if (parts.uplink != nullptr) {
         const OutboxCounters outbox = parts.outbox->counters();
         const UplinkStatus uplink = parts.uplink->status();

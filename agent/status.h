@@ -25,6 +25,7 @@ class JsonWriter;
 struct SourceSnapshot {
     std::string name;
     DecodeCounters decode;
+    MessageEnds ends;
     SourceStatus status;               // its holder points into holder below
     std::array<char, 64> holder_text{};
     std::size_t holder_size = 0;
@@ -36,6 +37,11 @@ struct WindowSnapshot {
     std::string name;
     std::size_t source = 0;
     WindowStatus status;
+};
+
+struct PatternSnapshot {
+    std::string name;
+    PatternStatus status;
 };
 
 struct EnrichmentSnapshot {
@@ -77,6 +83,8 @@ public:
 
 private:
     std::string_view render_json(const StatusParts& parts, std::span<char> buffer) const;
+    void put_accounting(JsonWriter& json, const StatusParts& parts) const;
+    bool adds_up() const;
     void put_tables(JsonWriter& json, const StatusParts& parts) const;
     void put_joins(JsonWriter& json, const StatusParts& parts) const;
     std::string_view why_joined(std::size_t window, const StatusParts& parts, std::span<char> buffer) const;
@@ -86,6 +94,8 @@ private:
     std::mutex mutex_;
     std::vector<SourceSnapshot> sources_;
     std::vector<WindowSnapshot> windows_;
+    std::vector<PatternSnapshot> patterns_;
+    std::vector<LinkAccounting> links_;
     std::vector<Table::Status> tables_;
     std::vector<EnrichmentSnapshot> enrichments_;
     std::vector<JoinStatus> joins_;

@@ -122,6 +122,8 @@ public:
     virtual void decode(const Message& message, Batch& batch, BatchSink& sink) = 0;
 
     const DecodeCounters& counters() const { return counters_; }
+    // Goes on from what an earlier process counted. REQUIRES: between messages.
+    void restore(const DecodeCounters& counters) { counters_ = counters; }
     // The last samples_max failures, one a message and reason, oldest first: sample(0) .. sample(samples() - 1).
     std::size_t samples() const;
     const DecodeSample& sample(std::size_t index) const;

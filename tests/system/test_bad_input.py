@@ -28,8 +28,22 @@ BODY = """
 
 
 def total(status, name):
-    """The sum of all counters of a name, wherever they stand."""
-    return sum(value for path, value in counters(status).items() if path.rpartition(".")[2] == name)
+    """The sum of all counters of a name, wherever they stand but in what adds them up."""
+    return sum(
+        value
+        for path, value in counters(status).items()
+        if path.rpartition(".")[2] == name and "accounting" not in path.split(".")
+    )
+
+
+def accounts(status):
+    """What of the accounting is kept across a restart."""
+    return {
+        "connections": status["accounting"]["connections"],
+        "unknown_topic": status["accounting"]["unknown_topic"],
+        "sources": [source["accounting"] for source in status["sources"]],
+        "windows": [window["accounting"] for window in status["windows"]],
+    }
 
 
 class BadInput(Suite):
@@ -113,6 +127,38 @@ class BadInput(Suite):
     def test_an_oversized_message(self):
         self.send(b'{"ts":1767225600000,"speed":1,"x":"' + b"x" * 40_000 + b'"}')
         self.counted("oversized_messages", 1)
+
+    def test_every_message_has_one_end_and_a_kill_changes_no_count(self):
+        self.publisher.publish("city/s1/loop/1", {"ts": START_MS, "speed": 1.0}, retain=True)
+        self.send({"ts": START_MS, "speed": 1.0}, topic="city/s1/loop/left")
+        self.send(b"x" * 20_000)
+        for number in range(300):
+            self.send([b"{", b"[]", {"speed": 1.0}][number % 3])
+            self.good(START_MS + number * 100)
+            self.good(START_MS - 3_600_000)  # late, but for the first
+        self.publisher.drain()
+
+        def all_read(received):
+            status = self.agent.status()
+            return status and status["accounting"]["connections"][0]["received"] >= received
+
+        wait_until(lambda: all_read(903), 30, lambda: json.dumps(self.agent.status()))
+        before = self.agent.status()
+        self.assertTrue(before["accounting"]["sum_ok"], before["accounting"])
+        link = before["accounting"]["connections"][0]
+        self.assertEqual((link["received"], link["oversized"], link["journaled"]), (903, 1, 902))
+        source = before["sources"][0]["accounting"]
+        self.assertEqual((source["malformed"], source["empty"], source["without_time"]), (100, 100, 100))
+        window = before["windows"][0]["accounting"]
+        self.assertEqual(window["rows"], 602)
+        self.assertGreater(window["late"], 250)
+        self.agent.kill()
+        self.agent.start()
+        self.agent.ready()
+        wait_until(lambda: all_read(903), 30, lambda: json.dumps(self.agent.status()))
+        after = self.agent.status()
+        self.assertEqual(accounts(after), accounts(before))
+        self.assertTrue(after["accounting"]["sum_ok"], after["accounting"])
 
     def test_a_flood_of_rubbish_between_good_events(self):
         for number in range(2000):

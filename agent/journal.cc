@@ -322,6 +322,20 @@ void Journal::forget_session(std::uint16_t link) {
     duplicates_.forget(link, newest_.load(std::memory_order_relaxed));
 }
 
+Bytes Journal::horizon_bytes(const JournalParams& params) {
+    return DuplicateHorizon::save_bytes(params.links, params.horizon_rows);
+}
+
+void Journal::save_horizon(std::uint64_t sequence, ByteWriter& out) {
+    const std::lock_guard lock(append_mutex_);
+    duplicates_.save(sequence, out);
+}
+
+Status Journal::load_horizon(ByteSpan saved, std::span<const std::uint16_t> link_of) {
+    const std::lock_guard lock(append_mutex_);
+    return duplicates_.load(saved, link_of, newest_.load(std::memory_order_relaxed));
+}
+
 JournalCursor Journal::seek(std::uint64_t sequence) const {
     JournalCursor cursor;
     {

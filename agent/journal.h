@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -116,6 +117,13 @@ public:
     Result<Appended> append(const JournalEntry& entry);
     // The broker has no session for this link (CONNACK): what it sends from now on is new.
     void forget_session(std::uint16_t link);
+
+    // What redelivered entries up to sequence are known by, for a checkpoint that outlives this file; always so many
+    // bytes. Any thread.
+    static Bytes horizon_bytes(const JournalParams& params);
+    void save_horizon(std::uint64_t sequence, ByteWriter& out);
+    // Begins with what an earlier journal saved, at start-up: DuplicateHorizon::load(). REQUIRES: sequences go on.
+    Status load_horizon(ByteSpan saved, std::span<const std::uint16_t> link_of);
 
     // At the first entry not below sequence. REQUIRES: reader.
     JournalCursor seek(std::uint64_t sequence) const;

@@ -46,7 +46,7 @@ std::uint64_t closes_a_day(const WindowSpec& window) {
 }
 
 // With at most so many groups a window in use.
-std::uint64_t flash_a_day(const Assembly& assembly, std::uint64_t groups_max) {
+std::uint64_t flash_a_day(const Assembly& assembly, const PartOptions& options, std::uint64_t groups_max) {
     const AgentConfig& config = assembly.config();
     FlashLoad load;
     std::uint64_t all_groups = 0;
@@ -73,7 +73,8 @@ std::uint64_t flash_a_day(const Assembly& assembly, std::uint64_t groups_max) {
     const std::uint64_t flushes = seconds_a_day * 1000000 / flush_us;
     const std::uint64_t state = Analysis::save_size_max(assembly);
     load.commits += flushes;
-    load.checkpoint_bytes = flushes * (all_groups == 0 ? state : state * used_groups / all_groups);
+    load.checkpoint_bytes = flushes * (all_groups == 0 ? state : state * used_groups / all_groups) +
+                            flushes * Journal::horizon_bytes(options.journal);
     return Outbox::flash_bytes(load);
 }
 
@@ -110,7 +111,9 @@ PartOptions part_options(const Assembly& assembly) {
     options.journal.message_bytes_max = assembly.max_message() + topic_bytes_max;
     options.journal.links = static_cast<std::uint16_t>(std::max<std::size_t>(config.mqtt.size(), 1));
     options.journal.read_ahead_bytes = options.journal.links * (Bytes{64} << 10);
-    options.journal.horizon_rows = static_cast<std::uint16_t>(std::clamp<std::uint32_t>(inflight * 4, 64, 4096));
+    // Never fewer than max_inflight, which 65,535 bounds.
+    options.journal.horizon_rows =
+        static_cast<std::uint16_t>(std::max(inflight, std::clamp<std::uint32_t>(inflight * 4, 64, 4096)));
     options.journal.durable = config.agent.journal.on == JournalMedium::disk;
 
     // At least what an earlier configuration may have left in the outbox.
@@ -129,7 +132,7 @@ PartOptions part_options(const Assembly& assembly) {
     options.outbox.send_bytes = std::max<Bytes>(Bytes{64} << 10, record + 64);
     options.outbox.numbered_bytes_max = std::max<Bytes>(Bytes{256} << 10, 4 * record);
     options.outbox.checkpoint_bytes_max =
-        Pipeline::checkpoint_content_max(assembly, options.configuration, 0);
+        Pipeline::checkpoint_content_max(assembly, options.configuration, options.journal, 0);
     if (config.uplink) {
         options.outbox.on_full = config.uplink->on_full;
         options.outbox.bytes_max = static_cast<Bytes>(config.uplink->outbox) + options.outbox.checkpoint_bytes_max;
@@ -146,7 +149,7 @@ PartOptions part_options(const Assembly& assembly) {
         options.outbox.bytes_max = (Bytes{1} << 20) + 2 * options.outbox.checkpoint_bytes_max;
     }
     options.checkpoint_content = Pipeline::checkpoint_content_max(
-        assembly, options.configuration, options.outbox.staging_bytes + (Bytes{16} << 10));
+        assembly, options.configuration, options.journal, options.outbox.staging_bytes + (Bytes{16} << 10));
 
     for (const MqttConfig& mqtt : config.mqtt) {
         MqttOptions out;
@@ -235,8 +238,8 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
 
     plan.sketch_bytes = assembly.engine().sketch_bytes();
     plan.sketch_bytes_max = assembly.engine().sketch_bytes_max();
-    plan.flash_bytes_per_day_max = flash_a_day(assembly, UINT64_MAX);
-    plan.flash_bytes_per_day_one_group = flash_a_day(assembly, 1);
+    plan.flash_bytes_per_day_max = flash_a_day(assembly, options, UINT64_MAX);
+    plan.flash_bytes_per_day_one_group = flash_a_day(assembly, options, 1);
     plan.flash_budget_per_day = config.agent.flash_budget_per_day;
     if (config.uplink) plan.uplink_rate_per_second = config.uplink->rate_per_second;
     if (config.uplink)

@@ -9,7 +9,9 @@
 namespace weir {
 namespace {
 
-constexpr std::uint64_t flash_format = 1;  // u32 length, configuration's text, state
+// The preamble, which is two pieces of u32 length and bytes (configuration's text, horizon), and the state.
+constexpr std::uint64_t flash_format = 2;
+constexpr std::uint64_t flash_format_without_horizon = 1;
 constexpr unsigned entries_a_step = 4096;  // so that ticks and checkpoints are looked after under load
 constexpr Duration room_wait_max = Duration::millis(500);
 constexpr Bytes entry_overhead_max = 128;  // of the staging ring, padding included
@@ -33,8 +35,8 @@ Bytes Pipeline::need(const Assembly& assembly) {
 }
 
 Bytes Pipeline::checkpoint_content_max(const Assembly& assembly, std::string_view configuration,
-                                       Bytes staged_bytes_max) {
-    return sizeof(std::uint32_t) + configuration.size() + Intake::save_size(links_of(assembly)) +
+                                       const JournalParams& journal, Bytes staged_bytes_max) {
+    return 2 * sizeof(std::uint32_t) + configuration.size() + Journal::horizon_bytes(journal) + Intake::save_size(links_of(assembly)) +
            Analysis::save_size_max(assembly) + staged_bytes_max;
 }
 
@@ -169,6 +171,8 @@ Status Pipeline::checkpoint() {
     const MutableByteSpan content = parts_.checkpoints->begin();
     ByteWriter out(content);
     out.text(configuration_);
+    out.write(static_cast<std::uint32_t>(Journal::horizon_bytes(parts_.journal->params())));
+    parts_.journal->save_horizon(journal_position(), out);
     CheckpointFile::Sizes sizes;
     sizes.configuration = out.size();
     intake_.save(out);
@@ -221,10 +225,21 @@ void Pipeline::flash_done(bool written) {
     flash_state_.compare_exchange_strong(reading, Flash::none);
 }
 
-std::optional<Pipeline::FlashContent> Pipeline::split(ByteSpan flash_bytes) {
+Pipeline::Preamble Pipeline::read_preamble(ByteReader& in) {
+    Preamble preamble;
+    preamble.configuration = in.text();
+    if (in.remaining() > 0) preamble.horizon = as_byte_span(in.text());
+    return preamble;
+}
+
+std::optional<Pipeline::FlashContent> Pipeline::split(ByteSpan flash_bytes, std::uint64_t format) {
+    if (format > flash_format) return std::nullopt;
     ByteReader in(flash_bytes);
     FlashContent content;
-    content.configuration = in.text();
+    if (format == flash_format_without_horizon)
+        content.preamble.configuration = in.text();
+    else
+        content.preamble = read_preamble(in);
     content.state = in.bytes(in.remaining());
     if (!in.ok()) return std::nullopt;
     return content;

@@ -1,7 +1,8 @@
 // The engine thread's work: from the journal through the analysis to outbox, printer and alert actions,
 // with the crash checkpoint that makes it repeatable.
 // A checkpoint holds the analysis' state, the results that the outbox has not committed, the journal
-// position, and the configuration's text under which it must be replayed. Loading it and replaying the journal
+// position, what repetitions of entries up to it are known by (duplicates.h: a power cut takes the journal), and the
+// configuration's text under which it must be replayed. Loading it and replaying the journal
 // behind it gives the same output with the same numbers; the outbox ignores what it has.
 // Memory: need(), from the arena: one encoded record. The checkpoint's slots are the file's.
 // Cost: of the analysis; a checkpoint copies the live state. Threads: the engine's; requests by atomics.
@@ -62,7 +63,7 @@ public:
     // No result or alert encodes to more.
     static Bytes record_bytes_max(const Assembly& assembly);
     static Bytes checkpoint_content_max(const Assembly& assembly, std::string_view configuration,
-                                        Bytes staged_bytes_max);
+                                        const JournalParams& journal, Bytes staged_bytes_max);
     // configuration: explain() of the assembly's; carried in each checkpoint.
     Pipeline(Arena& arena, const Assembly& assembly, const Analysis::Options& analysis, const Options& options,
              const Parts& parts, std::string configuration);
@@ -105,12 +106,18 @@ public:
     // Asks for one now (an orderly end). Engine thread, or when it has ended.
     void request_flash() { flash_wanted_ = true; }
 
-    // The two parts of a flash checkpoint's bytes.
-    struct FlashContent {
+    // What stands before the state in a checkpoint's bytes.
+    struct Preamble {
         std::string_view configuration;
+        ByteSpan horizon;  // for Journal::load_horizon(); empty in those of earlier versions
+    };
+    struct FlashContent {
+        Preamble preamble;
         ByteSpan state;
     };
-    static std::optional<FlashContent> split(ByteSpan flash_bytes);
+    static std::optional<FlashContent> split(ByteSpan flash_bytes, std::uint64_t format);
+    // Of the configuration's part of a crash checkpoint.
+    static Preamble read_preamble(ByteReader& in);
 
 private:
     void result(const Record& record) override;

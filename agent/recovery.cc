@@ -1,6 +1,7 @@
 #include "agent/recovery.h"
 
 #include <algorithm>
+#include <numeric>
 
 #include "agent/base/log.h"
 
@@ -46,8 +47,13 @@ Status Recovery::prepare(Recovered& recovered, std::string& reason) {
         something_was_lost_ = outbox_.identity().epoch > 0;
     } else {
         keep_checkpoint_ = found_->after_crash;
+        position_ = found_->journal_sequence;
+        horizon_ = std::move(found_->horizon);
         if (!may_go_on(*found_)) {
-            if (!run_other_configuration(*found_)) something_was_lost_ = true;
+            if (!run_other_configuration(*found_)) {
+                something_was_lost_ = true;
+                position_ = 0;
+            }
             found_.reset();
         }
     }
@@ -90,11 +96,13 @@ std::optional<Recovery::Found> Recovery::crash_checkpoint_at(const std::string& 
     const bool same_epoch = newest->label.epoch == outbox_.identity().epoch;
     if (!same_epoch && !any_epoch) return std::nullopt;
     ByteReader in(newest->configuration);
+    const Pipeline::Preamble preamble = Pipeline::read_preamble(in);
     return Found{same_epoch,
                  newest->label.plan_hash,
                  newest->label.epoch,
                  newest->label.journal_sequence,
-                 std::string(in.text()),
+                 std::string(preamble.configuration),
+                 text_of(preamble.horizon),
                  text_of(newest->engine),
                  text_of(newest->staged_results)};
 }
@@ -105,16 +113,17 @@ std::optional<Recovery::Found> Recovery::find_flash_checkpoint() {
     std::string bytes(info.ok() ? info->size : 0, '\0');
     const bool read = info.ok() && outbox_.read_checkpoint(std::as_writable_bytes(std::span(bytes))).ok();
     const std::optional<Pipeline::FlashContent> content =
-        read ? Pipeline::split(as_byte_span(bytes)) : std::nullopt;
+        read ? Pipeline::split(as_byte_span(bytes), info->format) : std::nullopt;
     if (!content) {
-        WEIR_LOG_ERROR("recovery", "the flash checkpoint is damaged: windows begin anew");
+        WEIR_LOG_ERROR("recovery", "the flash checkpoint is damaged, or of a newer version: windows begin anew");
         return std::nullopt;
     }
     return Found{false,
                  info->plan,
                  info->output.epoch,
                  info->journal_position,
-                 std::string(content->configuration),
+                 std::string(content->preamble.configuration),
+                 text_of(content->preamble.horizon),
                  text_of(content->state),
                  {}};
 }
@@ -236,29 +245,76 @@ Status Recovery::open_files(Recovered& recovered, std::string& reason) {
     }
     recovered.checkpoints = std::move(*checkpoints);
 
+    return open_journal(recovered, reason);
+}
+
+Status Recovery::open_journal(Recovered& recovered, std::string& reason) {
+    const RunFiles paths = run_files(assembly_.config());
     // Without a state to continue, what the journal still holds is counted from nothing.
-    if (same_journal_ && (!found_ || journal_continues(found_->journal_sequence))) {
+    const bool reaches = old_journal_ && old_journal_->newest_sequence() >= position_;
+    if (same_journal_ && reaches && same_links() && (!found_ || journal_continues(position_))) {
+        carry_horizon(*old_journal_);
         recovered.journal = std::move(old_journal_);
         journal_covers_ = found_.has_value();
         return {};
     }
     // A journal of another shape is read before it is replaced; one that does not continue the state is of no use.
-    const bool read_first = found_ && journal_continues(found_->journal_sequence);
+    const bool read_first = found_ && journal_continues(position_);
     const bool read_already = earlier_ && old_journal_;  // and may have to be read again, should this start be cut short
     if (!read_first && !read_already) old_journal_.reset();
     journal_covers_ = read_first;
     const std::string journal_path = old_journal_ ? paths.journal + ".next" : paths.journal;
     (void)files_.remove(journal_path).ok();
     JournalParams params = parts_.journal;
-    params.first_sequence = 1 + (old_journal_ ? old_journal_->newest_sequence() : found_ ? found_->journal_sequence : 0);
+    params.first_sequence = 1 + std::max(old_journal_ ? old_journal_->newest_sequence() : 0, position_);
     JournalOpenReport journal_report;
     Result<std::unique_ptr<Journal>> journal = Journal::open(files_, entropy_, journal_path, params, journal_report);
     if (!journal.ok()) {
         reason = journal_path + ": " + std::string(name(journal.error()));
         return journal.error();
     }
+    carry_horizon(**journal);
     recovered.journal = std::move(*journal);
     return {};
+}
+
+// Where each link of the state that was found is now: connections are known by their names.
+std::vector<std::uint16_t> Recovery::links_now() const {
+    const std::vector<MqttConfig>& now = assembly_.config().mqtt;
+    const std::vector<MqttConfig>& before = earlier_ ? earlier_->load.config.mqtt : now;
+    std::vector<std::uint16_t> links;
+    for (const MqttConfig& old : before) {
+        const auto found = std::find_if(now.begin(), now.end(), [&](const MqttConfig& c) { return c.name == old.name; });
+        links.push_back(found == now.end() ? DuplicateHorizon::no_link : static_cast<std::uint16_t>(found - now.begin()));
+    }
+    return links;
+}
+
+bool Recovery::same_links() const {
+    const std::vector<std::uint16_t> links = links_now();
+    for (std::size_t i = 0; i < links.size(); ++i)
+        if (links[i] != i) return false;
+    return true;
+}
+
+// What the broker may send again is known by the rows of the checkpoint, and by those of the journal, which has heard of
+// sessions that the broker forgot since.
+void Recovery::carry_horizon(Journal& to) {
+    if (!found_ && !earlier_) return;
+    const auto load = [](Journal& into, ByteSpan saved, std::span<const std::uint16_t> links) {
+        if (!saved.empty() && !into.load_horizon(saved, links).ok())
+            WEIR_LOG_ERROR("recovery", "what repeated messages are known by is damaged: some may count twice");
+    };
+    const std::vector<std::uint16_t> links = links_now();
+    if (!old_journal_ || old_journal_->newest_sequence() < position_) return load(to, as_byte_span(horizon_), links);
+    std::vector<std::uint16_t> as_they_are(links.size());
+    std::iota(as_they_are.begin(), as_they_are.end(), std::uint16_t{0});
+    load(*old_journal_, as_byte_span(horizon_), as_they_are);
+    if (&to == old_journal_.get()) return;
+    std::vector<std::byte> rows(Journal::horizon_bytes(old_journal_->params()));
+    ByteWriter out(rows);
+    old_journal_->save_horizon(old_journal_->newest_sequence(), out);
+    load(to, out.written(), links);
 }
 
 // What the snapshot holds may be more than the ring of this configuration: what is in it goes to flash first.

@@ -47,6 +47,7 @@ private:
         std::uint64_t epoch = 0;
         std::uint64_t journal_sequence = 0;
         std::string configuration;
+        std::string horizon;  // what repetitions of entries in the state are known by
         std::string state;
         std::string staged;
     };
@@ -63,6 +64,10 @@ private:
     Status begin_epoch(std::uint64_t behind, std::uint64_t& epoch, std::string& reason);
     Status move_next_files();
     Status open_files(Recovered& recovered, std::string& reason);
+    Status open_journal(Recovered& recovered, std::string& reason);
+    std::vector<std::uint16_t> links_now() const;
+    bool same_links() const;
+    void carry_horizon(Journal& to);
     Status restage(const std::string& staged);
     bool restore(Pipeline& pipeline);
     void set_frontiers(Engine& engine, std::span<const std::uint64_t> but = {});
@@ -79,6 +84,8 @@ private:
     std::optional<Found> found_;            // to go on from, under this configuration
     std::unique_ptr<Earlier> earlier_;
     std::vector<std::uint64_t> adopted_;    // definitions that go on from it
+    std::uint64_t position_ = 0;            // of either: the newest entry in its state
+    std::string horizon_;                   // and what it knows repetitions by
     bool keep_checkpoint_ = false;          // the file on tmpfs is needed until a new one holds the state
     std::unique_ptr<Journal> old_journal_;  // with entries behind found_, if there was a readable one
     bool same_journal_ = false;             // its file is of the shape this configuration wants

@@ -10,8 +10,8 @@
  * DISK: the journal is on disk. CARDS (with BACK): cards are replaced and put back. N: 2, 3 or 4 events.
  * NO_x takes a guard away. What is abstracted, and which code a step and a guard stand for: README.md.
  *
- * Here, and not in the code when this was written: coarsening (as DESIGN has it), what repetitions are known by in the
- * flash checkpoint. README.md says what follows for the code.
+ * Here, and not in the code when this was written: coarsening (as DESIGN has it). README.md says what follows for the
+ * code.
  */
 #ifndef FAULTS
 #define FAULTS 2

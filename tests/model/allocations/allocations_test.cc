@@ -174,7 +174,7 @@ TEST(EventPathAllocations, none_from_append_to_checkpoint) {
     auto journal = Journal::open(files, entropy, folder.path + "/journal", {}, journal_report);
     CHECK(journal.ok());
     CheckpointFile::OpenReport checkpoint_report;
-    const Bytes content = Pipeline::checkpoint_content_max(*assembly, configuration, 0);
+    const Bytes content = Pipeline::checkpoint_content_max(*assembly, configuration, {}, 0);
     auto checkpoints =
         CheckpointFile::open(files, folder.path + "/checkpoint", content, checkpoint_report);
     CHECK(checkpoints.ok());

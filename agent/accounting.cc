@@ -13,7 +13,7 @@ std::uint64_t sum_of(const std::array<std::uint64_t, count>& values) {
 }  // namespace
 
 std::string_view name(IntakeDrop drop) {
-    constexpr std::string_view names[intake_drops] = {"retained", "oversized", "duplicates"};
+    constexpr std::string_view names[intake_drops] = {"retained", "oversized", "duplicates", "shed"};
     return names[static_cast<std::size_t>(drop)];
 }
 

@@ -1,6 +1,6 @@
 // Where everything that came in has ended: each message, event and row in exactly one part, and the parts add up.
 //
-//   a connection  received = journaled + retained + oversized + duplicates
+//   a connection  received = journaled + retained + oversized + duplicates + shed
 //   the sources   messages = unknown_topic + messages of each source (a message that two sources take counts for both)
 //   a source      messages = with_events + malformed + topic_mismatch + without_time + oversized + empty
 //                 events   = rows + missing_time + bad_time;  rows of the decoder = rows of the engine
@@ -34,8 +34,9 @@ enum class IntakeDrop : std::uint8_t {
     retained,    // told to a new subscriber: the event itself was counted when it came
     oversized,   // above max_message
     duplicates,  // a delivery again of what the journal has
+    shed,        // thinned out in a flood (thinning.h); of each the journal has the head
 };
-inline constexpr std::size_t intake_drops = 3;
+inline constexpr std::size_t intake_drops = 4;
 std::string_view name(IntakeDrop drop);
 
 struct LinkAccounting {

@@ -122,10 +122,20 @@ void Analysis::tick(Timestamp arrival, bool trusted) {
 }
 
 void Analysis::control(ByteSpan payload) {
+    flush();
+    if (const std::optional<Sampling> sampling = read_sampling(payload)) {
+        for (std::size_t i = 0; i < codecs_.size(); ++i)
+            if (assembly_.link_of_source(i) == sampling->link) engine_->sample(i, std::min<unsigned>(sampling->level, sampled_level_max));
+    }
     const std::optional<TablePart> part = read_table_part(payload);
     if (!part) return;
-    flush();
     (void)engine_->load_table(part->table, part->bytes, part->offset, part->total).ok();  // the table counts what it refuses
+}
+
+unsigned Analysis::sampling_level(std::size_t link) const {
+    for (std::size_t i = 0; i < codecs_.size(); ++i)
+        if (assembly_.link_of_source(i) == link) return engine_->source_status(i).sampling_level;
+    return 0;
 }
 
 Status Analysis::load_table(std::size_t table, ByteSpan image) {

@@ -78,6 +78,8 @@ public:
     std::uint64_t last_sequence() const { return sequence_; }
     std::uint64_t messages() const { return messages_; }
     std::uint64_t unrouted() const { return unrouted_; }  // no source's topics fit
+    // Of a connection's messages one in 2^level is kept.
+    unsigned sampling_level(std::size_t link) const;
     const Codec& codec(std::size_t source) const { return *codecs_[source]; }
     const MessageEnds& message_ends_of(std::size_t source) const { return message_ends_[source]; }
     // After the engine has taken over the sources of an earlier configuration: what their decoders counted.

@@ -13,7 +13,7 @@
 namespace weir {
 namespace {
 
-constexpr std::uint64_t state_format = 2;  // of Analysis::save() and the Pipeline's checkpoint
+constexpr std::uint64_t state_format = 3;  // of Analysis::save() and the Pipeline's checkpoint
 constexpr Bytes max_message_without_broker = 256 << 10;
 // A sketch's bytes take a fifteenth more in their pool, and twice as much in the two copies of the checkpoint.
 constexpr Bytes copies_of_sketches_tenths = 31;

@@ -90,6 +90,9 @@ struct MqttConfig {  // [mqtt] is the connection named "", [mqtt.NAME] the one n
     Duration keep_alive = Duration::seconds(30);
     Duration silence =
         Duration::minutes(5);         // connected, but no message so long: connect anew; 0: never
+    // What happens to messages that come faster than they can be worked off: they wait at the broker, or only a share of
+    // them, chosen at random, is kept.
+    enum class Overflow : std::uint8_t { wait, sample } overflow = Overflow::wait;
     std::uint32_t max_inflight = 64;  // QoS 1 messages not yet acknowledged that may come again
     ConfigPlace at;
 };

@@ -158,6 +158,8 @@ private:
              "connected, but no message so long: subscribe anew; 0s: never");
         line("max_inflight", std::to_string(mqtt.max_inflight),
              "messages not yet acknowledged that may come again");
+        line("overflow", mqtt.overflow == MqttConfig::Overflow::wait ? "\"wait\"" : "\"sample\"",
+             "more than can be worked off: wait (at the broker) or sample (keep a share; results say which)");
     }
 
     // Dots are fine in a name, but a bare key would be split at them.

@@ -38,7 +38,7 @@ bool is_agent_id(std::string_view id) {
 
 constexpr std::string_view connection_keys[] = {
     "url", "client_id",   "username",   "password", "password_file",
-    "tls", "max_message", "keep_alive", "silence",  "max_inflight"};
+    "tls", "max_message", "keep_alive", "silence",  "max_inflight", "overflow"};
 
 bool is_connection_key(std::string_view key) {
     return std::find(std::begin(connection_keys), std::end(connection_keys), key) !=
@@ -275,6 +275,8 @@ void ConfigSections::read_connection(const ConfigNode& node, const std::string& 
     std::uint64_t inflight = mqtt.max_inflight;
     if (reader.natural("max_inflight", 1, 65'535, inflight))
         mqtt.max_inflight = static_cast<std::uint32_t>(inflight);
+    reader.one_of<MqttConfig::Overflow>("overflow", {{"wait", MqttConfig::Overflow::wait}, {"sample", MqttConfig::Overflow::sample}},
+                                        mqtt.overflow);
     reader.finish();
     config_.mqtt.push_back(std::move(mqtt));
 }

@@ -210,6 +210,8 @@ void Journal::recover_entries() {
     }
     newest_.store(newest);
 
+    written_ = end_;
+    read_ = freed_;
     duplicates_.recover(newest);
     JournalCursor cursor = seek(0);
     for (JournalEntry entry; next(cursor, entry);)
@@ -245,10 +247,13 @@ std::uint64_t Journal::place(std::uint64_t offset) const {
 }
 
 Result<Journal::Appended> Journal::append(const JournalEntry& entry) {
-    const Bytes content = entry.topic.size() + entry.payload.size();
-    if (entry.topic.size() > topic_bytes_max || content > params_.message_bytes_max) return Error::out_of_range;
+    if (entry.topic.size() > topic_bytes_max || entry.topic.size() + entry.payload.size() > params_.message_bytes_max)
+        return Error::out_of_range;
     WEIR_ASSERT(entry.link < params_.links);
-    const bool redeliverable = entry.kind == EntryKind::message && entry.qos == 1;
+    const bool is_shed = entry.kind == EntryKind::shed;
+    const Bytes content = is_shed ? 0 : entry.topic.size() + entry.payload.size();
+    const bool is_message = entry.kind == EntryKind::message || is_shed;
+    const bool redeliverable = is_message && entry.qos == 1;
     const std::uint64_t hash = redeliverable ? DuplicateHorizon::hash(entry.topic, entry.payload) : 0;
 
     std::unique_lock lock(append_mutex_);
@@ -261,7 +266,7 @@ Result<Journal::Appended> Journal::append(const JournalEntry& entry) {
     const Bytes to_ring_end = params_.ring_bytes - static_cast<Bytes>(start % params_.ring_bytes);
     const bool wraps = bytes > to_ring_end;
     const std::uint64_t end = start + (wraps ? to_ring_end : 0) + bytes;
-    const bool from_outside = entry.kind == EntryKind::message || entry.kind == EntryKind::connection;
+    const bool from_outside = is_message || entry.kind == EntryKind::connection;
     const Bytes usable = params_.ring_bytes - (from_outside ? params_.control_bytes : 0);
     if (end - freed_ > usable) {
         ++counted_.full;
@@ -271,7 +276,15 @@ Result<Journal::Appended> Journal::append(const JournalEntry& entry) {
     end_ = start;
     if (wraps) store_skip(sequence);
     if (redeliverable) duplicates_.remember(entry.link, entry.packet_id, hash, sequence);
-    store(entry, sequence);
+    if (is_shed) {
+        JournalEntry head = entry;
+        head.topic = {};
+        head.payload = {};
+        store(head, sequence);
+    } else {
+        store(entry, sequence);
+    }
+    written_.store(end_, std::memory_order_relaxed);
     newest_.store(sequence, std::memory_order_seq_cst);
     ++counted_.appended;
     counted_.appended_bytes += bytes;

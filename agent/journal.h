@@ -34,6 +34,7 @@ enum class EntryKind : std::uint8_t {
     tick = 2,        // time passes; nothing but the arrival time
     control = 3,     // a decision or a command the engine must replay; payload is its owner's business
     connection = 4,  // what a connection did not put into the journal as a message: accounting.h
+    shed = 5,        // a message that was not kept (thinning.h): its head alone, to be counted, and known when it comes again
 };
 
 // What append() takes and next() gives. Views: into the caller's memory, or into the ring.
@@ -133,6 +134,14 @@ public:
     bool wait_for_more(const JournalCursor& cursor, Duration at_most);
     void wake();  // ends a wait early; the next wait too, if there is none now
 
+    // The reader has taken everything before the cursor. REQUIRES: reader.
+    void mark_read(const JournalCursor& cursor) { read_.store(cursor.offset, std::memory_order_relaxed); }
+    // How much lies before the reader, as a share of what may be in use below the high mark. Lock-free.
+    double unread_share() const {
+        return static_cast<double>(written_.load(std::memory_order_relaxed) - read_.load(std::memory_order_relaxed)) /
+               static_cast<double>(high_mark_);
+    }
+
     // Entries up to and with sequence are covered by a checkpoint: their room is free.
     void release_to(std::uint64_t sequence);
     // Everything appended or released so far is on the medium.
@@ -180,6 +189,8 @@ private:
 
     alignas(64) std::atomic<std::uint64_t> newest_{0};  // entries up to here can be read
     std::atomic<bool> above_high_mark_{false};
+    std::atomic<std::uint64_t> written_{0};              // end_, for who does not hold the lock
+    std::atomic<std::uint64_t> read_{0};                 // offset: what is before has been read
 
     alignas(64) mutable std::mutex release_mutex_;  // guards the release slots, and these:
     std::uint32_t covered_chain_ = 0;               // checksum of the newest released entry

@@ -11,7 +11,8 @@
 namespace weir {
 
 enum class ControlKind : std::uint8_t {
-    table = 1,  // a part of a table's content: u16 table, u32 total, u32 offset, the bytes
+    table = 1,     // a part of a table's content: u16 table, u32 total, u32 offset, the bytes
+    sampling = 2,  // of the messages of a connection one in 2^level is kept from here on: u16 link, u8 level
 };
 
 struct TablePart {
@@ -40,6 +41,27 @@ inline std::optional<TablePart> read_table_part(ByteSpan payload) {
     part.offset = in.read<std::uint32_t>();
     part.bytes = in.bytes(in.remaining());
     return in.ok() ? std::optional<TablePart>(part) : std::nullopt;
+}
+
+struct Sampling {
+    std::uint16_t link = 0;
+    std::uint8_t level = 0;
+};
+inline constexpr Bytes sampling_bytes = 4;
+
+inline void write_sampling(ByteWriter& out, const Sampling& sampling) {
+    out.write(static_cast<std::uint8_t>(ControlKind::sampling));
+    out.write(sampling.link);
+    out.write(sampling.level);
+}
+
+inline std::optional<Sampling> read_sampling(ByteSpan payload) {
+    ByteReader in(payload);
+    if (in.read<std::uint8_t>() != static_cast<std::uint8_t>(ControlKind::sampling)) return std::nullopt;
+    Sampling sampling;
+    sampling.link = in.read<std::uint16_t>();
+    sampling.level = in.read<std::uint8_t>();
+    return in.ok() && in.remaining() == 0 ? std::optional<Sampling>(sampling) : std::nullopt;
 }
 
 }  // namespace weir

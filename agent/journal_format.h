@@ -65,7 +65,7 @@ static_assert(sizeof(EntryHeader) == 40);
 // kind_flags
 constexpr unsigned kind_mask = 7;
 constexpr unsigned kind_skip = 0;
-constexpr unsigned kind_greatest = 4;
+constexpr unsigned kind_greatest = 5;
 constexpr unsigned flag_dup = 8;
 constexpr unsigned flag_retained = 16;
 constexpr unsigned flag_clock_trusted = 32;

@@ -83,6 +83,7 @@ void Pipeline::begin(std::uint64_t epoch, std::uint64_t journal_sequence_from) {
 void Pipeline::catch_up() {
     while (take_entry(*parts_.journal)) {
     }
+    parts_.journal->mark_read(cursor_);
     analysis_.flush();
     seal();
 }
@@ -113,6 +114,7 @@ bool Pipeline::take_entry(Journal& journal) {
         case EntryKind::tick: analysis_.tick(entry.arrival, entry.clock_trusted); break;
         case EntryKind::control: analysis_.control(entry.payload); break;
         case EntryKind::connection: intake_.dropped(entry.link, entry.payload); break;
+        case EntryKind::shed: intake_.dropped(entry.link, Intake::write_drop(IntakeDrop::shed)); break;
     }
     return true;
 }
@@ -137,6 +139,7 @@ void Pipeline::step(Duration limit) {
     analysis_.flush();
     seal();
     done_position_ = journal_position();
+    parts_.journal->mark_read(cursor_);
     if (parts_.printer != nullptr) parts_.printer->flush();
 
     if (checkpoint_due()) {

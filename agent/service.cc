@@ -22,6 +22,7 @@
 #include "agent/recovery.h"
 #include "agent/status.h"
 #include "agent/table_watch.h"
+#include "agent/thinning.h"
 
 namespace weir {
 namespace {
@@ -46,9 +47,9 @@ std::thread named_thread(const char* name, Body body) {
 // From Paho's receive thread into the journal.
 class Receiver final : public MqttHandler {
 public:
-    Receiver(Journal& journal, std::uint16_t link, const std::string& link_name, const Clock& clock, Bytes message_max)
-        : journal_(journal), link_(link), name_(link_name.empty() ? "mqtt" : "mqtt." + link_name), clock_(clock),
-          message_max_(message_max) {}
+    Receiver(Journal& journal, std::uint16_t link, const MqttConfig& mqtt, const Clock& clock, unsigned sampling_level)
+        : journal_(journal), link_(link), name_(mqtt.name.empty() ? "mqtt" : "mqtt." + mqtt.name), clock_(clock),
+          message_max_(mqtt.max_message), thinning_(journal, link, sampling_level, mqtt.overflow == MqttConfig::Overflow::sample) {}
 
     bool ready() override { return !closed_ && !journal_.above_high_mark(); }
 
@@ -75,6 +76,7 @@ public:
         entry.dup = message.duplicate;
         entry.topic = message.topic;
         entry.payload = message.payload;
+        if (!thinning_.keep(entry.arrival, entry.clock_trusted)) entry.kind = EntryKind::shed;
         const Result<Journal::Appended> appended = append(entry);
         if (!appended.ok()) {
             ++oversized_;
@@ -134,6 +136,7 @@ private:
     const std::string name_;
     const Clock& clock_;
     const Bytes message_max_;
+    Thinning thinning_;
     std::atomic<std::uint32_t> connection_{0};
     std::atomic<std::uint64_t> oversized_{0};
     std::atomic<std::uint64_t> retained_{0};
@@ -335,7 +338,7 @@ void Service::make_connections() {
     for (std::size_t i = 0; i < mqtt_options_.size(); ++i) {
         mqtt_options_[i].remembered = remembered_->of(mqtt_options_[i].client_id);
         receivers_.push_back(std::make_unique<Receiver>(*recovered_.journal, static_cast<std::uint16_t>(i),
-                                                        config_.mqtt[i].name, clock_, config_.mqtt[i].max_message));
+                                                        config_.mqtt[i], clock_, pipeline_->analysis().sampling_level(i)));
         mqtt_.push_back(std::make_unique<MqttSource>(mqtt_options_[i], *receivers_[i], clock_, entropy_));
     }
     remembered_->store(mqtt_options_, true);

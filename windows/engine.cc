@@ -86,6 +86,7 @@ SourceStatus Engine::source_status(std::size_t source) const {
     status.lateness = of.watermarks().lateness();
     status.active_partitions = of.watermarks().active();
     status.holder = of.watermarks().holder();
+    status.sampling_level = of.sampled().level();
     status.waits = of.watermarks().is_limited();
     status.counters = of.counters().values();
     return status;

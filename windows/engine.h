@@ -37,6 +37,7 @@ struct SourceStatus {
     bool holds = false;               // whether the watermarks of other lanes should wait for this one
     std::size_t partitions = 0;
     std::size_t active_partitions = 0;
+    unsigned sampling_level = 0;      // one message in 2^level is kept
     bool waits = false;               // for sources that it is aligned with: by itself it would be further
     std::string_view holder;          // the partition whose watermark is least; "" when there is none
     std::array<std::uint64_t, source_counters> counters{};

@@ -45,6 +45,7 @@ const std::vector<Key> keys = {
     {"", "keep_alive", "\"30s\"", "30", "\"1ms\"", "\"1d\""},
     {"", "silence", "\"5m\"", "\"five\"", nullptr, "\"8d\""},
     {"", "max_inflight", "64", "\"64\"", "0", "65536"},
+    {"", "overflow", "\"sample\"", "\"drop\""},
     {"[[table]]", "name", "\"sites\"", "\"si-tes\"", nullptr, nullptr, true},
     {"", "file", "\"sites.csv\"", "1", nullptr, nullptr, true},
     {"", "key", "\"site\"", "1", nullptr, nullptr, true},

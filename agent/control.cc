@@ -143,6 +143,7 @@ Result<std::string> ask_control(const std::string& path, std::string_view reques
         }
     }
     ::close(fd);
+    if (error == Error::none && answer.empty()) error = Error::closed;
     if (error != Error::none) return error;
     return answer;
 }

@@ -42,7 +42,8 @@ RunFiles run_files(const AgentConfig& config) {
 Status Recovery::prepare(Recovered& recovered, std::string& reason) {
     open_old_journal();
     found_ = find_crash_checkpoint();
-    if (!found_) found_ = find_flash_checkpoint();
+    if (!found_ && trouble_.ok()) found_ = find_flash_checkpoint();
+    if (!trouble_) return not_read(reason);
     if (!found_) {
         something_was_lost_ = outbox_.identity().epoch > 0;
     } else {
@@ -54,6 +55,7 @@ Status Recovery::prepare(Recovered& recovered, std::string& reason) {
                 something_was_lost_ = true;
                 position_ = 0;
             }
+            if (!trouble_) return not_read(reason);
             found_.reset();
         }
     }
@@ -63,7 +65,7 @@ Status Recovery::prepare(Recovered& recovered, std::string& reason) {
 void Recovery::open_old_journal() {
     const std::string path = run_files(assembly_.config()).journal;
     const Result<JournalParams> shape = Journal::inspect(files_, path);
-    if (!shape.ok()) return;
+    if (!shape.ok()) return note_trouble(shape.error());
     same_journal_ = same_shape(*shape, parts_.journal);
     JournalOpenReport report;
     Result<std::unique_ptr<Journal>> journal =
@@ -71,15 +73,19 @@ void Recovery::open_old_journal() {
     if (report.kind == JournalOpenReport::Kind::set_aside)
         WEIR_LOG_ERROR("journal", "%.*s; the file is now %s", static_cast<int>(report.reason.size()),
                        report.reason.data(), report.aside_path.c_str());
-    if (journal.ok() && report.kind == JournalOpenReport::Kind::recovered) old_journal_ = std::move(*journal);
+    if (!journal.ok()) return note_trouble(journal.error());
+    if (report.kind == JournalOpenReport::Kind::recovered) old_journal_ = std::move(*journal);
     if (!old_journal_) same_journal_ = false;
 }
 
 // A change of the configuration leaves its checkpoint beside the old one until the new epoch has begun.
 std::optional<Recovery::Found> Recovery::find_crash_checkpoint() {
     const std::string path = run_files(assembly_.config()).checkpoint;
-    if (std::optional<Found> next = crash_checkpoint_at(path + ".next", false))
-        if (files_.rename(path + ".next", path).ok()) return next;
+    if (std::optional<Found> next = crash_checkpoint_at(path + ".next", false)) {
+        const Status renamed = files_.rename(path + ".next", path);
+        if (renamed.ok()) return next;
+        note_trouble(renamed.error());
+    }
     std::optional<Found> found = crash_checkpoint_at(path, options_.outbox_is_fresh);
     if (!found && files_.size(path).ok()) WEIR_LOG_WARNING("recovery", "%s", std::string(other_state).c_str());
     return found;
@@ -87,10 +93,16 @@ std::optional<Recovery::Found> Recovery::find_crash_checkpoint() {
 
 std::optional<Recovery::Found> Recovery::crash_checkpoint_at(const std::string& path, bool any_epoch) {
     const Result<Bytes> content = CheckpointFile::inspect(files_, path);
-    if (!content.ok()) return std::nullopt;
+    if (!content.ok()) {
+        note_trouble(content.error());
+        return std::nullopt;
+    }
     CheckpointFile::OpenReport report;
     const Result<std::unique_ptr<CheckpointFile>> file = CheckpointFile::open(files_, path, *content, report);
-    if (!file.ok()) return std::nullopt;
+    if (!file.ok()) {
+        note_trouble(file.error());
+        return std::nullopt;
+    }
     const std::optional<CheckpointView> newest = (*file)->newest();
     if (!newest) return std::nullopt;
     const bool same_epoch = newest->label.epoch == outbox_.identity().epoch;
@@ -111,9 +123,11 @@ std::optional<Recovery::Found> Recovery::find_flash_checkpoint() {
     const Result<FlashCheckpointInfo> info = outbox_.checkpoint_info();
     if (!info.ok() && info.error() == Error::missing) return std::nullopt;
     std::string bytes(info.ok() ? info->size : 0, '\0');
-    const bool read = info.ok() && outbox_.read_checkpoint(std::as_writable_bytes(std::span(bytes))).ok();
+    const Status read = info.ok() ? outbox_.read_checkpoint(std::as_writable_bytes(std::span(bytes))) : Status(info.error());
+    if (!read.ok()) note_trouble(read.error());
+    if (!trouble_) return std::nullopt;
     const std::optional<Pipeline::FlashContent> content =
-        read ? Pipeline::split(as_byte_span(bytes), info->format) : std::nullopt;
+        read.ok() ? Pipeline::split(as_byte_span(bytes), info->format) : std::nullopt;
     if (!content) {
         WEIR_LOG_ERROR("recovery", "the flash checkpoint is damaged, or of a newer version: windows begin anew");
         return std::nullopt;
@@ -126,6 +140,24 @@ std::optional<Recovery::Found> Recovery::find_flash_checkpoint() {
                  text_of(content->preamble.horizon),
                  text_of(content->state),
                  {}};
+}
+
+// A file that cannot be read for want of memory or by an error of the medium may be whole: to begin anew would throw away
+// what the next start could go on from.
+void Recovery::note_trouble(Error error) {
+    switch (error) {
+        case Error::no_memory:
+        case Error::no_space:
+        case Error::io:
+        case Error::busy:
+        case Error::refused: trouble_ = error; return;
+        default: return;  // it is missing, damaged, or not ours
+    }
+}
+
+Status Recovery::not_read(std::string& reason) const {
+    reason = "the saved state cannot be read (" + std::string(name(trouble_.error())) + ") and may be whole: not starting";
+    return trouble_;
 }
 
 // Every entry behind sequence is there.
@@ -194,12 +226,13 @@ bool Recovery::run_other_configuration(const Found& found) {
     earlier->epoch = found.epoch;
     if (!found.after_crash) {
         const Result<std::uint64_t> begun = outbox_.begin_epoch();
-        if (!begun.ok()) return false;
-        earlier->epoch = *begun;
-        set_frontiers(pipeline.analysis().engine());
+        if (begun.ok()) earlier->epoch = *begun;
+        trouble_ = begun.ok() ? set_frontiers(pipeline.analysis().engine()) : Status(begun.error());
+        if (!trouble_) return false;
         something_was_lost_ = true;
     }
-    if (!restage(found.staged).ok()) return false;
+    trouble_ = restage(found.staged);
+    if (!trouble_) return false;
     pipeline.begin(earlier->epoch, 0);
     if (old_journal_) pipeline.catch_up_from(*old_journal_, found.journal_sequence);
     earlier_ = std::move(earlier);
@@ -351,10 +384,11 @@ Status Recovery::begin_epoch(std::uint64_t behind, std::uint64_t& epoch, std::st
 
 Status Recovery::fill(Pipeline& pipeline, Recovered& recovered, std::string& reason) {
     const bool restored = restore(pipeline);
-    if (restored && !restage(found_->staged).ok()) {
-        reason = "results that were not on flash yet cannot be written there";
-        return Error::io;
-    }
+    if (restored)
+        if (const Status staged = restage(found_->staged); !staged.ok()) {
+            reason = "results that were not on flash yet cannot be written there";
+            return staged;
+        }
     if (earlier_)
         if (const Status taken = take_over(pipeline); !taken.ok()) {
             reason = parts_.outbox.path + " cannot be written";
@@ -373,7 +407,10 @@ Status Recovery::fill(Pipeline& pipeline, Recovered& recovered, std::string& rea
             epoch = std::max(outbox_.identity().epoch, behind) + 1;
         else if (const Status begun = begin_epoch(behind, epoch, reason); !begun.ok())
             return begun;
-        set_frontiers(pipeline.analysis().engine(), adopted_);
+        if (const Status set = set_frontiers(pipeline.analysis().engine(), adopted_); !set.ok()) {
+            reason = parts_.outbox.path + " cannot be read";
+            return set;
+        }
         if (!first_ever && !earlier_) something_was_lost_ = true;
     }
     const std::uint64_t from = restored ? found_->journal_sequence : 0;
@@ -415,13 +452,16 @@ Status Recovery::move_next_files() {
 
 // What belongs to windows that are gone is not for this engine.
 // What goes on in this very process knows by itself what it has emitted.
-void Recovery::set_frontiers(Engine& engine, std::span<const std::uint64_t> but) {
-    for (const Frontier& frontier : outbox_.frontiers()) {
+Status Recovery::set_frontiers(Engine& engine, std::span<const std::uint64_t> but) {
+    const Result<std::vector<Frontier>> frontiers = outbox_.frontiers();
+    if (!frontiers) return frontiers.error();
+    for (const Frontier& frontier : *frontiers) {
         if (std::find(but.begin(), but.end(), frontier.definition) != but.end()) continue;
         if (const Status set = engine.set_frontier(frontier.definition, frontier.partition, frontier.end);
             !set.ok() && set.error() != Error::missing)
             WEIR_LOG_ERROR("recovery", "more partitions than max_partitions: a window may be emitted again");
     }
+    return {};
 }
 
 // A window that a new configuration began has not seen what came before.

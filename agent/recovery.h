@@ -57,6 +57,8 @@ private:
     std::optional<Found> crash_checkpoint_at(const std::string& path, bool any_epoch);
     std::optional<Found> find_flash_checkpoint();
     void open_old_journal();
+    void note_trouble(Error error);
+    Status not_read(std::string& reason) const;
     bool journal_continues(std::uint64_t sequence) const;
     bool may_go_on(const Found& found) const;
     bool run_other_configuration(const Found& found);
@@ -70,7 +72,7 @@ private:
     void carry_horizon(Journal& to);
     Status restage(const std::string& staged);
     bool restore(Pipeline& pipeline);
-    void set_frontiers(Engine& engine, std::span<const std::uint64_t> but = {});
+    Status set_frontiers(Engine& engine, std::span<const std::uint64_t> but = {});
     void mark_gap(Pipeline& pipeline);
     void mark_beginnings(Pipeline& pipeline);
 
@@ -90,6 +92,7 @@ private:
     std::unique_ptr<Journal> old_journal_;  // with entries behind found_, if there was a readable one
     bool same_journal_ = false;             // its file is of the shape this configuration wants
     bool journal_covers_ = false;           // every entry behind found_ can be replayed
+    Status trouble_;                        // the medium or memory stood in the way of reading: nothing may be given up
     bool something_was_lost_ = false;       // windows may miss events: a power cut, or state given up
 };
 

@@ -18,6 +18,7 @@
 #include "agent/base/log.h"
 #include "agent/control.h"
 #include "agent/memory_limit.h"
+#include "agent/out_of_memory.h"
 #include "agent/pipeline.h"
 #include "agent/recovery.h"
 #include "agent/status.h"
@@ -42,6 +43,16 @@ std::thread named_thread(const char* name, Body body) {
         pthread_setname_np(pthread_self(), name);
         body();
     });
+}
+
+// The end of a message about a file that could not be used.
+std::string what_to_do(Error error) {
+    switch (error) {
+        case Error::no_memory: return ": free memory on this machine, or lower agent.memory, and start again; nothing was changed";
+        case Error::no_space: return ": make room there and start again; nothing was changed";
+        case Error::io: return ": look at the medium and the kernel's log, and start again";
+        default: return "";
+    }
 }
 
 // From Paho's receive thread into the journal.
@@ -286,7 +297,8 @@ bool Service::open_state() {
     options_of_outbox.number_when_welcomed = true;
     Result<std::unique_ptr<Outbox>> outbox = Outbox::open(options_of_outbox, arena_, files_, entropy_, report);
     if (!outbox.ok())
-        return fail(options_.outbox.path + " cannot be opened (" + std::string(name(outbox.error())) + ") " + report.reason);
+        return fail(options_.outbox.path + " cannot be opened (" + std::string(name(outbox.error())) + ") " + report.reason +
+                    what_to_do(outbox.error()));
     outbox_ = std::move(*outbox);
     if (report.set_aside)
         WEIR_LOG_ERROR("outbox", "the database could not be used (%s): it is now %s, and a new one has been begun",
@@ -295,7 +307,8 @@ bool Service::open_state() {
     Recovery recovery(assembly_, options_, files_, entropy_, clock_, *outbox_,
                       {config_.uplink.has_value(), report.fresh});
     std::string reason;
-    if (!recovery.prepare(recovered_, reason).ok()) return fail(reason);
+    if (const Status prepared = recovery.prepare(recovered_, reason); !prepared.ok())
+        return fail(reason + what_to_do(prepared.error()));
 
     publisher_ = std::make_unique<AlertPublisher>(
         arena_, config_.agent.id,
@@ -323,8 +336,9 @@ bool Service::open_state() {
     parts.results = results_.get();
     parts.clock = &clock_;
     pipeline_ = std::make_unique<Pipeline>(arena_, assembly_, Analysis::Options{}, options, parts, options_.configuration);
-    if (!recovery.fill(*pipeline_, recovered_, reason).ok())
-        return fail("recovery failed: " + (reason.empty() ? "the crash checkpoint cannot be written" : reason));
+    if (const Status filled = recovery.fill(*pipeline_, recovered_, reason); !filled.ok())
+        return fail("recovery failed: " + (reason.empty() ? "the crash checkpoint cannot be written" : reason) +
+                    what_to_do(filled.error()));
     tables_ = std::make_unique<TableWatch>(config_, files_, *recovered_.journal, clock_, pipeline_->analysis().engine());
     tables_->poll();  // before the first message
     if (config_.uplink)
@@ -524,8 +538,10 @@ int Service::run() {
             return 1;
         }
     }
+    on_out_of_memory(OutOfMemory::waits);
     WEIR_LOG_INFO("agent", "%s: weir %s is running", config_.agent.id.c_str(), std::string(version()).c_str());
     wait_for_signal();
+    on_out_of_memory(OutOfMemory::ends);
     stop();
     return 0;
 }

@@ -128,10 +128,12 @@ Result<std::int64_t> Database::number(const char* sql) {
 std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 
-bool Database::sound() {
+Result<bool> Database::sound() {
     Result<Statement> check = prepare("PRAGMA quick_check(1)");
+    if (!check && check.error() != Error::corrupt) return check.error();
     if (!check) return false;
     const Result<bool> row = check->step();
+    if (!row && row.error() != Error::corrupt) return row.error();
     return row && *row && as_text(check->bytes(0)) == "ok";
 }
 

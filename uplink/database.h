@@ -70,7 +70,8 @@ public:
     std::int64_t changes() const;
     bool in_transaction() const;
     // Whether the structure holds (PRAGMA quick_check); reads the whole file.
-    bool sound();
+    // An error of the medium or of memory says nothing about that.
+    Result<bool> sound();
     std::string message() const;
 
 private:

@@ -142,8 +142,9 @@ Result<std::uint64_t> Outbox::begin_epoch() {
     return epoch;
 }
 
-std::vector<Frontier> Outbox::frontiers() {
-    return store_->broken() ? std::vector<Frontier>{} : store_->frontiers();
+Result<std::vector<Frontier>> Outbox::frontiers() {
+    if (store_->broken()) return Error::io;
+    return store_->frontiers();
 }
 
 Result<FlashCheckpointInfo> Outbox::checkpoint_info() {
@@ -237,8 +238,13 @@ Status Outbox::commit(const FlashCheckpoint* checkpoint, CheckpointReader* reade
     if (store_->broken()) {
         OpenReport report;
         const Status reopened = store_->reopen(report);
-        if (!reopened) return reopened;
-        if (report.set_aside) {
+        if (!reopened) {
+            const std::lock_guard lock(shared_->published_mutex);
+            ++shared_->counters.medium_errors;
+            return reopened;
+        }
+        // The file may also have been set aside by an attempt before this one, which then failed.
+        if (store_->state().incarnation != identity().incarnation) {
             change_incarnation();
             const std::lock_guard lock(shared_->published_mutex);
             ++shared_->counters.set_aside;

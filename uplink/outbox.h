@@ -190,7 +190,7 @@ public:
     // ---- at start-up, before the threads --------------------------------------------------------
     // The next epoch, durable when it returns.
     Result<std::uint64_t> begin_epoch();
-    std::vector<Frontier> frontiers();
+    Result<std::vector<Frontier>> frontiers();
     // Error::missing: none. Error::corrupt: its checksum does not hold.
     Result<FlashCheckpointInfo> checkpoint_info();
     // REQUIRES: out.size() == info.size.

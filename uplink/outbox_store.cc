@@ -322,9 +322,12 @@ Status OutboxStore::reopen(OpenReport& report) {
         // Only a medium that lied about a sync gets here. The gap cannot be mended, but it can be said.
         WEIR_LOG_ERROR("outbox", "%s lost committed results after an error of the medium", options_.path.c_str());
     }
-    if (!report.set_aside && !database_->sound()) {
+    if (report.set_aside) return {};
+    const Result<bool> sound = database_->sound();
+    if (!sound || !*sound) {
         sql_.reset();
         database_.reset();
+        if (!sound) return sound.error();
         if (const Status aside = set_aside(".damaged", "it is damaged", report); !aside) return aside;
         return open_once(report);
     }
@@ -372,14 +375,15 @@ Result<std::uint64_t> OutboxStore::begin_epoch() {
     return state.epoch;
 }
 
-std::vector<Frontier> OutboxStore::frontiers() {
+Result<std::vector<Frontier>> OutboxStore::frontiers() {
     std::vector<Frontier> all;
     Result<Statement> select =
         database_->prepare("SELECT definition, partition, end FROM frontier ORDER BY definition, partition");
-    if (!select) return all;
+    if (!select) return select.error();
     for (;;) {
         const Result<bool> row = select->step();
-        if (!row || !*row) return all;
+        if (!row) return row.error();
+        if (!*row) return all;
         all.push_back({select->bits(0), select->bits(1), Timestamp::micros(select->integer(2))});
     }
 }

@@ -72,7 +72,7 @@ public:
     Status close();
 
     Result<std::uint64_t> begin_epoch();
-    std::vector<Frontier> frontiers();
+    Result<std::vector<Frontier>> frontiers();
     Status read_checkpoint(MutableByteSpan out);
 
     struct Work {

@@ -30,8 +30,18 @@ int close_file(sqlite3_file* file) {
     delete it.path;
     return SQLITE_OK;
 }
+// A full medium refuses what needs room, and nothing else.
+bool refuses(int usual, int& code) {
+    if (!disk->fails()) return false;
+    const bool full = disk->trouble().code == SQLITE_FULL;
+    if (full && usual != SQLITE_IOERR_WRITE && usual != SQLITE_CANTOPEN) return false;
+    code = full && usual == SQLITE_IOERR_WRITE ? SQLITE_FULL : usual;
+    return true;
+}
+
 int read_file(sqlite3_file* file, void* into, int count, sqlite3_int64 offset) {
     if (disk->is_off()) return SQLITE_IOERR_READ;
+    if (int code = 0; refuses(SQLITE_IOERR_READ, code)) return code;
     const std::vector<std::byte>& all = inode_of(file).now;
     const auto wanted = static_cast<Bytes>(count);
     const auto at = static_cast<Bytes>(offset);
@@ -43,17 +53,25 @@ int read_file(sqlite3_file* file, void* into, int count, sqlite3_int64 offset) {
 }
 int write_file(sqlite3_file* file, const void* from, int count, sqlite3_int64 offset) {
     if (disk->is_off()) return SQLITE_IOERR_WRITE;
+    if (int code = 0; refuses(SQLITE_IOERR_WRITE, code)) {
+        if (disk->trouble().half)
+            disk->write(inode_of(file), static_cast<Bytes>(offset),
+                        {static_cast<const std::byte*>(from), static_cast<Bytes>(count) / 2});
+        return code;
+    }
     disk->write(inode_of(file), static_cast<Bytes>(offset),
                 {static_cast<const std::byte*>(from), static_cast<Bytes>(count)});
     return disk->operation() ? SQLITE_OK : SQLITE_IOERR_WRITE;
 }
 int truncate_file(sqlite3_file* file, sqlite3_int64 size) {
     if (disk->is_off()) return SQLITE_IOERR_TRUNCATE;
+    if (int code = 0; refuses(SQLITE_IOERR_TRUNCATE, code)) return code;
     disk->truncate(inode_of(file), static_cast<Bytes>(size));
     return disk->operation() ? SQLITE_OK : SQLITE_IOERR_TRUNCATE;
 }
 // The power goes before a sync has done anything, or (with the next operation) after it.
 int sync_file(sqlite3_file* file, int) {
+    if (int code = 0; !disk->is_off() && refuses(SQLITE_IOERR_FSYNC, code)) return code;
     if (disk->is_off() || !disk->operation()) return SQLITE_IOERR_FSYNC;
     disk->sync(inode_of(file));
     if (file_of(file).names_with_it) disk->sync_names();
@@ -80,6 +98,7 @@ constexpr sqlite3_io_methods crash_methods{1,           close_file, read_file,  
 int open_file(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int* out_flags) {
     file->pMethods = nullptr;
     if (disk->is_off()) return SQLITE_CANTOPEN;
+    if (int code = 0; refuses(SQLITE_CANTOPEN, code)) return code;
     const std::string path = name != nullptr ? name : "unnamed";
     std::shared_ptr<CrashDisk::Inode> inode = disk->find(path);
     const bool made = !inode;
@@ -100,6 +119,7 @@ int open_file(sqlite3_vfs*, const char* name, sqlite3_file* file, int flags, int
 }
 int delete_file(sqlite3_vfs*, const char* name, int sync_folder) {
     if (disk->is_off()) return SQLITE_IOERR_DELETE;
+    if (int code = 0; refuses(SQLITE_IOERR_DELETE, code)) return code;
     if (!disk->find(name)) return SQLITE_IOERR_DELETE_NOENT;
     disk->remove(name);
     if (!disk->operation()) return SQLITE_IOERR_DELETE;
@@ -108,6 +128,7 @@ int delete_file(sqlite3_vfs*, const char* name, int sync_folder) {
 }
 int has_file(sqlite3_vfs*, const char* name, int, int* out) {
     if (disk->is_off()) return SQLITE_IOERR_ACCESS;
+    if (int code = 0; refuses(SQLITE_IOERR_ACCESS, code)) return code;
     *out = disk->find(name) ? 1 : 0;
     return SQLITE_OK;
 }

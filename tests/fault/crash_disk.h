@@ -45,6 +45,27 @@ public:
     // The power goes at the n-th operation from now, counted from 1; 0: never. The operation itself happens
     // like those before it: perhaps.
     void cut_after(std::uint64_t operations) { left_ = operations; }
+
+    // A medium that fails: call number `from` from now, counted from 1, and the `count - 1` after it return `code` with
+    // nothing done, or with half of it done. Reads count too.
+    struct Trouble {
+        std::uint64_t from = 0;  // 0: none
+        std::uint64_t count = 1;
+        int code = 0;        // SQLite's, for its writes and reads; its like is chosen for other calls
+        bool half = false;
+    };
+    void fail(const Trouble& trouble) {
+        trouble_ = trouble;
+        calls_ = 0;
+    }
+    void heal() { trouble_.from = 0; }
+    std::uint64_t calls() const { return calls_; }
+    // For the VFS: whether this call fails.
+    bool fails() {
+        ++calls_;
+        return trouble_.from != 0 && calls_ >= trouble_.from && calls_ - trouble_.from < trouble_.count;
+    }
+    const Trouble& trouble() const { return trouble_; }
     bool is_off() const { return off_; }
     std::uint64_t operations() const { return operations_; }
     // What is left of everything, and power is back. All files must be closed.
@@ -72,6 +93,8 @@ private:
     std::uint64_t left_ = 0;
     std::uint64_t operations_ = 0;
     bool off_ = false;
+    Trouble trouble_;
+    std::uint64_t calls_ = 0;
 };
 
 // The few calls that the outbox makes of Files: rename, remove, size.

@@ -123,7 +123,8 @@ TEST(OutboxModel, random_operations_and_crashes_leave_it_equal_to_its_twin) {
             CHECK_EQUAL(twin.last_sequence, fixture.outbox->committed_position().sequence);
         }
         std::size_t equal = 0;
-        for (const Frontier& frontier : fixture.outbox->frontiers()) equal += twin.frontier[frontier.partition] == frontier.end;
+        const std::vector<Frontier> frontiers = *fixture.outbox->frontiers();
+        for (const Frontier& frontier : frontiers) equal += twin.frontier[frontier.partition] == frontier.end;
         CHECK_EQUAL(twin.frontier.size(), equal);
     }
     // What the generator produced: without these the test would prove nothing.

@@ -58,7 +58,7 @@ class Process:
         self.command = [str(part) for part in command]
         self.log = log
         self.starts = 0
-        self._env = {**os.environ, **(env or {})}
+        self.env = {**os.environ, **(env or {})}
         self._cwd = cwd
         self._preexec = preexec
         self._child = None
@@ -73,7 +73,7 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=subprocess.STDOUT,
-                env=self._env,
+                env=self.env,
                 cwd=self._cwd,
                 preexec_fn=self._preexec,
             )
@@ -132,6 +132,7 @@ class Process:
         return self._end(signal.SIGKILL, 30)
 
     def wait(self, seconds=60):
+        """The exit code, or minus the signal."""
         code = self._child.wait(seconds)
         _alive.discard(self)
         return code

@@ -186,8 +186,8 @@ void check_certificate(const UplinkConfig& uplink, std::vector<ConfigProblem>& p
     SystemEntropy entropy;
     const SystemClock clock;
     std::string reason;
-    const auto context =
-        TlsContext::load(TlsRole::client, {uplink.tls.ca, uplink.tls.cert, uplink.tls.key}, entropy, reason);
+    const TlsFiles files{uplink.tls.ca, uplink.tls.cert, uplink.tls.key, uplink.tls.crl};
+    const auto context = TlsContext::load(TlsRole::client, files, entropy, reason);
     if (!context.ok())
         problems.push_back({uplink.at, "uplink.tls: " + reason});
     else if (clock.wall_trusted() && (*context)->own_expiry() <= clock.wall())

@@ -54,6 +54,7 @@ struct TlsConfig {  // paths are absolute; empty: the system's authorities, no c
     std::string cert;
     std::string key;
     std::string server_name;  // empty: the host of the URL
+    std::string crl;          // of [uplink] only; empty: none
 };
 
 enum class JournalMedium : std::uint8_t { memory, disk };

@@ -140,6 +140,9 @@ private:
         optional("tls.server_name", tls.server_name,
                  "the name in the other side's certificate; default: the url's host");
     }
+    void crl(const TlsConfig& tls) {
+        optional("tls.crl", tls.crl, "certificates of the authority that are no longer to be believed");
+    }
 
     void mqtt(const MqttConfig& mqtt) {
         section(
@@ -377,6 +380,7 @@ private:
         section("[uplink]", "The bridge that results go to; without this section they stay here.");
         line("url", toml(uplink.url), "tls://HOST:7400");
         tls(uplink.tls);
+        crl(uplink.tls);
         line("outbox", toml_size(uplink.outbox), "on flash: results that wait for the bridge");
         line("on_full", toml(uplink.on_full == OnFull::drop_oldest ? "drop-oldest" : "stop"),
              "drop-oldest: counted; stop: keep what is there");

@@ -290,6 +290,13 @@ void ConfigSections::read_tls(ConfigReader& reader, TlsConfig& tls) {
            reader.title() == "[uplink]" ? &certificate_ : nullptr);
     secret(inner, "key", "\"agent.key\"", tls.key);
     inner.text("server_name", "\"broker.example.org\"", tls.server_name);
+    if (reader.title() == "[uplink]") {
+        secret(inner, "crl", "\"revoked.pem\"", tls.crl);
+    } else if (const auto* crl = inner.find("crl")) {
+        inner.problem_of("crl", crl->at,
+                         "revocation lists are checked for [uplink] only: the MQTT library has no "
+                         "way to be given one");
+    }
     if (tls.cert.empty() != tls.key.empty()) {
         inner.problem_of(tls.cert.empty() ? "key" : "cert", node->at,
                          "tls.cert and tls.key go together");

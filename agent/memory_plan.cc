@@ -139,7 +139,8 @@ PartOptions part_options(const Assembly& assembly) {
         options.uplink.host = config.uplink->host;
         options.uplink.port = config.uplink->port;
         options.uplink.server_name = config.uplink->tls.server_name;
-        options.uplink.tls = {config.uplink->tls.ca, config.uplink->tls.cert, config.uplink->tls.key};
+        options.uplink.tls = {config.uplink->tls.ca, config.uplink->tls.cert, config.uplink->tls.key,
+                              config.uplink->tls.crl};
         options.uplink.agent = config.agent.id;
         options.uplink.software = std::string("weir ") + std::string(version());
         options.uplink.configuration = configuration_hash(config);

@@ -97,6 +97,7 @@ std::string try_tls(int fd, const MqttUrl& url, const MqttTls& tls, Duration lim
     const Context context(SSL_CTX_new(TLS_client_method()));
     if (!context) return openssl_reason();
     SSL_CTX_set_min_proto_version(context.get(), TLS1_2_VERSION);
+    SSL_CTX_set_cipher_list(context.get(), "DEFAULT:@SECLEVEL=2");  // as in paho.cc
     SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
     if (std::string problem = load_files(context.get(), tls); !problem.empty()) return problem;
     const Session session(SSL_new(context.get()));

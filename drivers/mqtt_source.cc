@@ -11,6 +11,7 @@
 #include <thread>
 
 #include "agent/base/log.h"
+#include "agent/base/repetition.h"
 #include "drivers/connect_probe.h"
 #include "drivers/paho.h"
 #include "drivers/socket_gate.h"
@@ -58,7 +59,7 @@ public:
 private:
     struct ConnectListener final : mqtt::iaction_listener {
         explicit ConnectListener(Client& owner) : client(owner) {}
-        void on_success(const mqtt::token& token) override { client.connected(token.get_connect_response().is_session_present()); }
+        void on_success(const mqtt::token& token) override { client.accepted(token); }
         void on_failure(const mqtt::token&) override { client.set_event(Event::failed); }
         Client& client;
     };
@@ -82,6 +83,7 @@ private:
     // Messages come only after CONNACK, which always passes.
     bool open() override { return awaiting_connack_.load(std::memory_order_acquire) || handler_.ready(); }
     void deliver(const mqtt::message& message) noexcept;
+    void accepted(const mqtt::token& token);
     void connected(bool session_present);
     void lost();
     void set_event(Event event);
@@ -134,6 +136,7 @@ private:
     MonotonicTime quiet_since_{};
     bool silence_reported_ = false;
     std::string last_problem_;
+    Repetition said_;
 
     std::atomic<bool> up_{false};
     std::atomic<bool> awaiting_connack_{false};
@@ -163,6 +166,17 @@ void MqttSource::Client::deliver(const mqtt::message& message) noexcept {
     // Returning would acknowledge what was not kept.
     WEIR_LOG_ERROR("mqtt", "a message could not be kept: ending before it is acknowledged");
     std::abort();
+}
+
+// A connection that ends together with its CONNACK may succeed and fail at once: then Paho's token throws.
+void MqttSource::Client::accepted(const mqtt::token& token) {
+    bool session_present = false;
+    try {
+        session_present = token.get_connect_response().is_session_present();
+    } catch (const std::exception&) {
+        return set_event(Event::failed);
+    }
+    connected(session_present);
 }
 
 void MqttSource::Client::connected(bool session_present) {
@@ -308,6 +322,7 @@ void MqttSource::Client::handle(Event event) {
             connected_at_ = quiet_since_ = clock_.monotonic();
             silence_reported_ = false;
             last_problem_.clear();
+            said_.forget();
             WEIR_LOG_INFO("mqtt", "connected to %s as '%s', %s", options_.url.c_str(), options_.client_id.c_str(),
                           session_present ? "session resumed" : "new session");
             answered_.clear();
@@ -345,7 +360,9 @@ void MqttSource::Client::connect_failed(const PahoOutcome& outcome) {
     if (reason.empty()) reason = probe_connection(url_, options_.tls, probe_limit);
     if (reason.empty()) reason = outcome.text.empty() ? "no answer" : outcome.text;
     plan_next_attempt();
-    WEIR_LOG_WARNING("mqtt", "cannot connect to %s: %s", options_.url.c_str(), reason.c_str());
+    const LogLevel level = said_.worth_saying(reason, clock_.monotonic()) ? LogLevel::warning : LogLevel::debug;
+    log(level, "mqtt", "cannot connect to %s: %s%s", options_.url.c_str(), reason.c_str(),
+        level == LogLevel::warning ? said_.count_text().c_str() : "");
     if (reason != last_problem_) handler_.on_disconnected(reason);
     last_problem_ = reason;
 }

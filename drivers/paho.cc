@@ -20,13 +20,15 @@ mqtt::connect_options paho_connect_options(const MqttOptions& options, const Mqt
     if (const auto& will = options.will)
         connect.set_will(mqtt::will_options(will->topic, will->payload.data(), will->payload.size(), will->qos, will->retain));
     if (!url.tls) return connect;
-    // Paho's default method negotiates the best version; the security level that it sets forbids TLS 1.0 and 1.1.
+    // Paho's default method negotiates the best version; the security level forbids TLS 1.0 and 1.1, SHA-1 in
+    // signatures and RSA below 2,048 bits. It is set here, since an OpenSSL may be built with a lower one.
     mqtt::ssl_options ssl;
     if (!options.tls.ca.empty()) ssl.set_trust_store(options.tls.ca);
     if (!options.tls.cert.empty()) ssl.set_key_store(options.tls.cert);
     if (!options.tls.key.empty()) ssl.set_private_key(options.tls.key);
     ssl.set_enable_server_cert_auth(true);
     ssl.set_verify(true);
+    ssl.set_enabled_cipher_suites("DEFAULT:@SECLEVEL=2");
     connect.set_ssl(std::move(ssl));
     return connect;
 }
@@ -42,9 +44,13 @@ PahoOutcome paho_outcome(mqtt::token& token) {
 
 int granted_qos(mqtt::token& token) {
     if (const PahoOutcome outcome = paho_outcome(token); outcome.code != 0) return outcome.code;
-    const mqtt::subscribe_response response = token.get_subscribe_response();
-    const auto& codes = response.get_reason_codes();
-    return codes.empty() ? refused_subscription : static_cast<int>(codes.front());
+    try {
+        const mqtt::subscribe_response response = token.get_subscribe_response();
+        const auto& codes = response.get_reason_codes();
+        return codes.empty() ? refused_subscription : static_cast<int>(codes.front());
+    } catch (const std::exception&) {  // the connection ended with the answer
+        return -1;
+    }
 }
 
 std::string connack_reason(int code) {

@@ -9,6 +9,7 @@
 #include <mutex>
 
 #include "agent/base/log.h"
+#include "agent/base/repetition.h"
 #include "uplink/block.h"
 #include "uplink/result_codec.h"
 #include "uplink/wire.h"
@@ -170,8 +171,9 @@ private:
         const double jitter = 0.5 + 0.5 * entropy_.unit();
         pause = Duration::micros(static_cast<std::int64_t>(static_cast<double>(pause.us()) * jitter));
         next_try_ = clock_.monotonic() + pause;
-        WEIR_LOG_WARNING("uplink", "%s:%u: %s; next try in %lld s", options_.host.c_str(), unsigned{options_.port},
-                         reason.c_str(), static_cast<long long>(pause.us() / 1000000));
+        const LogLevel level = said_.worth_saying(reason, clock_.monotonic()) ? LogLevel::warning : LogLevel::debug;
+        log(level, "uplink", "%s:%u: %s; next try in %lld s%s", options_.host.c_str(), unsigned{options_.port}, reason.c_str(),
+            static_cast<long long>(pause.us() / 1000000), level == LogLevel::warning ? said_.count_text().c_str() : "");
         const std::lock_guard lock(status_mutex_);
         status_.state = UplinkState::waiting;
         status_.reason = std::move(reason);
@@ -263,6 +265,7 @@ private:
             return Error::exists;
         }
         greeted_ = true;
+        said_.forget();
         last_heard_ = clock_.monotonic();
         pinged_ = false;
         sent_ship_ = acknowledged_ship_ = welcome.last_ship;
@@ -523,6 +526,7 @@ private:
     std::uint64_t ping_number_ = 0;
     std::int64_t failures_in_a_row_ = 0;
     std::string refusal_;
+    Repetition said_;
     MonotonicTime next_try_, connected_, last_heard_, paced_;
     std::int64_t allowance_ = 0;
     std::uint64_t sent_ship_ = 0;

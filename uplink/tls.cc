@@ -22,6 +22,9 @@ constexpr std::array<int, 9> ciphers{
     MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_128_CCM,              MBEDTLS_TLS_ECDHE_ECDSA_WITH_AES_256_CCM,
     0};
 
+// Of handshakes, as SHA-1 is by mbedTLS' default. Certificates: its default profile, which takes SHA-2 and RSA from 2,048 bits.
+constexpr std::array<int, 4> handshake_hashes{MBEDTLS_MD_SHA256, MBEDTLS_MD_SHA384, MBEDTLS_MD_SHA512, MBEDTLS_MD_NONE};
+
 int random_bytes(void* entropy, unsigned char* out, std::size_t count) {
     static_cast<Entropy*>(entropy)->fill({reinterpret_cast<std::byte*>(out), count});
     return 0;
@@ -124,6 +127,11 @@ std::string verification_text(std::uint32_t flags, const std::string& host) {
     add(MBEDTLS_X509_BADCERT_BAD_MD, "is signed with a weak hash");
     add(MBEDTLS_X509_BADCERT_BAD_PK, "has a kind of key that is not accepted");
     add(MBEDTLS_X509_BADCERT_BAD_KEY, "has a key that is too weak");
+    add(MBEDTLS_X509_BADCRL_EXPIRED, std::string("cannot be checked: the revocation list has expired") + clock);
+    add(MBEDTLS_X509_BADCRL_FUTURE, std::string("cannot be checked: the revocation list is not valid yet") + clock);
+    add(MBEDTLS_X509_BADCRL_NOT_TRUSTED, "cannot be checked: the revocation list is not signed by the configured authority");
+    add(MBEDTLS_X509_BADCRL_BAD_MD | MBEDTLS_X509_BADCRL_BAD_PK | MBEDTLS_X509_BADCRL_BAD_KEY,
+        "cannot be checked: the revocation list has a weak signature");
     if (flags != 0) add(flags, "failed verification");
     return text;
 }
@@ -156,13 +164,16 @@ struct TlsContext::State {
     mbedtls_ssl_config config{};
     mbedtls_x509_crt authorities{};
     mbedtls_x509_crt own{};
+    mbedtls_x509_crl revoked{};
     mbedtls_pk_context key{};
     TlsRole role = TlsRole::client;
+    bool has_list = false;
 
     State() {
         mbedtls_ssl_config_init(&config);
         mbedtls_x509_crt_init(&authorities);
         mbedtls_x509_crt_init(&own);
+        mbedtls_x509_crl_init(&revoked);
         mbedtls_pk_init(&key);
     }
     State(const State&) = delete;
@@ -171,6 +182,7 @@ struct TlsContext::State {
         mbedtls_ssl_config_free(&config);
         mbedtls_x509_crt_free(&authorities);
         mbedtls_x509_crt_free(&own);
+        mbedtls_x509_crl_free(&revoked);
         mbedtls_pk_free(&key);
     }
 
@@ -186,10 +198,13 @@ struct TlsContext::State {
             return failed(files.certificate, code);
         if (const int code = mbedtls_pk_parse_keyfile(&key, files.key.c_str(), nullptr); code != 0)
             return failed(files.key, code);
+        if (const int code = files.crl.empty() ? 0 : mbedtls_x509_crl_parse_file(&revoked, files.crl.c_str()); code != 0)
+            return failed(files.crl, code);
         if (mbedtls_pk_check_pair(&own.pk, &key) != 0) {
             reason = files.key + ": does not belong to the certificate " + files.certificate;
             return Error::invalid;
         }
+        has_list = !files.crl.empty();
         return {};
     }
 
@@ -201,7 +216,8 @@ struct TlsContext::State {
         mbedtls_ssl_conf_ciphersuites(&config, ciphers.data());
         mbedtls_ssl_conf_authmode(&config, MBEDTLS_SSL_VERIFY_REQUIRED);
         mbedtls_ssl_conf_rng(&config, &random_bytes, &entropy);
-        mbedtls_ssl_conf_ca_chain(&config, &authorities, nullptr);
+        mbedtls_ssl_conf_sig_hashes(&config, handshake_hashes.data());
+        mbedtls_ssl_conf_ca_chain(&config, &authorities, has_list ? &revoked : nullptr);
         // A ticket would let a later session skip the verification.
         if (role == TlsRole::client) mbedtls_ssl_conf_session_tickets(&config, MBEDTLS_SSL_SESSION_TICKETS_DISABLED);
         return mbedtls_ssl_conf_own_cert(&config, &own, &key) == 0 ? Status{} : Status(Error::no_memory);

@@ -2,8 +2,9 @@
 // TLS 1.2 (the newest this mbedTLS has) with ephemeral ECDH and AEAD ciphers only; both ends must show a
 // certificate of the configured authority, within its dates by the system's clock; a client also checks
 // the server's name (DNS name or IP address). Nothing of the application goes out before that.
+// With a revocation list, none of the chain may be on it.
 // Memory: by mbedTLS with malloc: tls_session_bytes a session (33 KiB of record buffers, the rest is the
-// handshake and the peer's chain), tls_context_bytes a context with a chain of two. Allocation failures
+// handshake and the peer's chain), tls_context_bytes a context with a chain of two, the revocation list beside it. Allocation failures
 // are errors of that session. Cost: a handshake is about 2 ms on a PC, 40 ms on a Cortex-A53.
 // Threads: a context and its streams belong to one thread.
 // Errors: unauthenticated (a certificate would not do; reason() says which and why), refused (the peer
@@ -32,6 +33,9 @@ struct TlsFiles {
     std::string ca;           // one or more authorities; the system's are not consulted
     std::string certificate;  // our own, leaf first, then intermediates
     std::string key;
+    // Revocation lists (PEM) of those authorities; empty: none. A list that has expired refuses every
+    // certificate of its authority: what it would have revoked is not known.
+    std::string crl = {};
 };
 
 class TlsContext {

@@ -54,7 +54,7 @@ class Certificates(Folder):
         certificate, _ = good.issue("gate-1")
         self.assertEqual(self.verify(good, certificate)[0], 0)
         self.assertNotEqual(self.verify(other, certificate)[0], 0)
-        expired, _ = good.issue("old", expired=True)
+        expired, _ = good.issue("old", dates=certificates.PAST)
         self.assertIn("expired", "".join(self.verify(good, expired)[1:]))
 
 

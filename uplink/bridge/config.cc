@@ -171,7 +171,7 @@ bool topic_name(std::string_view name) {
 
 void read_bridge(Reader& in, const toml::table& root, BridgeConfig& config) {
     static constexpr std::array<std::string_view, 4> keys = {"listen", "tls", "name", "max_agents"};
-    static constexpr std::array<std::string_view, 3> tls_keys = {"ca", "cert", "key"};
+    static constexpr std::array<std::string_view, 4> tls_keys = {"ca", "cert", "key", "crl"};
     const toml::table* bridge = in.table(root, "bridge");
     if (bridge == nullptr) return in.fail("[bridge] is missing: where to listen, and with which certificate");
     in.only(*bridge, " in [bridge]", keys);
@@ -189,6 +189,7 @@ void read_bridge(Reader& in, const toml::table& root, BridgeConfig& config) {
     in.file(*tls, " in bridge.tls", "ca", config.tls.ca);
     in.file(*tls, " in bridge.tls", "cert", config.tls.certificate);
     in.file(*tls, " in bridge.tls", "key", config.tls.key);
+    if (tls->contains("crl")) in.file(*tls, " in bridge.tls", "crl", config.tls.crl);
 }
 
 void read_topic(Reader& in, const toml::table& kafka, std::string_view key, std::string& into) {

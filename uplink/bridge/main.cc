@@ -72,6 +72,7 @@ CONFIG, with defaults:
   tls.ca        = "ca.pem"         # needed; relative to this file
   tls.cert      = "bridge.pem"     # needed
   tls.key       = "bridge.key"     # needed
+  tls.crl       = "revoked.pem"    # certificates that are no longer believed; default: none
   name          = the host's name
   max_agents    = 1000
   [kafka]

@@ -25,6 +25,7 @@ constexpr int sweep_ms = 1000;
 constexpr int backlog = 512;
 // Bufferfuls a session may take in a row before the others have their turn.
 constexpr int fills_a_turn = 16;
+constexpr std::size_t hosts_remembered = 1024;  // that were turned away
 
 std::string address_text(const sockaddr_storage& address) {
     std::array<char, NI_MAXHOST> host{};
@@ -164,8 +165,7 @@ void Server::accept_all() {
             return;
         }
         if (sessions_.size() >= config_.max_agents) {
-            WEIR_LOG_WARNING("bridge", "%s turned away: max_agents = %u are connected", address_text(address).c_str(),
-                             config_.max_agents);
+            turned_away(address_text(address), "turned away: max_agents = " + std::to_string(config_.max_agents) + " are connected");
             ::close(descriptor);
             continue;
         }
@@ -312,8 +312,7 @@ bool Server::advance(Session& session) {
         const Status done = session.stream().handshake();
         if (done.error() == Error::busy) return true;
         if (!done.ok()) {
-            WEIR_LOG_WARNING("bridge", "%s refused: %s", session.address.c_str(),
-                             std::string(session.stream().reason()).c_str());
+            turned_away(session.address, "refused: " + std::string(session.stream().reason()));
             return false;
         }
         set_phase(session, Session::Phase::greeting, limits_.greeting);
@@ -480,6 +479,13 @@ void Server::close(Session& session) {
 void Server::set_phase(Session& session, Session::Phase phase, Duration limit) {
     session.phase = phase;
     session.deadline = clock_.monotonic() + limit;
+}
+
+void Server::turned_away(const std::string& address, const std::string& why) {
+    if (said_.size() >= hosts_remembered) said_.clear();
+    Repetition& said = said_[address.substr(0, address.rfind(':'))];
+    if (!said.worth_saying(why, clock_.monotonic())) return;
+    WEIR_LOG_WARNING("bridge", "%s %s%s", address.c_str(), why.c_str(), said.count_text().c_str());
 }
 
 Session* Server::find(SessionId id) {

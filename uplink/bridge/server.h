@@ -17,6 +17,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/clock.h"
 #include "agent/base/entropy.h"
+#include "agent/base/repetition.h"
 #include "uplink/block.h"
 #include "uplink/bridge/config.h"
 #include "uplink/bridge/ledger.h"
@@ -77,6 +78,8 @@ private:
     void close(Session& session);
     void set_phase(Session& session, Session::Phase phase, Duration limit);
     Session* find(SessionId id);
+    // A line about a peer that is not served: the same of one host is said once an hour.
+    void turned_away(const std::string& address, const std::string& why);
 
     const BridgeConfig& config_;
     const Clock& clock_;
@@ -93,6 +96,7 @@ private:
     std::set<SessionId> again_;    // have work that the socket does not announce
     std::set<SessionId> blocked_;  // not read until the ledger has moved on
     SessionId next_id_ = 16;       // below: tags of the other descriptors
+    std::map<std::string, Repetition> said_;  // by host; forgotten when there are too many
     bool draining_ = false;
     bool ended_ = false;
     int exit_code_ = 0;

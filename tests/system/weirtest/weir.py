@@ -98,7 +98,8 @@ def counters(status):
 class Bridge(Process):
     """`weir-bridge run`; kafka is HOST:PORT, or None for the mock cluster."""
 
-    def __init__(self, folder, kafka, certificates, options=""):
+    def __init__(self, folder, kafka, certificates, options="", bridge=""):
+        """options and bridge are more lines of [kafka] and of [bridge]."""
         folder.mkdir(parents=True, exist_ok=True)
         ca, certificate, key = certificates
         self.port = free_port()
@@ -107,7 +108,9 @@ class Bridge(Process):
         self.mock_address = folder / "mock-address"
         self.config.write_text(
             f'[bridge]\nlisten = "127.0.0.1:{self.port}"\ntls.ca = "{ca}"\n'
-            f'tls.cert = "{certificate}"\ntls.key = "{key}"\n\n[kafka]\n'
+            f'tls.cert = "{certificate}"\ntls.key = "{key}"\n'
+            + textwrap.dedent(bridge)
+            + "\n[kafka]\n"
             + f'brokers = "{kafka or "mock"}"\n'
             + textwrap.dedent(options)
         )

@@ -103,6 +103,7 @@ const std::vector<Key> keys = {
     {"[uplink]", "url", "\"tls://bridge:7400\"", "\"tls://bridge:0\"", nullptr, nullptr, true},
     {"", "tls.cert", "\"junction-017.pem\"", "1"},
     {"", "tls.key", "\"junction-017.key\"", "\"none\""},
+    {"", "tls.crl", "\"ca.pem\"", "\"none.pem\""},
     {"", "outbox", "\"32MiB\"", "32", "\"1KiB\"", "\"65GiB\""},
     {"", "on_full", "\"stop\"", "\"explode\""},
     {"", "rate", "\"64KiB/s\"", "\"64KiB\"", "\"1B/s\"", "\"2GiB/s\""},

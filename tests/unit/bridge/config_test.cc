@@ -93,6 +93,7 @@ TEST(bridge_config, what_is_wrong_is_named_with_its_place) {
         {"[brigde]\n" + good_kafka, "1:2", "did you mean \"bridge\""},
         {good_bridge + "lisen = \"x:1\"\n" + good_kafka, "5:1", "did you mean \"listen\""},
         {good_bridge + "tls.cipher = \"x\"\n" + good_kafka, "5:5", "unknown key \"cipher\""},
+        {good_bridge + "tls.crl = 1\n" + good_kafka, "5:11", "must be a string"},
         {good_bridge + "zzzzzzzz = 1\n" + good_kafka, "5:1", "Known: listen, tls, name, max_agents."},
         {good_bridge + "listen = 7400\n" + good_kafka, "5:10", "must be a string"},
         {good_bridge + "listen = \"7400\"\n" + good_kafka, "5:10", "ADDRESS:PORT"},

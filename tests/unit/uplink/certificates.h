@@ -21,7 +21,8 @@ public:
 
     // Signed by the right authority unless said otherwise. Names: bridge (localhost, 127.0.0.1),
     // elsewhere (another host name), old (expired), agent (junction-017), stranger (an agent of another
-    // authority), fake (a bridge of that authority), selfsigned.
+    // authority), fake (a bridge of that authority), selfsigned; leaked_bridge
+    // and leaked_agent, good but for being in revoked.pem (revoked-old.pem is that list, out of date).
     TlsFiles files(const std::string& name, const std::string& authority = "ca") const {
         const std::string folder = folder_;
         return {folder + "/" + authority + ".pem", folder + "/" + name + ".pem", folder + "/" + name + ".key"};
@@ -40,6 +41,9 @@ private:
         leaf("stranger", "other", "", "junction-017");
         leaf("fake", "other", "DNS:localhost,IP:127.0.0.1");
         old();
+        leaf("leaked_bridge", "ca", "DNS:localhost,IP:127.0.0.1");
+        leaf("leaked_agent", "ca", "", "junction-017");
+        revocation_lists();
         run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=junction-017"
             " -keyout selfsigned.key -out selfsigned.pem");
     }
@@ -49,7 +53,7 @@ private:
     }
     void authority(const std::string& name) {
         run("openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30 -subj /CN=" + name +
-            " -addext keyUsage=keyCertSign -keyout " + name + ".key -out " + name + ".pem");
+            " -addext keyUsage=keyCertSign,cRLSign -keyout " + name + ".key -out " + name + ".pem");
     }
     void request(const std::string& name, const std::string& common_name, const std::string& alt) {
         run("openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=" + common_name +
@@ -67,6 +71,12 @@ private:
             "serial=serial\\nnew_certs_dir=.\\ndefault_md=sha256\\npolicy=p\\ncopy_extensions=copy\\n[p]\\n"
             "commonName=supplied\\n' > ca.cnf && openssl ca -batch -config ca.cnf -cert ca.pem -keyfile ca.key "
             "-startdate 20200101000000Z -enddate 20200201000000Z -in old.csr -out old.pem -notext");
+    }
+
+    void revocation_lists() {
+        const std::string ca = "openssl ca -config ca.cnf -cert ca.pem -keyfile ca.key ";
+        run("(" + ca + "-revoke leaked_bridge.pem && " + ca + "-revoke leaked_agent.pem && " + ca + "-gencrl -crldays 30 -out revoked.pem && " +
+            ca + "-gencrl -crl_lastupdate 20200101000000Z -crl_nextupdate 20200201000000Z -out revoked-old.pem)");
     }
 
     char folder_[40] = "/tmp/weir-certificates-XXXXXX";  // no heap: outlives the tests that count leaks

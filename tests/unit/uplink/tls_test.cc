@@ -144,6 +144,90 @@ TEST(Tls, a_foreign_or_selfsigned_client_is_refused_and_told_so) {
     }
 }
 
+TEST(Tls, a_revoked_peer_is_refused_by_either_side) {
+    TlsFiles agent = certificates.files("agent");
+    TlsFiles bridge = certificates.files("bridge");
+    agent.crl = bridge.crl = certificates.folder() + "/revoked.pem";
+    CHECK_TRUE(connect(agent, bridge)->client_status.ok());
+    TlsFiles revoked_bridge = certificates.files("leaked_bridge");
+    refused_by_client(*connect(agent, revoked_bridge), "server certificate: has been revoked");
+    auto pair = connect(certificates.files("leaked_agent"), bridge);
+    CHECK_TRUE(pair->server_status.error() == Error::unauthenticated);
+    STRCMP_CONTAINS("client certificate: has been revoked", std::string(pair->server->reason()).c_str());
+}
+
+TEST(Tls, an_expired_revocation_list_refuses_everybody) {
+    TlsFiles agent = certificates.files("agent");
+    agent.crl = certificates.folder() + "/revoked-old.pem";
+    refused_by_client(*connect(agent, certificates.files("bridge")), "the revocation list has expired");
+}
+
+// Gives the handshake of one side only so many bytes of what the other says, then the end.
+class CutStream final : public Stream {
+public:
+    CutStream(std::unique_ptr<Stream> below, Bytes left) : below_(std::move(below)), left_(left) {}
+    Result<Bytes> receive(MutableByteSpan into) override {
+        if (left_ == 0) return Error::closed;
+        const Result<Bytes> got = below_->receive(into.first(std::min(into.size(), left_)));
+        if (got) left_ -= *got;
+        return got;
+    }
+    Result<Bytes> send(ByteSpan from) override { return below_->send(from); }
+    Status wait_readable(Duration limit) override { return below_->wait_readable(limit); }
+    Status wait_writable(Duration limit) override { return below_->wait_writable(limit); }
+    int descriptor() const override { return below_->descriptor(); }
+
+private:
+    std::unique_ptr<Stream> below_;
+    Bytes left_;
+};
+
+TEST_GROUP(TlsCuts) {
+    const Certificates& certificates = Certificates::get();
+    SystemEntropy entropy;
+    std::shared_ptr<const TlsContext> agent, bridge;
+
+    void setup() override {
+        std::string reason;
+        agent = *TlsContext::load(TlsRole::client, certificates.files("agent"), entropy, reason);
+        bridge = *TlsContext::load(TlsRole::server, certificates.files("bridge"), entropy, reason);
+    }
+    std::unique_ptr<Pair> shake(Bytes for_client, Bytes for_server) {
+        int ends[2];
+        CHECK_EQUAL(0, socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+        auto pair = std::make_unique<Pair>();
+        pair->client = std::move(*TlsStream::make(
+            agent, std::make_unique<CutStream>(std::make_unique<CountingStream>(adopt_socket(ends[0]), pair->client_sent), for_client),
+            "localhost"));
+        pair->server = std::move(*TlsStream::make(
+            bridge, std::make_unique<CutStream>(std::make_unique<CountingStream>(adopt_socket(ends[1]), pair->server_sent), for_server),
+            ""));
+        pair->shake();
+        return pair;
+    }
+};
+
+TEST(TlsCuts, a_handshake_that_ends_after_any_byte_is_none) {
+    const auto whole = shake(SIZE_MAX, SIZE_MAX);
+    CHECK_TRUE(whole->client->established() && whole->server->established());
+    // A few bytes less than this run's: signatures vary in length.
+    const Bytes from_server = whole->server_sent - 8, from_client = whole->client_sent - 8;
+    for (Bytes n = 0; n < from_server; ++n) {
+        const auto pair = shake(n, SIZE_MAX);
+        CHECK_FALSE(pair->client->established());
+        CHECK_TRUE(pair->client_status.error() == Error::closed);
+        STRCMP_CONTAINS("closed the connection during the handshake", std::string(pair->client->reason()).c_str());
+    }
+    for (Bytes n = 0; n < from_client; ++n) {
+        const auto pair = shake(SIZE_MAX, n);
+        CHECK_FALSE(pair->server->established());
+        CHECK_FALSE(pair->client->established());
+        CHECK_TRUE(pair->server_status.error() == Error::closed);
+        CHECK_TRUE(pair->server->peer_name().empty());
+    }
+    UT_PRINT((std::to_string(from_server + from_client) + " cuts").c_str());
+}
+
 // openssl as the peer: what our own client cannot be made to do.
 TEST_GROUP(TlsPeers) {
     const Certificates& certificates = Certificates::get();

@@ -93,6 +93,7 @@ public:
     const Engine& engine() const { return *engine_; }
     // REQUIRES: not a lane.
     const Anomalies& anomalies() const { return *anomalies_; }
+    Anomalies& anomalies() { return *anomalies_; }
     const Alerts& alerts() const { return *alerts_; }
     Alerts& alerts() { return *alerts_; }
     const Assembly& assembly() const { return assembly_; }

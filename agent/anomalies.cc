@@ -149,6 +149,23 @@ Detector* Anomalies::find_or_make(Watch& watch, std::uint64_t hash) {
     return std::launder(reinterpret_cast<Detector*>(watch.detectors[found - 1].bytes));
 }
 
+std::size_t Anomalies::adopt(const Anomalies& from) {
+    std::size_t adopted = 0;
+    for (Watch& watch : watches_)
+        for (const Watch& other : from.watches_) {
+            if (watch.plan->definition != other.plan->definition) continue;
+            ++adopted;
+            watch.count = 0;
+            while (watch.count < std::min<std::size_t>(other.count, watch.detectors.size())) {
+                watch.detectors[watch.count] = other.detectors[watch.count];
+                watch.hashes[watch.count] = other.hashes[watch.count];
+                std::uint32_t& place = slot(watch, other.hashes[watch.count]);
+                place = ++watch.count;
+            }
+        }
+    return adopted;
+}
+
 Bytes Anomalies::save_size_max(const Assembly& assembly) {
     Bytes total = 0;
     for (const AlertPlan& plan : assembly.alerts())

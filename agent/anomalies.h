@@ -45,6 +45,10 @@ public:
 
     std::uint64_t unwatched() const { return unwatched_; }  // rows and results of keys beyond keys_max
 
+    // What the detectors of another configuration have learned goes on here, where an alert's definition is the same; of
+    // its keys as many as there is room for, the first to come first. How many alerts. REQUIRES: this one is new.
+    std::size_t adopt(const Anomalies& from);
+
     static Bytes save_size_max(const Assembly& assembly);
     void save(ByteWriter& out) const;
     Status load(ByteReader& in);

@@ -245,6 +245,7 @@ Status Recovery::take_over(Pipeline& pipeline) {
     adopted_ = pipeline.analysis().engine().adopt(old.analysis().engine());
     pipeline.analysis().adopt_decoded(old.analysis());
     pipeline.adopt_intake(old);
+    (void)pipeline.analysis().anomalies().adopt(old.analysis().anomalies());
     old.analysis().finish_partial();
     old.seal();
     if (const Status committed = outbox_.commit(); !committed.ok()) return committed;

@@ -185,6 +185,35 @@ TEST(Anomalies, state_survives_saving_and_loading_to_the_last_bit) {
     for (std::size_t i = 0; i < run.seen.all.size(); ++i) CHECK_EQUAL(run.seen.all[i].score, other.seen.all[i].score);
 }
 
+TEST(Anomalies, what_detectors_learned_goes_on_under_another_configuration_where_their_alert_is_the_same) {
+    std::string edited = odd_config;
+    edited.replace(edited.find("0.95"), 4, "0.90");                                     // of "odd_mean"
+    edited.insert(edited.find("[[alert]]"), "[[alert]]\nname = \"fast\"\nfrom = \"w\"\nwhen = \"mean > 900.0\"\n");  // numbers shift
+    Assembled other(edited);
+    Run before(*assembled.assembly);
+    before.series("s1");
+    before.series("s2");
+    Run after(*other.assembly);
+    Run fresh(*other.assembly);
+    CHECK_EQUAL(1U, after.analysis.anomalies().adopt(before.analysis.anomalies()));
+    before.seen.all.clear();
+    for (Run* each : {&before, &after, &fresh}) {
+        each->event(300, "s2", "500");
+        each->event(301, "s1", "52");
+        each->event(303, "s1", "500");
+    }
+    const auto scores = [](const Run& run, std::size_t alert) {
+        std::vector<double> all;
+        for (const Scored::One& one : run.seen.all)
+            if (one.alert == alert) all.push_back(one.score);
+        return all;
+    };
+    CHECK(scores(before, 0).size() == 3);
+    CHECK(scores(before, 0) == scores(after, 1));
+    CHECK(scores(before, 0) != scores(fresh, 1));
+    CHECK(scores(after, 2) == scores(fresh, 2));
+}
+
 TEST(Anomalies, a_state_that_is_cut_or_says_too_much_is_refused) {
     Run run(*assembled.assembly);
     run.series("s1");

@@ -219,6 +219,27 @@ TEST(Edit, of_one_window_keeps_the_others_as_if_nothing_had_happened) {
     }
 }
 
+TEST(Edit, of_a_window_leaves_detectors_what_they_have_learned) {
+    TemporaryFolder folder;
+    const std::string watched = "[[alert]]\nname = \"odd\"\nfrom = \"loops\"\nby = [\"site\"]\nmax_groups = 4\nanomaly = { of = \"speed\" }\n";
+    const auto learned = [](Gateway& gateway) {
+        std::vector<std::byte> bytes(Anomalies::save_size_max(*gateway.assembled.assembly));
+        ByteWriter out(bytes);
+        gateway.pipeline->analysis().anomalies().save(out);
+        bytes.resize(out.size());
+        return bytes;
+    };
+    std::vector<std::byte> before_edit;
+    {
+        Gateway first(config(folder, before) + watched);
+        first.send(0, 200);
+        before_edit = learned(first);
+    }
+    CHECK(before_edit.size() > 2000);
+    Gateway second(config(folder, after) + watched, Gateway::first_ms + 200'000);
+    CHECK(before_edit == learned(second));
+}
+
 TEST(Edit, marks_the_first_intervals_of_what_it_began_as_partial) {
     TemporaryFolder folder;
     {

@@ -20,6 +20,7 @@
 #include "agent/replay.h"
 #include "agent/service.h"
 #include "agent/sketch_command.h"
+#include "agent/state_command.h"
 #include "agent/table_file.h"
 #include "drivers/broker_check.h"
 #include "uplink/certificate.h"
@@ -39,6 +40,7 @@ usage: weir COMMAND ...
   init URL FILTER         listen to a broker for 30 seconds and write a configuration
   status CONFIG           what a running agent says of itself
   why CONFIG WINDOW       why a window is empty, or late
+  state CONFIG            what an agent has kept: show it, verify it, export its outbox
   sketch VERB ...         make, merge and look at DataSketches' sketches: build, merge, inspect
 
 `weir COMMAND --help` tells more. `weir --version` prints the version.
@@ -436,6 +438,33 @@ int ask(const Invocation& invocation, const std::string& request) {
 int run_status(const Invocation& invocation) { return ask(invocation, invocation.has("json") ? "status json" : "status"); }
 int run_why(const Invocation& invocation) { return ask(invocation, "why " + invocation.operands[1]); }
 
+// ---- state ----------------------------------------------------------------------------------------
+
+constexpr const char* state_help = R"(usage: weir state CONFIG [--json] [--export FILE]
+
+Shows what an agent has kept: its journal, the crash checkpoint (both in agent.run, unless the journal is on disk), and the
+database with outbox and flash checkpoint (agent.state); and what is in them: open windows, raised alerts, results that wait.
+Every checksum is tested. Nothing is ever written to any of it, and nothing is asked of a running agent.
+
+  --export FILE   write the outbox's results and alerts to a new FILE, one JSON object a line, in the order in which they
+                  would be sent, each as the bridge writes it to Kafka. They stay in the outbox.
+  --json          the summary as one JSON object
+
+While an agent runs it has the database to itself: sizes and the state on tmpfs are shown, `weir status` tells the rest.
+Exit code 1 if anything is damaged: what it is, and what a start will do about it, is in the output.
+)";
+
+int run_state_command(const Invocation& invocation) {
+    // The agent's name may stand in its certificate; a copy of the state elsewhere has none.
+    std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::run);
+    if (!loaded->ok()) loaded = load(invocation.operands[0], Purpose::look);
+    if (!loaded->ok()) {
+        loaded->tell();
+        return exit_configuration;
+    }
+    return run_state(loaded->config, {invocation.operands[0], invocation.has("json"), invocation.option("export")});
+}
+
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
         {"run", run_help, {"CONFIG"}, {"print"}, {}, run_run},
@@ -445,6 +474,7 @@ const std::vector<Command>& commands() {
         {"init", init_help, {"URL", "FILTER"}, {}, {"seconds", "username", "password-file", "ca"}, run_init},
         {"status", status_help, {"CONFIG"}, {"json"}, {}, run_status},
         {"why", why_help, {"CONFIG", "WINDOW"}, {}, {}, run_why},
+        {"state", state_help, {"CONFIG"}, {"json"}, {"export"}, run_state_command},
     };
     return all;
 }

@@ -330,6 +330,26 @@ void Journal::store_skip(std::uint64_t sequence) {
     end_ += header.length;
 }
 
+// An entry is known as whole by its checksum and the one before it, which seeds it: so they are looked for in pairs.
+std::uint64_t Journal::stranded() const {
+    const std::uint64_t newest = newest_.load(std::memory_order_acquire);
+    const std::uint64_t farthest = newest + params_.ring_bytes / sizeof(EntryHeader);
+    std::uint64_t found = 0;
+    for (Bytes offset = 0; offset + sizeof(EntryHeader) <= params_.ring_bytes; offset += entry_alignment) {
+        const auto first = load_le<EntryHeader>(ring_ + offset);
+        if (first.sequence <= newest || first.sequence > farthest || first.length % entry_alignment != 0 ||
+            first.length > params_.ring_bytes - offset)
+            continue;
+        const Bytes behind = offset + first.length;
+        if (behind + sizeof(EntryHeader) > params_.ring_bytes) continue;
+        const auto second = load_le<EntryHeader>(ring_ + behind);
+        const std::uint64_t bytes = sizeof second + std::uint64_t{second.topic_length} + second.payload_length;
+        if (second.sequence != first.sequence + 1 || bytes > params_.ring_bytes - behind) continue;
+        found += second.crc == checksum(ring_ + behind, static_cast<Bytes>(bytes), first.crc);
+    }
+    return found;
+}
+
 void Journal::forget_session(std::uint16_t link) {
     const std::lock_guard lock(append_mutex_);
     duplicates_.forget(link, newest_.load(std::memory_order_relaxed));

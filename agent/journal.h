@@ -126,6 +126,10 @@ public:
     // Begins with what an earlier journal saved, at start-up: DuplicateHorizon::load(). REQUIRES: sequences go on.
     Status load_horizon(ByteSpan saved, std::span<const std::uint16_t> link_of);
 
+    // Entries that are whole but lie behind one that is not, so that recovery did not reach them; at least so many. Reads
+    // the ring once; for those who look at a file.
+    std::uint64_t stranded() const;
+
     // At the first entry not below sequence. REQUIRES: reader.
     JournalCursor seek(std::uint64_t sequence) const;
     // False if there is none yet. Views stay valid until the entry is released. REQUIRES: reader.

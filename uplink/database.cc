@@ -2,6 +2,9 @@
 
 #include <sqlite3.h>
 
+#include <cstdio>
+
+#include "agent/base/files.h"
 #include "uplink/flash_vfs.h"
 
 namespace weir {
@@ -20,6 +23,21 @@ Error error_of(int code) {
         case SQLITE_PROTOCOL: return Error::io;
         default: return Error::corrupt;  // CORRUPT, NOTADB, and schemas that are not ours
     }
+}
+
+// The path with what has a meaning in a URI escaped.
+std::string immutable_uri(const std::string& path) {
+    std::string uri = "file:";
+    for (const char c : path) {
+        if (c == '%' || c == '?' || c == '#') {
+            char escaped[4];
+            std::snprintf(escaped, sizeof escaped, "%%%02X", static_cast<unsigned>(c));
+            uri += escaped;
+        } else {
+            uri += c;
+        }
+    }
+    return uri + "?immutable=1";
 }
 
 }  // namespace
@@ -80,12 +98,35 @@ bool Statement::is_null(int column) const { return sqlite3_column_type(handle_, 
 
 Result<std::unique_ptr<Database>> Database::open(const Options& options) {
     if (!register_flash_vfs()) return Error::io;
+    if (options.only_read) return open_to_read(options);
     std::unique_ptr<Database> database(new Database());
     const int code = sqlite3_open_v2(options.path.c_str(), &database->handle_,
                                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, flash_vfs_name);
     if (code != SQLITE_OK) return error_of(code);
     sqlite3_extended_result_codes(database->handle_, 1);
     if (const Status configured = database->configure(options); !configured) return configured.error();
+    return database;
+}
+
+// Without a log nothing can be behind the file but a lock, which an agent that runs has together with a log. With one,
+// its index lies in memory (exclusive mode), and nothing of it goes into the file when this ends.
+Result<std::unique_ptr<Database>> Database::open_to_read(const Options& options) {
+    SystemFiles files;
+    const Result<Bytes> size = files.size(options.path);
+    if (!size) return size.error();
+    const Result<Bytes> log = files.size(options.path + "-wal");
+    const bool has_log = log && *log > 0;
+    std::unique_ptr<Database> database(new Database());
+    const std::string name = has_log ? options.path : immutable_uri(options.path);
+    const int flags = SQLITE_OPEN_NOMUTEX | (has_log ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
+    const int code = sqlite3_open_v2(name.c_str(), &database->handle_, flags, flash_vfs_name);
+    if (code != SQLITE_OK) return error_of(code);
+    sqlite3_extended_result_codes(database->handle_, 1);
+    sqlite3_db_config(database->handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+    const std::string pragmas = "PRAGMA locking_mode=EXCLUSIVE;PRAGMA temp_store=MEMORY;PRAGMA cell_size_check=ON"
+                                ";PRAGMA cache_size=-" + std::to_string(options.cache_bytes >> 10) +
+                                ";PRAGMA query_only=ON";
+    if (const Status configured = database->execute(pragmas.c_str()); !configured) return configured.error();
     return database;
 }
 

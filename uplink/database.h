@@ -1,6 +1,6 @@
 // SQLite as Weir uses it: one connection in WAL mode, exclusive, every commit synced.
 // Memory: SQLite's, behind a hard limit of the process (set_sqlite_heap_limit). Cost: SQLite's.
-// Threads: one owner a connection. Errors: no_space, io, corrupt, busy, no_memory; after any of them
+// Threads: one owner a connection. Errors: missing (only to be read), no_space, io, corrupt, busy, no_memory; after any of them
 // but busy the state is unknown: destroy the connection and open it again.
 // Source: sqlite.org/c3ref.
 #pragma once
@@ -55,6 +55,7 @@ public:
         std::string path;
         Bytes cache_bytes = 0;
         Bytes bytes_max = 0;  // of the file; a multiple of page_bytes
+        bool only_read = false;  // nothing is written, made, deleted or locked for longer than reading takes
     };
     static constexpr Bytes page_bytes = 4096;
     static constexpr int wal_pages = 256;  // the log goes into the file when it is longer
@@ -76,6 +77,7 @@ public:
 
 private:
     Database() = default;
+    static Result<std::unique_ptr<Database>> open_to_read(const Options& options);
     Status configure(const Options& options);
     sqlite3* handle_ = nullptr;
 };

@@ -790,4 +790,17 @@ void OutboxStore::forgive() {
     last_condemned_ship_ = 0;
 }
 
+// ---- what the file's bytes mean ----------------------------------------------------------------------
+
+bool OutboxStore::is_ours(std::int64_t application) { return application == application_id; }
+int OutboxStore::newest_schema() { return schema_version; }
+Result<StoreState> OutboxStore::read_state(ByteSpan bytes) { return decode_state(bytes); }
+std::uint32_t OutboxStore::checksum_of_row(std::int64_t id, std::uint64_t epoch, ByteSpan record) {
+    return row_crc(id, epoch, record);
+}
+std::uint32_t OutboxStore::checksum_of_ship(std::uint64_t ship, std::int64_t row) { return ship_crc(ship, row); }
+OutboxStore::Ids OutboxStore::ids_of(bool alerts) {
+    return alerts ? Ids{alert_ids, result_ids} : Ids{result_ids, end_ids};
+}
+
 }  // namespace weir

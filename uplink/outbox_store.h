@@ -100,6 +100,19 @@ public:
     // What a row can measure that refill() lets through.
     Bytes row_bytes_max() const;
 
+    // ---- what the file's bytes mean, for those who read it without opening it for work: outbox_reader.h ----
+    static bool is_ours(std::int64_t application);
+    static int newest_schema();
+    static Result<StoreState> read_state(ByteSpan bytes);
+    static std::uint32_t checksum_of_row(std::int64_t id, std::uint64_t epoch, ByteSpan record);
+    static std::uint32_t checksum_of_ship(std::uint64_t ship, std::int64_t row);
+    // A class' rows have ids behind first and before end: first and its running number.
+    struct Ids {
+        std::int64_t first;
+        std::int64_t end;
+    };
+    static Ids ids_of(bool alerts);
+
     const StoreState& state() const { return state_; }
     std::uint64_t corrupt_rows() const { return corrupt_rows_; }
     std::uint64_t oversize_rows() const { return oversize_rows_; }

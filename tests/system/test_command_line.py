@@ -13,10 +13,11 @@ import unittest
 import datasketches
 
 from weirtest import places
-from weirtest.process import Process, run, wait_until
-from weirtest.publish import Publisher
+from weirtest.process import Process, free_port, run, wait_until
+from weirtest.publish import Load, Publisher
+from weirtest.servers import Mosquitto
 from weirtest.suite import Suite
-from weirtest.weir import Bridge
+from weirtest.weir import Agent, Bridge
 
 START_MS = 1_767_225_600_000
 
@@ -75,7 +76,7 @@ class CommandLine(Suite):
 
 class Help(CommandLine):
     COMMANDS = {
-        places.WEIR: ["run", "check", "plan", "replay", "init", "status", "why", "sketch"],
+        places.WEIR: ["run", "check", "plan", "replay", "init", "status", "why", "state", "sketch"],
         places.BRIDGE: ["run", "check", "enrol"],
     }
 
@@ -127,6 +128,67 @@ class Help(CommandLine):
         path = self.config(SMALLEST + f'[agent]\nrun = "{self.folder}"\nstate = "{self.folder}"\n')
         _, err = self.weir("status", path, code=1)
         self.assertIn("no agent", err.lower())
+
+
+class State(CommandLine):
+    """`weir state`: an agent whose bridge is not there leaves results, and they are looked at."""
+
+    BODY = Load.SOURCE
+
+    def setUp(self):
+        super().setUp()
+        self.broker = self.begin(Mosquitto(self.folder / "broker"))
+        self.agent = self.begin(
+            Agent(
+                self.folder / "agent",
+                self.BODY,
+                self.broker,
+                f"tls://127.0.0.1:{free_port()}",
+                self.agent_files,
+            )
+        )
+        self.agent.ready()
+        load = Load(self.broker.port, 200)
+        self.addCleanup(load.publisher.close)
+        wait_until(lambda: self.agent.status()["outbox"]["rows"] > 20, 60, "results wait")
+        load.pause()
+
+    def kept(self):
+        return {
+            path: path.read_bytes()
+            for part in ("state", "run")
+            for path in sorted((self.agent.folder / part).iterdir())
+            if path.is_file()
+        }
+
+    def test_shows_verifies_and_exports_what_an_agent_has_kept(self):
+        out, _ = self.weir("state", self.agent.config)
+        self.assertIn("An agent runs", out)
+        self.weir("state", self.agent.config, "--export", self.folder / "no", code=1)
+        self.assertFalse((self.folder / "no").exists())
+        self.assertEqual(self.agent.stop(), 0)
+
+        before, rows = self.kept(), self.folder / "rows.ndjson"
+        out, _ = self.weir("state", self.agent.config, "--export", rows)
+        for words in ("journal", "crash checkpoint", "incarnation", "Every checksum holds", "rows exported"):
+            self.assertIn(words, out)
+        summary = json.loads(self.weir("state", self.agent.config, "--json")[0])
+        lines = [json.loads(line) for line in rows.read_text().splitlines()]
+        self.assertGreater(len(lines), 20)
+        self.assertEqual(len(lines), summary["database"]["results"] + summary["database"]["alerts"])
+        self.assertEqual({line["agent"] for line in lines}, {"gate-1"})
+        self.assertEqual(summary["problems"], [])
+        self.assertEqual(self.kept(), before, "nothing was written")
+        _, err = self.weir("state", self.agent.config, "--export", rows, code=1)
+        self.assertIn("there already", err)
+
+        database = self.agent.state / "weir.db"
+        content = bytearray(database.read_bytes())
+        content[content.index(b"seconds") + 20] ^= 1  # in a row: its window's name stands there
+        database.write_bytes(content)
+        out, _ = self.weir("state", self.agent.config, code=1)
+        self.assertIn("WRONG", out)
+        self.assertIn("damaged", out)
 
 
 class Configuration(CommandLine):

@@ -159,6 +159,10 @@ class RememberedFilters {
 public:
     RememberedFilters(Files& files, const AgentConfig& config) : files_(files), path_(config.agent.state + "/subscriptions") {
         const Result<std::string> text = files_.read(path_, 1 << 20);
+        readable_ = text.ok() || text.error() == Error::missing;
+        if (!readable_)
+            WEIR_LOG_WARNING("mqtt", "%s cannot be read (%s): filters that were removed stay subscribed until a later start",
+                             path_.c_str(), std::string(name(text.error())).c_str());
         if (!text.ok()) return;
         for (std::size_t at = 0; at < text->size();) {
             const std::size_t end = std::min(text->find('\n', at), text->size());
@@ -176,6 +180,7 @@ public:
     }
     // With what was remembered, or once that has been unsubscribed, without.
     void store(const std::vector<MqttOptions>& connections, bool with_remembered) {
+        if (!readable_) return;  // what it holds is not lost
         std::vector<std::pair<std::string, std::string>> all;
         if (with_remembered) all = lines_;
         for (const MqttOptions& connection : connections)
@@ -192,6 +197,7 @@ public:
 private:
     Files& files_;
     std::string path_;
+    bool readable_ = true;
     std::vector<std::pair<std::string, std::string>> lines_;
 };
 

@@ -233,7 +233,7 @@ Result<std::string> read_table(Files& files, const TableConfig& config, std::str
         why = config.file + (text.error() == Error::out_of_range
                                  ? ": is larger than max_bytes = " + format_size(config.max_bytes)
                                  : ": cannot be read (" + std::string(name(text.error())) + ")");
-        return Error::invalid;
+        return text.error() == Error::out_of_range ? Error::invalid : text.error();
     }
     return TableReader(config, std::move(*text), why).run();
 }

@@ -19,7 +19,7 @@ class Assembly;
 
 TableSpec table_spec(const TableConfig& config);
 
-// The image, or Error::invalid and why.
+// The image; or Error::invalid for what it holds, the error of reading it, and why.
 Result<std::string> read_table(Files& files, const TableConfig& config, std::string& why);
 Bytes read_table_need(const TableConfig& config);
 

@@ -58,6 +58,8 @@ void TableWatch::read(std::size_t table) {
     Result<std::string> image = read_table(files_, config, why);
     if (!image.ok()) {
         ++watched_[table].bad;
+        // The medium, or memory, says nothing about the file: it is read again at the next poll.
+        if (image.error() == Error::io || image.error() == Error::no_memory) watched_[table].stamp = {};
         WEIR_LOG_ERROR("table", "%s: %s; what it was before goes on", config.name.c_str(), why.c_str());
         return;
     }

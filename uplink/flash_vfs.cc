@@ -8,6 +8,8 @@
 namespace weir {
 namespace {
 
+constexpr int read_tries_max = 4;
+
 std::atomic<std::uint64_t> written_bytes{0};
 std::atomic<std::uint64_t> writes{0};
 std::atomic<std::uint64_t> syncs{0};
@@ -28,8 +30,15 @@ sqlite3_file* system_file(sqlite3_file* file) {
 const sqlite3_io_methods& methods(sqlite3_file* file) { return *system_file(file)->pMethods; }
 
 int close_file(sqlite3_file* file) { return methods(file).xClose(system_file(file)); }
+// An EIO while reading is what SQLite takes for damage, and a database that is damaged is set aside: not before the medium
+// has said so several times.
 int read_file(sqlite3_file* file, void* into, int count, sqlite3_int64 offset) {
-    return methods(file).xRead(system_file(file), into, count, offset);
+    int code = SQLITE_OK;
+    for (int tries = 0; tries < read_tries_max; ++tries) {
+        code = methods(file).xRead(system_file(file), into, count, offset);
+        if (code != SQLITE_IOERR_CORRUPTFS) break;
+    }
+    return code;
 }
 int write_file(sqlite3_file* file, const void* from, int count, sqlite3_int64 offset) {
     if (const int code = ask(FlashOperation::write); code != SQLITE_OK) return code;

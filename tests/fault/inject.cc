@@ -101,7 +101,7 @@ Fate fate_of(Kind kind, const char* path) {
     return now.is_short ? Fate::half : Fate::fail;
 }
 Fate fate_of(Kind kind, int fd) {
-    if ((control->kinds & kind) == 0) return Fate::as_usual;
+    if ((control->kinds & kind) == 0 || fd <= STDERR_FILENO) return Fate::as_usual;
     char name[40];
     char path[512];
     snprintf(name, sizeof name, "/proc/self/fd/%d", fd);

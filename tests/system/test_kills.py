@@ -1,27 +1,46 @@
-"""SIGKILL of the agent and of the bridge, 20 times each at random moments under load: nothing
-lost, nothing twice."""
+"""SIGKILL of the agent and of the bridge at random moments under load, QoS 1 through mosquitto, real
+TLS, a real Kafka: nothing lost, nothing twice. 20 times each; --long: 250 times each, which makes
+500 of the agent, with its journal in memory and on disk.
 
+Then everything bounced, hard and soft, under a load of a given number of events; and mosquitto
+killed, which loses and repeats by itself: Weir adds nothing to what a witness saw.
+"""
+
+import collections
+import json
 import os
 import random
 import time
 import unittest
 
-from weirtest.process import wait_until
-from weirtest.publish import Load
+from weirtest import places
+from weirtest.process import Late, wait_until
+from weirtest.publish import Listener, Load
 from weirtest.suite import KafkaSuite
 from weirtest.totals import wait_for_totals
 
-KILLS = int(os.environ.get("WEIR_KILLS", "20"))
+KILLS = int(os.environ.get("WEIR_KILLS", "0")) or (250 if places.LONG else 20)
+EVENTS = 100_000 if places.LONG else 10_000
+BROKER_KILLS = 50 if places.LONG else 5
 SEED = int(os.environ.get("WEIR_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
 
 
-class Kills(KafkaSuite):
-    RATE = 800
-
+class Killing(KafkaSuite):
     def setUp(self):
         super().setUp()
         self.random = random.Random(SEED)
         print(f"WEIR_SEED={SEED}", end=" ", flush=True)
+
+    def agent_works(self):
+        status = self.agent.status()
+        return status and all(link["connected"] for link in status["mqtt"])
+
+    def bridge_works(self):
+        return self.bridge.accepts()
+
+
+class Kills(Killing):
+    RATE = 800
 
     def kill_and_start(self, process, up):
         """up() says that the process works again; the next kill comes a random moment after its
@@ -35,17 +54,13 @@ class Kills(KafkaSuite):
     def run_kills(self, process, up):
         load, read = Load(self.broker.port, self.RATE), self.reader()
         read.read_until(lambda results: results, 60, "the first results")
+        begin = time.monotonic()
         for _ in range(KILLS):
             self.kill_and_start(process, up)
         self.assertEqual(process.starts, KILLS + 1)
-        wait_for_totals(self, load, read)
-
-    def agent_works(self):
-        status = self.agent.status()
-        return status and all(link["connected"] for link in status["mqtt"])
-
-    def bridge_works(self):
-        return self.bridge.accepts()
+        took = (time.monotonic() - begin) / KILLS
+        wait_for_totals(self, load, read, 600)
+        print(f"{KILLS} kills, {took:.2f} s each, {len(load.events)} events", end=" ", flush=True)
 
     def test_the_agent(self):
         self.chain(Load.SOURCE, agent='checkpoint = "1s"\nflush = "3s"\n')
@@ -62,6 +77,120 @@ class Kills(KafkaSuite):
     def test_the_bridge(self):
         self.chain(Load.SOURCE)
         self.run_kills(self.bridge, self.bridge_works)
+
+
+class Bounces(Killing):
+    """Each part in turn, in random order, until the load is through."""
+
+    RATE = 2000
+
+    def setUp(self):
+        super().setUp()
+        self.chain(Load.SOURCE, agent='checkpoint = "1s"\nflush = "3s"\n')
+        self.load, self.read = Load(self.broker.port, self.RATE), self.reader()
+        self.read.read_until(lambda results: results, 60, "the first results")
+
+    def until_all_events(self, bounce, parts):
+        bounced = collections.Counter()
+        while len(self.load.events) < EVENTS or len(bounced) < len(parts):
+            if self.load.publisher.published - self.load.publisher.acknowledged > 5000:
+                time.sleep(0.2)
+                continue
+            part = self.random.choice(parts)
+            bounced[part] += 1
+            bounce(part)
+            time.sleep(self.random.uniform(0, 2))
+        wait_for_totals(self, self.load, self.read, 300)
+        counts = ", ".join(f"{part} {count}" for part, count in sorted(bounced.items()))
+        print(f"{len(self.load.events)} events; {counts}", end=" ", flush=True)
+
+    def test_hard(self):
+        def bounce(part):
+            getattr(self, part).kill()
+            getattr(self, part).start()
+
+        self.until_all_events(bounce, ("agent", "bridge", "kafka"))
+
+    def test_soft(self):
+        def bounce(part):
+            # A publisher whose acknowledgement is lost would publish twice: the load waits until
+            # mosquitto has told it of everything.
+            if part == "broker":
+                self.load.pause()
+            code = getattr(self, part).stop()
+            self.assertIn(code, (0, None), part)
+            getattr(self, part).start()
+            self.load.resume()
+
+        self.until_all_events(bounce, ("agent", "bridge", "kafka", "broker"))
+
+
+class BrokerKills(Killing):
+    """mosquitto killed when nothing is under way: of what it repeats from its last saved state, Weir
+    counts no more than a witness of QoS 1 received, and all that the witness received."""
+
+    def setUp(self):
+        super().setUp()
+        self.broker_settings = "autosave_interval 1\n"
+        self.chain(Load.SOURCE, broker=self.broker_settings)
+
+    def test_weir_adds_nothing_to_what_the_broker_loses_and_repeats(self):
+        witness = Listener(self.broker.port, "city/+/events", session="witness")
+        self.addCleanup(witness.close)
+        load, read = Load(self.broker.port, 500), self.reader()
+        read.read_until(lambda results: results, 60, "the first results")
+        for _ in range(BROKER_KILLS):
+            load.resume()
+            time.sleep(self.random.uniform(0.3, 1.5))
+            load.pause()
+            self.settle(witness)
+            self.broker.kill()
+            self.broker.start()
+            wait_until(self.agent_works, 60, lambda: f"connects:\n{self.agent.text()[-3000:]}")
+            wait_until(witness.connected, 60, "the witness connects")
+        load.resume()
+        time.sleep(1)
+        load.close()
+        self.settle(witness)
+        self.compare(load, witness, read)
+
+    def settle(self, witness):
+        """Until Weir and the witness have the same number of messages, and no more come; or, where
+        the broker repeats to one of them only, until no more come."""
+        before = None
+        for _ in range(40):
+            now = (len(witness.messages), self.agent.status()["mqtt"][0]["messages"])
+            if now == before:
+                return
+            before = now
+            time.sleep(0.5)
+        raise Late(f"messages do not end: {before}")
+
+    def compare(self, load, witness, read):
+        delivered = collections.Counter()
+        for topic, payload, _ in witness.messages:
+            if (event := json.loads(payload))["i"] >= 0:
+                delivered[topic.split("/")[1], event["ts"], event["i"]] += 1
+        least, most = collections.Counter(), collections.Counter()
+        for (site, ts, _), times in delivered.items():
+            least[site, ts // 1000 * 1000] += 1
+            most[site, ts // 1000 * 1000] += times
+        read.read_until(lambda results: len(results) >= len(least), 120, f"{len(least)} windows")
+        read.read_to_end()
+        found = {
+            (r.value["key"]["site"], r.value["start"]): r.value["values"]["n"] for r in read.results
+        }
+        self.assertEqual(found.keys(), least.keys())
+        for window, n in found.items():
+            self.assertLessEqual(least[window], n, f"{window}: lost what the witness received")
+            self.assertLessEqual(n, most[window], f"{window}: more than the witness received")
+        print(
+            f"{BROKER_KILLS} kills, {len(load.events)} events: the witness missed "
+            f"{len(load.events) - len(delivered)} and had {sum(most.values()) - len(delivered)} "
+            f"twice, Weir counted {sum(found.values()) - len(delivered)} of those",
+            end=" ",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

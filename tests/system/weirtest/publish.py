@@ -62,12 +62,17 @@ class Publisher:
 class Listener:
     """Collects what a topic filter brings, retained messages too: (topic, payload, retained)."""
 
-    def __init__(self, port, topic_filter):
+    def __init__(self, port, topic_filter, session=None):
+        """session: the name of a session that the broker keeps, to which this returns by
+        itself."""
         self.messages = []
         self._ready = threading.Event()
         self._client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=f"listener-{next(_numbers)}"
+            mqtt.CallbackAPIVersion.VERSION2,
+            client_id=session or f"listener-{next(_numbers)}",
+            clean_session=session is None,
         )
+        self._client.reconnect_delay_set(1, 1)
         self._client.on_message = lambda client, data, message: self.messages.append(
             (message.topic, message.payload.decode(errors="replace"), message.retain)
         )
@@ -76,6 +81,9 @@ class Listener:
         self._client.subscribe(topic_filter, 1)
         self._client.loop_start()
         assert self._ready.wait(20), "no SUBACK"
+
+    def connected(self):
+        return self._client.is_connected()
 
     def close(self):
         self._client.disconnect()

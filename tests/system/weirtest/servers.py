@@ -25,8 +25,9 @@ class Mosquitto(Process):
             "allow_anonymous true",
             "persistence true",
             f"persistence_location {folder}/",
-            "autosave_interval 3600",
         ]
+        if "autosave_interval" not in extra:
+            lines.append("autosave_interval 3600")
         # mosquitto run by root becomes another user, which could not write here.
         lines += ["user root"]
         lines += ["log_type " + kind for kind in ("error", "warning", "notice", "subscribe")]

@@ -75,9 +75,10 @@ class KafkaSuite(Suite):
         )
         self.kafka.topics(**{f"{prefix}_results": 4, f"{prefix}_alerts": 1, f"{prefix}_marks": 4})
 
-    def chain(self, body, agent="", uplink=""):
-        """mosquitto, bridge and agent, ready for events."""
-        self.broker = self.mosquitto()
+    def chain(self, body, agent="", uplink="", broker=""):
+        """mosquitto, bridge and agent, ready for events. The texts are more lines of their
+        configurations."""
+        self.broker = self.mosquitto(extra=broker)
         self.bridge = self.begin(
             Bridge(
                 self.folder / "bridge",

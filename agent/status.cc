@@ -246,6 +246,9 @@ void put_uplink(JsonWriter& json, const UplinkStatus& status) {
     put(json, "sent_bytes", status.sent_bytes);
     put(json, "skipped_records", status.skipped_records);
     put(json, "renewals", status.renewals);
+    put(json, "circuit", name(status.circuit));
+    put(json, "failures_in_a_row", std::uint64_t{status.failures_in_a_row});
+    put(json, "next_try_seconds", static_cast<std::uint64_t>((status.until_next_try.us() + 999'999) / 1'000'000));
     json.end_object();
 }
 
@@ -596,6 +599,9 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
         print("uplink    %s, %llu acknowledged of %llu numbered%s%s\n", std::string(name(uplink.state)).c_str(),
               number(uplink.acknowledged_ship), number(parts.outbox->identity().last_ship),
               uplink.reason.empty() ? "" : "; last failure: ", uplink.reason.c_str());
+        if (uplink.state == UplinkState::waiting && uplink.failures_in_a_row > 0)
+            print("          %u failures in a row, circuit %s, next try in %llu s\n", uplink.failures_in_a_row,
+                  std::string(name(uplink.circuit)).c_str(), number(static_cast<std::uint64_t>((uplink.until_next_try.us() + 999'999) / 1'000'000)));
     } else {
         print("uplink    none: results stay here\n");
     }

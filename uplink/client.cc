@@ -93,7 +93,7 @@ public:
           out_(arena.take<std::byte>(out_bytes(options))), received_(arena.take<std::byte>(received_bytes)),
           rows_(arena.take<ShipRow>(rows_max)), in_flight_(arena.take<InFlight>(frames_max)),
           storage_(arena.make<RecordStorage>()), stop_event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-          next_try_(clock.monotonic()), paced_(clock.monotonic()) {}
+          breaker_({options.backoff_min, options.backoff_max, options.breaker_open_after}, entropy), paced_(clock.monotonic()) {}
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session() {
@@ -133,19 +133,21 @@ public:
 
     UplinkStatus status() const {
         const std::lock_guard lock(status_mutex_);
-        return status_;
+        UplinkStatus status = status_;
+        if (status.state == UplinkState::waiting) status.until_next_try = std::max(Duration{}, next_try_ - clock_.monotonic());
+        return status;
     }
 
 private:
     // ---- pauses ------------------------------------------------------------------------------------
 
-    Duration pause_left() const { return std::max(Duration{}, next_try_ - clock_.monotonic()); }
+    Duration pause_left() const { return std::max(Duration{}, breaker_.next_try() - clock_.monotonic()); }
 
     bool may_try() {
         if (pause_left() > Duration{}) return false;
         if (!renewing_) return true;
         if (outbox_.identity().incarnation == incarnation_) {
-            next_try_ = clock_.monotonic() + Duration::millis(200);
+            breaker_.put_off(clock_.monotonic() + Duration::millis(200));
             return false;
         }
         renewing_ = false;
@@ -161,16 +163,15 @@ private:
     }
 
     void end(Error error, std::string reason) {
+        const bool said_by_bridge = std::exchange(said_by_bridge_, false);
         const bool lived = stream_ != nullptr && clock_.monotonic() - connected_ > options_.backoff_max;
         stream_.reset();
         greeted_ = false;
-        if (lived) failures_in_a_row_ = 0;
-        const std::int64_t doublings = std::min<std::int64_t>(failures_in_a_row_++, 20);
-        Duration pause = std::min(options_.backoff_max, options_.backoff_min * (std::int64_t{1} << doublings));
-        if (needs_a_person(error)) pause = options_.backoff_max;
-        const double jitter = 0.5 + 0.5 * entropy_.unit();
-        pause = Duration::micros(static_cast<std::int64_t>(static_cast<double>(pause.us()) * jitter));
-        next_try_ = clock_.monotonic() + pause;
+        if (lived) breaker_.succeeded();
+        // What TLS says once may come of bytes that were damaged on the way.
+        const bool doubtful = !said_by_bridge && (error == Error::unauthenticated || error == Error::refused) && last_error_ != error;
+        last_error_ = error;
+        const Duration pause = breaker_.failed(clock_.monotonic(), needs_a_person(error) && !doubtful);
         const LogLevel level = said_.worth_saying(reason, clock_.monotonic()) ? LogLevel::warning : LogLevel::debug;
         log(level, "uplink", "%s:%u: %s; next try in %lld s%s", options_.host.c_str(), unsigned{options_.port}, reason.c_str(),
             static_cast<long long>(pause.us() / 1000000), level == LogLevel::warning ? said_.count_text().c_str() : "");
@@ -179,6 +180,14 @@ private:
         status_.reason = std::move(reason);
         status_.error = error;
         ++status_.failures;
+        show_breaker();
+    }
+
+    // REQUIRES: status_mutex_ is held.
+    void show_breaker() {
+        status_.circuit = breaker_.state();
+        status_.failures_in_a_row = breaker_.failures_in_a_row();
+        next_try_ = breaker_.next_try();
     }
 
     std::string explanation(Error error) {
@@ -196,6 +205,7 @@ private:
     // ---- connecting --------------------------------------------------------------------------------
 
     void connect() {
+        breaker_.tried();
         std::string reason;
         const auto context = TlsContext::load(TlsRole::client, options_.tls, entropy_, reason);
         if (!context) return end(context.error(), reason);
@@ -219,6 +229,7 @@ private:
         in_flight_bytes_ = 0;
         const std::lock_guard lock(status_mutex_);
         status_.state = UplinkState::greeting;
+        show_breaker();
     }
 
     Status greet(Duration limit) {
@@ -265,6 +276,7 @@ private:
             return Error::exists;
         }
         greeted_ = true;
+        last_error_ = Error::none;
         said_.forget();
         last_heard_ = clock_.monotonic();
         pinged_ = false;
@@ -311,6 +323,7 @@ private:
     }
 
     bool can_send() {
+        if (breaker_.state() == CircuitState::half_open && in_flight_count_ > 0) return false;
         return out_size_ == 0 && in_flight_count_ < frames_max && in_flight_bytes_ < options_.unacknowledged_bytes_max &&
                allowance() > 0;
     }
@@ -458,7 +471,7 @@ private:
     Status acknowledged(std::uint64_t ship) {
         if (!greeted_ || ship > sent_ship_ || ship < acknowledged_ship_) return Error::invalid;
         acknowledged_ship_ = ship;
-        failures_in_a_row_ = 0;
+        breaker_.succeeded();
         while (in_flight_count_ > 0 && in_flight_[in_flight_first_].last_ship <= ship) {
             in_flight_bytes_ -= in_flight_[in_flight_first_].bytes;
             in_flight_first_ = (in_flight_first_ + 1) % frames_max;
@@ -468,10 +481,12 @@ private:
         const std::lock_guard lock(status_mutex_);
         status_.acknowledged_ship = ship;
         status_.last_acknowledged = clock_.wall();
+        show_breaker();
         return {};
     }
 
     Status refused(const RefusalFrame& refusal) {
+        said_by_bridge_ = true;
         refusal_ = "the bridge refused (" + std::string(name(refusal.code)) + "): " + std::string(refusal.text);
         switch (refusal.code) {
             case RefusalCode::version: return Error::unsupported;
@@ -524,10 +539,12 @@ private:
     bool renewing_ = false;
     bool pinged_ = false;
     std::uint64_t ping_number_ = 0;
-    std::int64_t failures_in_a_row_ = 0;
     std::string refusal_;
+    bool said_by_bridge_ = false;
+    Error last_error_ = Error::none;
     Repetition said_;
-    MonotonicTime next_try_, connected_, last_heard_, paced_;
+    CircuitBreaker breaker_;
+    MonotonicTime connected_, last_heard_, paced_;
     std::int64_t allowance_ = 0;
     std::uint64_t sent_ship_ = 0;
     std::uint64_t acknowledged_ship_ = 0;
@@ -540,6 +557,7 @@ private:
 
     mutable std::mutex status_mutex_;
     UplinkStatus status_;
+    MonotonicTime next_try_;  // as the breaker says; for status()
 };
 
 Bytes UplinkClient::need(const UplinkOptions& options) { return Session::need(options); }

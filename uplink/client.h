@@ -7,8 +7,10 @@
 // Cost: per block one compression and one TLS write. Threads: step() and run() belong to the uplink
 // thread; stop() and status() to any.
 // Errors: none leave it; each ends the session, is kept as status().reason and leads to another try after
-// a pause: doubling from backoff_min to backoff_max with jitter, at once backoff_max when a certificate or
-// the greeting was refused (nothing heals that by itself), so never more than a few dozen tries an hour.
+// a pause by the circuit breaker (breaker.h): doubling from backoff_min to backoff_max with jitter; backoff_max at once
+// when the greeting was refused, and when a certificate was twice (nothing heals that by itself), so never more than 35
+// tries an hour while the bridge is away. A try after breaker_open_after failures is a probe: one block at a time is
+// sent until the first acknowledgement.
 // Source: wire.proto.
 #pragma once
 
@@ -19,6 +21,7 @@
 #include "agent/base/clock.h"
 #include "agent/base/entropy.h"
 #include "agent/base/socket.h"
+#include "uplink/breaker.h"
 #include "uplink/outbox.h"
 #include "uplink/tls.h"
 
@@ -41,6 +44,7 @@ struct UplinkOptions {
     Duration silence_limit = Duration::seconds(90);  // then the session counts as dead
     Duration backoff_min = Duration::seconds(1);
     Duration backoff_max = Duration::minutes(5);
+    std::uint32_t breaker_open_after = 5;  // failures in a row
 };
 
 // tls://host:port, port 7400 by default, [v6] in brackets. Error::invalid otherwise.
@@ -62,6 +66,9 @@ struct UplinkStatus {
     std::uint64_t sent_bytes = 0; // frames, before TLS
     std::uint64_t skipped_records = 0;  // rows that this build cannot read
     std::uint64_t renewals = 0;   // new incarnations asked for
+    CircuitState circuit = CircuitState::closed;
+    std::uint32_t failures_in_a_row = 0;
+    Duration until_next_try;      // zero while connected, and when it is due
 };
 
 class UplinkClient {

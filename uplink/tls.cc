@@ -86,6 +86,10 @@ bool names_address(const mbedtls_x509_crt& certificate, const Address& address) 
 
 std::string_view alert_text(unsigned alert) {
     switch (alert) {
+        case 10: return "unexpected message";
+        case 20: return "bad record";
+        case 50: return "cannot be decoded";
+        case 51: return "cannot be decrypted";
         case 40: return "handshake failure (no certificate of ours that it accepts, or no common cipher)";
         case 41: return "no certificate";
         case 42: return "bad certificate";
@@ -100,6 +104,11 @@ std::string_view alert_text(unsigned alert) {
         case 80: return "internal error";
         default: return "";
     }
+}
+
+// Said of bytes that were damaged on the way, or by a peer in trouble: another try may well do.
+bool of_the_transport(unsigned alert) {
+    return alert == 10 || alert == 20 || alert == 21 || alert == 22 || alert == 50 || alert == 51 || alert == 80;
 }
 
 // The flags as one line: "expired; not for this host name".
@@ -309,6 +318,7 @@ Status TlsStream::fail(int code) {
         reason_ = std::string(peer) + " certificate: " + verification_text(flags, state_->host);
     } else if (code == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE) {
         const unsigned alert = state_->ssl.in_msg != nullptr ? state_->ssl.in_msg[1] : 0;
+        if (of_the_transport(alert)) failed_ = Error::closed;
         reason_ = "the " + std::string(peer) + " refused: alert " + std::to_string(alert);
         if (const std::string_view text = alert_text(alert); !text.empty()) reason_ += ", " + std::string(text);
     } else if (failed_ == Error::closed) {

@@ -139,6 +139,34 @@ TEST(UplinkClient, cuts_at_any_byte_lose_nothing_and_repeat_nothing) {
     CHECK_TRUE(cuts_while_sending > 5);
 }
 
+// Hello, Welcome, Records, Ack: ended after each byte of it, in both directions together. (The handshake before: TlsCuts.)
+TEST(UplinkClient, an_exchange_that_ends_after_any_byte_is_made_good) {
+    options.backoff_min = Duration::millis(10);
+    options.backoff_max = Duration::millis(20);
+    start();
+    stage(3);
+    CHECK_TRUE(until([&] { return client->status().acknowledged_ship == 3; }));
+    const Bytes handshake = bridge->handshake_bytes, whole = bridge->moved;
+    std::uint64_t staged = 3, broken_before_records = 0, broken_after_records = 0;
+    for (Bytes n = handshake - 20; n < whole + 20; ++n) {
+        bridge->drop();
+        bridge->cut_after = n;
+        const std::uint64_t failures = client->status().failures;
+        const std::size_t had = bridge->records.size();
+        stage(3);
+        staged += 3;
+        // (The drop is a failure, too.)
+        CHECK_TRUE(until([&] { return client->status().failures >= failures + 2 || client->status().acknowledged_ship == staged; }));
+        (bridge->records.size() == had ? broken_before_records : broken_after_records) += 1;
+        bridge->drop();
+        bridge->cut_after = SIZE_MAX;
+        CHECK_TRUE(until([&] { return client->status().acknowledged_ship == staged; }));
+    }
+    check_all_delivered(staged);
+    CHECK_TRUE(broken_before_records > 100 && broken_after_records > 20);
+    UT_PRINT((std::to_string(whole + 40 - handshake) + " cuts").c_str());
+}
+
 TEST(UplinkClient, a_lost_acknowledgement_is_made_good_by_the_welcome) {
     bridge->acknowledges = false;
     stage(40);
@@ -213,6 +241,16 @@ TEST(UplinkClient, a_refused_certificate_of_ours_is_explained) {
     CHECK_TRUE(until([&] { return client->status().failures > 0; }));
     STRCMP_CONTAINS("client certificate: is not signed", bridge->last_reason.c_str());
     CHECK_EQUAL(0, bridge->application_bytes);
+}
+
+TEST(UplinkClient, a_certificate_is_refused_twice_before_a_person_is_waited_for) {
+    bridge = std::make_unique<FakeBridge>("elsewhere");  // for good, or damaged on the way
+    options.port = bridge->port;
+    start();
+    CHECK_TRUE(until([&] { return client->status().failures == 1; }));
+    CHECK_TRUE(client->status().until_next_try <= Duration::seconds(1));
+    CHECK_TRUE(until([&] { return client->status().failures == 2; }));
+    CHECK_TRUE(client->status().until_next_try >= Duration::seconds(149));
 }
 
 TEST(UplinkClient, a_certificate_for_another_agent_is_not_even_tried) {
@@ -307,7 +345,33 @@ TEST(UplinkClient, an_unreachable_bridge_is_tried_ever_more_rarely) {
     start();
     (void)until([&] { return false; }, 3600, Duration::seconds(1));
     CHECK_TRUE(client->status().failures >= 10 && client->status().failures <= 40);
+    CHECK_TRUE(client->status().circuit == CircuitState::open);
     STRCMP_CONTAINS("cannot connect", client->status().reason.c_str());
+}
+
+TEST(UplinkClient, after_many_failures_one_block_is_a_probe_until_it_is_acknowledged) {
+    fixture.options.numbered_bytes_max = Bytes{1} << 20;
+    CHECK_TRUE(fixture.open().ok());
+    start();
+    bridge->refuse_with = RefusalCode::unavailable;
+    CHECK_TRUE(until([&] { return client->status().failures == 5; }));
+    CHECK_TRUE(client->status().circuit == CircuitState::open);
+    CHECK_EQUAL(5, client->status().failures_in_a_row);
+    CHECK_TRUE(client->status().until_next_try > Duration::seconds(7));
+    bridge->refuse_with = RefusalCode::unspecified;
+    bridge->acknowledges = false;
+    for (int i = 0; i < 20; ++i) stage(50);
+    CHECK_TRUE(until([&] { return !bridge->records.empty(); }));
+    (void)until([&] { return false; }, 300);
+    CHECK_TRUE(bridge->records.size() < 500);
+    CHECK_TRUE(client->status().circuit == CircuitState::half_open);
+    CHECK_TRUE(client->status().until_next_try == Duration{});
+    bridge->acknowledges = true;
+    bridge->say(AckFrame{bridge->mark});
+    CHECK_TRUE(until([&] { return client->status().acknowledged_ship == 1000; }));
+    CHECK_TRUE(client->status().circuit == CircuitState::closed);
+    CHECK_EQUAL(0, client->status().failures_in_a_row);
+    check_all_delivered(1000);
 }
 
 // As in the agent: engine, store and uplink each on a thread, here with the bridge beside the engine.

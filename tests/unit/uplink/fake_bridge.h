@@ -20,7 +20,10 @@ namespace weir {
 // Dies after so many bytes in both directions together.
 class CuttingStream final : public Stream {
 public:
-    CuttingStream(std::unique_ptr<Stream> below, Bytes left) : below_(std::move(below)), left_(left) {}
+    CuttingStream(std::unique_ptr<Stream> below, Bytes left, Bytes& moved)
+        : below_(std::move(below)), left_(left), moved_(moved) {
+        moved_ = 0;
+    }
     Result<Bytes> receive(MutableByteSpan into) override { return count(below_->receive(into.first(room(into.size())))); }
     Result<Bytes> send(ByteSpan from) override { return count(below_->send(from.first(room(from.size())))); }
     Status wait_readable(Duration limit) override { return below_->wait_readable(limit); }
@@ -35,10 +38,12 @@ private:
             return Error::closed;
         }
         if (moved) left_ -= *moved;
+        if (moved) moved_ += *moved;
         return moved;
     }
     std::unique_ptr<Stream> below_;
     Bytes left_;
+    Bytes& moved_;
 };
 
 class FakeBridge {
@@ -70,6 +75,7 @@ public:
                 last_reason = stream_->reason();
                 return drop();
             }
+            handshake_bytes = moved;
         }
         std::byte into[4096];
         for (;;) {
@@ -111,6 +117,8 @@ public:
     std::string agent;
     std::string trouble;
     std::size_t sessions = 0, refused_handshakes = 0, frames = 0, pings = 0, repeated = 0;
+    Bytes moved = 0;              // of the session, in both directions
+    Bytes handshake_bytes = 0;    // of those, before it was established
     Bytes application_bytes = 0, unacknowledged_bytes = 0;
     std::string last_reason;
 
@@ -119,7 +127,7 @@ private:
         const int accepted = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
         if (accepted < 0) return false;
         stream_ = std::move(*TlsStream::make(
-            context_, std::make_unique<CuttingStream>(adopt_socket(accepted), cut_after), ""));
+            context_, std::make_unique<CuttingStream>(adopt_socket(accepted), cut_after, moved), ""));
         unacknowledged_bytes = 0;
         return true;
     }

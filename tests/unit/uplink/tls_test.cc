@@ -162,6 +162,22 @@ TEST(Tls, an_expired_revocation_list_refuses_everybody) {
     refused_by_client(*connect(agent, certificates.files("bridge")), "the revocation list has expired");
 }
 
+TEST(Tls, a_damaged_record_ends_the_session_as_a_lost_connection_does) {
+    int ends[2];
+    CHECK_EQUAL(0, socketpair(AF_UNIX, SOCK_STREAM, 0, ends));
+    Pair pair;
+    pair.client = std::move(*TlsStream::make(context(TlsRole::client, certificates.files("agent")), adopt_socket(ends[0]), "localhost"));
+    pair.server = std::move(*TlsStream::make(context(TlsRole::server, certificates.files("bridge")), adopt_socket(ends[1]), ""));
+    pair.shake();
+    CHECK_TRUE(pair.client->established());
+    const char damaged[] = "\x17\x03\x03\x00\x20 thirty-two bytes that prove nothing";
+    CHECK_EQUAL(37, send(ends[0], damaged, 37, 0));
+    std::byte into[64];
+    CHECK_FALSE(pair.server->receive(into).ok());
+    CHECK_TRUE(pair.client->receive(into).error() == Error::closed);
+    STRCMP_CONTAINS("alert 20, bad record", std::string(pair.client->reason()).c_str());
+}
+
 // Gives the handshake of one side only so many bytes of what the other says, then the end.
 class CutStream final : public Stream {
 public:

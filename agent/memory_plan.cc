@@ -224,7 +224,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     add("outbox: SQLite", Outbox::sqlite_bytes(options.outbox));
     if (config.uplink) {
         add("uplink: buffers", UplinkClient::need(options.uplink));
-        add("uplink: mbedTLS", tls_session_bytes + tls_context_bytes);
+        add("uplink: mbedTLS", tls_session_bytes + 2 * tls_context_bytes);  // the second while new files are read
     }
     for (std::size_t i = 0; i < options.mqtt.size(); ++i)
         add("mqtt" + (config.mqtt[i].name.empty() ? "" : "." + config.mqtt[i].name) + ": Paho" +

@@ -179,6 +179,7 @@ void put_mqtt(JsonWriter& json, const MqttConfig& config, const MqttSource& sour
     put(json, "duplicates", counters.duplicates);
     put(json, "connections", counters.connections);
     put(json, "failed_connections", counters.failed_connections);
+    put(json, "reloads", counters.reloads);
     put(json, "lost_connections", counters.lost_connections);
     put(json, "refused_subscriptions", counters.refused_subscriptions);
     put(json, "silences", counters.silences);
@@ -246,6 +247,7 @@ void put_uplink(JsonWriter& json, const UplinkStatus& status) {
     put(json, "sent_bytes", status.sent_bytes);
     put(json, "skipped_records", status.skipped_records);
     put(json, "renewals", status.renewals);
+    put(json, "reloads", status.reloads);
     put(json, "circuit", name(status.circuit));
     put(json, "failures_in_a_row", std::uint64_t{status.failures_in_a_row});
     put(json, "next_try_seconds", static_cast<std::uint64_t>((status.until_next_try.us() + 999'999) / 1'000'000));

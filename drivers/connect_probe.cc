@@ -75,6 +75,20 @@ std::string load_files(SSL_CTX* context, const MqttTls& tls) {
     return {};
 }
 
+}  // namespace
+
+std::string tls_files_problem(const MqttTls& tls) {
+    const Context context(SSL_CTX_new(TLS_client_method()));
+    ERR_clear_error();
+    if (!context) return openssl_reason();
+    if (std::string problem = load_files(context.get(), tls); !problem.empty()) return problem;
+    if (!tls.cert.empty() && SSL_CTX_check_private_key(context.get()) != 1)
+        return "tls.key '" + tls.key + "': does not belong to the certificate '" + tls.cert + "'";
+    return {};
+}
+
+namespace {
+
 std::string verify_reason(long result, const std::string& name, const MqttTls& tls) {
     const std::string text = X509_verify_cert_error_string(result);
     switch (result) {

@@ -13,4 +13,7 @@ namespace weir {
 // "no such host", "connection refused", "the server's certificate has expired", ...
 std::string probe_connection(const MqttUrl& url, const MqttTls& tls, Duration limit);
 
+// Why the files will not do (a key that does not belong to its certificate, say); empty if they will. No network.
+std::string tls_files_problem(const MqttTls& tls);
+
 }  // namespace weir

@@ -10,6 +10,7 @@
 #include <shared_mutex>
 #include <thread>
 
+#include "agent/base/file_stamps.h"
 #include "agent/base/log.h"
 #include "agent/base/repetition.h"
 #include "drivers/connect_probe.h"
@@ -23,6 +24,9 @@ namespace {
 
 constexpr Duration probe_limit = Duration::seconds(3);
 // A connection that held this long was a good one: the pauses before the next begin small again.
+// One that is lost this soon after it was made, so often in a row, may be the fault of what the library still holds.
+constexpr Duration brief_connection = Duration::seconds(3);
+constexpr int brief_most = 3;
 constexpr Duration stable_after = Duration::seconds(30);
 // What stop() waits for: together at most 2 s.
 constexpr auto acknowledgement_limit = std::chrono::milliseconds(1000);
@@ -45,7 +49,8 @@ Status check_publication(const std::optional<MqttPublication>& publication, cons
 class MqttSource::Client final : private socket_gate::Gate {
 public:
     Client(MqttOptions options, MqttHandler& handler, const Clock& clock, Entropy& entropy)
-        : options_(std::move(options)), handler_(handler), clock_(clock), entropy_(entropy), connecting_(*this), publishing_(*this) {}
+        : options_(std::move(options)), handler_(handler), clock_(clock), entropy_(entropy), connecting_(*this), publishing_(*this),
+          stamps_({options_.tls.ca, options_.tls.cert, options_.tls.key}) {}
     ~Client() override { stop({}); }
 
     Status start(Problem& problem);
@@ -65,9 +70,9 @@ private:
     };
     struct PublishListener final : mqtt::iaction_listener {
         explicit PublishListener(Client& owner) : client(owner) {}
-        void on_success(const mqtt::token&) override { --client.inflight_; }
+        void on_success(const mqtt::token&) override { client.landed(); }
         void on_failure(const mqtt::token&) override {
-            --client.inflight_;
+            client.landed();
             ++client.publish_failures_;
         }
         Client& client;
@@ -86,6 +91,7 @@ private:
     void accepted(const mqtt::token& token);
     void connected(bool session_present);
     void lost();
+    void landed();
     void set_event(Event event);
 
     // The control thread.
@@ -95,12 +101,15 @@ private:
     void try_connecting();
     void connect_failed(const PahoOutcome& outcome);
     void plan_next_attempt();
+    void make_client();
+    void renew_client();
     void ask_for_filters();
     bool gone(const std::string& remembered) const;  // nothing is left to unsubscribe: gone, or still wanted
     void request(const std::string& filter, int qos, bool subscribe);
     void collect_answers();
     void answered(const Request& done);
     void watch_silence();
+    void watch_files();
     void drop_connection(std::chrono::milliseconds grace, std::chrono::milliseconds limit);
     Duration next_wait() const;
 
@@ -115,6 +124,10 @@ private:
     PublishListener publishing_;
     std::shared_mutex paho_mutex_;  // shared: publishing; alone: stop() takes paho_ away
     std::unique_ptr<mqtt::async_client> paho_;
+    // What Paho takes for the host: it is what the server's certificate must say.
+    std::string shown_host() const {
+        return url_.tls && !options_.tls.server_name.empty() ? options_.tls.server_name : url_.host;
+    }
     std::thread control_;
 
     mutable std::mutex mutex_;
@@ -129,6 +142,7 @@ private:
     MonotonicTime next_attempt_{};
     MonotonicTime connected_at_{};
     int failures_ = 0;
+    int brief_ = 0;  // connections in a row that were lost as soon as they were made
     std::set<std::string> answered_;      // filters granted or refused on this connection
     bool all_answered_ = false;           // each filter was, on one connection, and the session has lived since
     std::set<std::string> unsubscribed_;  // remembered filters that are gone for sure
@@ -137,6 +151,9 @@ private:
     bool silence_reported_ = false;
     std::string last_problem_;
     Repetition said_;
+    FileStamps stamps_;
+    MonotonicTime files_looked_at_{};
+    Repetition new_files_;
 
     std::atomic<bool> up_{false};
     std::atomic<bool> awaiting_connack_{false};
@@ -144,7 +161,7 @@ private:
     std::atomic<unsigned> inflight_{0};
     std::atomic<std::int64_t> last_message_us_{0};
     std::atomic<std::uint64_t> messages_{0}, bytes_{0}, duplicates_{0}, connections_{0}, failed_connections_{0}, lost_connections_{0},
-        refused_subscriptions_{0}, silences_{0}, published_{0}, publish_failures_{0}, publish_refusals_{0};
+        refused_subscriptions_{0}, silences_{0}, published_{0}, publish_failures_{0}, publish_refusals_{0}, reloads_{0};
 };
 
 // ---- Paho's threads ----
@@ -197,6 +214,12 @@ void MqttSource::Client::lost() {
     set_event(Event::lost);
 }
 
+// (Of a client that was replaced, it may be late.)
+void MqttSource::Client::landed() {
+    unsigned under_way = inflight_;
+    while (under_way > 0 && !inflight_.compare_exchange_weak(under_way, under_way - 1)) continue;
+}
+
 void MqttSource::Client::set_event(Event event) {
     const std::lock_guard lock(mutex_);
     event_ = event;
@@ -209,11 +232,8 @@ Status MqttSource::Client::start(Problem& problem) {
     if (const Status status = check(options_, problem); !status) return status;
     url_ = *MqttUrl::parse(options_.url, problem);
     try {
-        const std::string host = url_.tls && !options_.tls.server_name.empty() ? options_.tls.server_name : url_.host;
-        paho_ = std::make_unique<mqtt::async_client>(paho_url(url_, host), options_.client_id);
-        paho_->set_message_callback([this](mqtt::const_message_ptr message) { deliver(*message); });
-        paho_->set_connection_lost_handler([this](const std::string&) { lost(); });
-        socket_gate::add(*this, {host, url_.host, url_.port, !url_.tls, options_.max_message, options_.gather});
+        make_client();
+        socket_gate::add(*this, {shown_host(), url_.host, url_.port, !url_.tls, options_.max_message, options_.gather});
         control_ = std::thread([this] { run(); });
     } catch (const std::exception& e) {
         problem = {std::string("Paho: ") + e.what(), 0};
@@ -272,7 +292,7 @@ Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int
 MqttCounters MqttSource::Client::counters() const {
     return {.messages = messages_, .bytes = bytes_, .duplicates = duplicates_, .connections = connections_,
             .failed_connections = failed_connections_, .lost_connections = lost_connections_,
-            .refused_subscriptions = refused_subscriptions_, .silences = silences_, .published = published_,
+            .refused_subscriptions = refused_subscriptions_, .silences = silences_, .reloads = reloads_, .published = published_,
             .publish_failures = publish_failures_, .publish_refusals = publish_refusals_, .connected = up_};
 }
 
@@ -291,6 +311,7 @@ void MqttSource::Client::run() {
             collect_answers();
             watch_silence();
         }
+        if (state_ == State::up && url_.tls) watch_files();
     }
 }
 
@@ -337,13 +358,41 @@ void MqttSource::Client::handle(Event event) {
         case Event::failed: connect_failed(paho_outcome(*connect_token_)); return;
         case Event::lost:
             WEIR_LOG_WARNING("mqtt", "the connection to %s was lost", options_.url.c_str());
+            brief_ = state_ != State::up || clock_.monotonic() - connected_at_ < brief_connection ? brief_ + 1 : 0;
             plan_next_attempt();
             return;
     }
 }
 
+void MqttSource::Client::make_client() {
+    auto client = std::make_unique<mqtt::async_client>(paho_url(url_, shown_host()), options_.client_id);
+    client->set_message_callback([this](mqtt::const_message_ptr message) { deliver(*message); });
+    client->set_connection_lost_handler([this](const std::string&) { lost(); });
+    const std::lock_guard publishing(paho_mutex_);
+    std::swap(paho_, client);
+}
+
+// Seen with Paho 1.3.12: after a connection was reset in the middle of a packet it sent something malformed on every
+// later one, and mosquitto hung up each time. The session is the broker's, so nothing is lost with the library's state
+// but publications under way.
+void MqttSource::Client::renew_client() {
+    brief_ = 0;
+    WEIR_LOG_WARNING("mqtt", "connections to %s end as soon as they are made: the library begins anew", options_.url.c_str());
+    publish_failures_ += inflight_;
+    connect_token_.reset();
+    try {
+        make_client();
+        inflight_ = 0;
+    } catch (const std::exception& e) {
+        WEIR_LOG_ERROR("mqtt", "Paho: %s", e.what());
+    }
+}
+
 void MqttSource::Client::try_connecting() {
+    if (brief_ >= brief_most) renew_client();
     state_ = State::connecting;
+    stamps_.look();
+    new_files_.forget();
     awaiting_connack_.store(true, std::memory_order_release);
     try {
         connect_token_ = paho_->connect(paho_connect_options(options_, url_, false), nullptr, connecting_);
@@ -458,6 +507,25 @@ void MqttSource::Client::watch_silence() {
     handler_.on_disconnected("no message for too long");
     plan_next_attempt();
     all_answered_ = false;
+}
+
+// What was not acknowledged comes again on the new connection: the session is persistent.
+void MqttSource::Client::watch_files() {
+    const MonotonicTime now = clock_.monotonic();
+    if (now - files_looked_at_ < options_.files_every) return;
+    files_looked_at_ = now;
+    if (!stamps_.changed()) return;
+    if (const std::string problem = tls_files_problem(options_.tls); !problem.empty()) {
+        if (new_files_.worth_saying(problem, now))
+            WEIR_LOG_WARNING("mqtt", "the new certificate files will not do yet, the connection goes on with the old: %s", problem.c_str());
+        return;
+    }
+    WEIR_LOG_INFO("mqtt", "the certificate files are new: connecting to %s anew", options_.url.c_str());
+    ++reloads_;
+    drop_connection(std::chrono::milliseconds(1000), std::chrono::milliseconds(3000));
+    handler_.on_disconnected("new certificate files");
+    plan_next_attempt();
+    next_attempt_ = now;
 }
 
 // Grace is what Paho gives to publications under way.

@@ -5,6 +5,7 @@
 // subscribed once and are no longer wanted are unsubscribed; a refused one is reported. A lost connection is
 // tried again after an exponential, fully jittered pause. Connected but silent for `silence`: reported, and
 // subscribed again; silent for as long again: reconnected.
+// Certificate files that are new while it is connected, and will do, are used within seconds: it connects anew.
 // QoS 2 is refused: PUBREC leaves before the message is delivered, so that a crash could lose it.
 // Memory: MqttSource::need(options): Paho's share as measured, messages in flight, the read-ahead buffer.
 // Cost: of Paho, one receive and one send thread for all connections, and one small thread here each.
@@ -60,6 +61,7 @@ struct MqttOptions {
     Duration backoff_least = Duration::seconds(1);
     Duration backoff_most = Duration::seconds(60);
     Duration silence = Duration::micros(0);  // 0: no watchdog
+    Duration files_every = Duration::seconds(5);  // how often certificate files are looked at
     // Where messages come one at a time, so long at most is waited for more after each, so that they wake the process
     // together. 0: not. (Plain TCP, with weir_socket_gate.)
     Duration gather = Duration::millis(1);
@@ -107,6 +109,7 @@ struct MqttCounters {
     std::uint64_t lost_connections = 0;
     std::uint64_t refused_subscriptions = 0;
     std::uint64_t silences = 0;
+    std::uint64_t reloads = 0;            // connections replaced for new certificate files
     std::uint64_t published = 0;          // accepted by publish()
     std::uint64_t publish_failures = 0;   // accepted, and then not delivered
     std::uint64_t publish_refusals = 0;   // Error::full or closed

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "agent/base/file_stamps.h"
 #include "agent/base/log.h"
 #include "agent/base/repetition.h"
 #include "uplink/block.h"
@@ -23,6 +24,7 @@ constexpr std::size_t rows_max = 512;             // in one block
 constexpr std::size_t frames_max = 64;            // unacknowledged
 constexpr Bytes control_bytes = 1024;             // a greeting, pings and their answers
 constexpr Bytes received_bytes = 2048;            // a bridge says nothing longer
+constexpr Duration files_every = Duration::seconds(5);  // looked at, whether they are new
 constexpr Duration poll_slice = Duration::millis(20);  // for streams without a descriptor
 
 Bytes row_space_bytes(const UplinkOptions& options) { return std::max(rows_bytes, options.record_bytes_max); }
@@ -93,7 +95,8 @@ public:
           out_(arena.take<std::byte>(out_bytes(options))), received_(arena.take<std::byte>(received_bytes)),
           rows_(arena.take<ShipRow>(rows_max)), in_flight_(arena.take<InFlight>(frames_max)),
           storage_(arena.make<RecordStorage>()), stop_event_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)),
-          breaker_({options.backoff_min, options.backoff_max, options.breaker_open_after}, entropy), paced_(clock.monotonic()) {}
+          breaker_({options.backoff_min, options.backoff_max, options.breaker_open_after}, entropy), paced_(clock.monotonic()),
+          stamps_({options.tls.ca, options.tls.certificate, options.tls.key, options.tls.crl}) {}
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
     ~Session() {
@@ -144,6 +147,8 @@ private:
     Duration pause_left() const { return std::max(Duration{}, breaker_.next_try() - clock_.monotonic()); }
 
     bool may_try() {
+        // New files may be what was waited for.
+        if (files_are_new()) breaker_.try_at_once(clock_.monotonic());
         if (pause_left() > Duration{}) return false;
         if (!renewing_) return true;
         if (outbox_.identity().incarnation == incarnation_) {
@@ -202,10 +207,45 @@ private:
         }
     }
 
+    // ---- certificates ------------------------------------------------------------------------------
+
+    bool files_are_new() {
+        const MonotonicTime now = clock_.monotonic();
+        if (now - files_looked_at_ < files_every) return false;
+        files_looked_at_ = now;
+        return stamps_.changed();
+    }
+
+    // A session is replaced by one with the new files, if they will do: what was sent and not acknowledged is sent
+    // again. They may be on their way still (a certificate before its key): then the session goes on with the old.
+    bool renew_session() {
+        if (!files_are_new()) return false;
+        std::string reason;
+        const auto context = TlsContext::load(TlsRole::client, options_.tls, entropy_, reason);
+        if (!context) {
+            if (new_files_.worth_saying(reason, clock_.monotonic()))
+                WEIR_LOG_WARNING("uplink", "the new certificate files will not do yet, the session goes on with the old: %s",
+                                 reason.c_str());
+            return false;
+        }
+        WEIR_LOG_INFO("uplink", "the certificate files are new: connecting anew");
+        stream_->close();
+        stream_.reset();
+        greeted_ = false;
+        breaker_.try_at_once(clock_.monotonic());
+        const std::lock_guard lock(status_mutex_);
+        status_.state = UplinkState::waiting;
+        ++status_.reloads;
+        show_breaker();
+        return true;
+    }
+
     // ---- connecting --------------------------------------------------------------------------------
 
     void connect() {
         breaker_.tried();
+        stamps_.look();
+        new_files_.forget();
         std::string reason;
         const auto context = TlsContext::load(TlsRole::client, options_.tls, entropy_, reason);
         if (!context) return end(context.error(), reason);
@@ -309,6 +349,7 @@ private:
             if (!more) break;
         }
         if (const Status alive = watch_silence(); !alive) return alive;
+        if (renew_session()) return {};
         wait_for(std::min(limit, pace_wait()), out_sent_ < out_size_);
         return {};
     }
@@ -545,6 +586,9 @@ private:
     Repetition said_;
     CircuitBreaker breaker_;
     MonotonicTime connected_, last_heard_, paced_;
+    FileStamps stamps_;
+    MonotonicTime files_looked_at_{};
+    Repetition new_files_;
     std::int64_t allowance_ = 0;
     std::uint64_t sent_ship_ = 0;
     std::uint64_t acknowledged_ship_ = 0;

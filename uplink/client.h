@@ -31,7 +31,8 @@ struct UplinkOptions {
     std::string host;  // of tls://host:port
     std::uint16_t port = 0;
     std::string server_name;  // the name the bridge must prove; empty: host
-    TlsFiles tls;             // read again for each session, so that new files need no restart
+    // Read again for each session; a session is replaced within seconds when they are new and will do.
+    TlsFiles tls;
     std::string agent;        // must equal the certificate's common name
     std::string software;
     std::uint64_t configuration = 0;
@@ -66,6 +67,7 @@ struct UplinkStatus {
     std::uint64_t sent_bytes = 0; // frames, before TLS
     std::uint64_t skipped_records = 0;  // rows that this build cannot read
     std::uint64_t renewals = 0;   // new incarnations asked for
+    std::uint64_t reloads = 0;    // sessions replaced for new certificate files
     CircuitState circuit = CircuitState::closed;
     std::uint32_t failures_in_a_row = 0;
     Duration until_next_try;      // zero while connected, and when it is due

@@ -9,7 +9,7 @@
 // Threads: a context and its streams belong to one thread.
 // Errors: unauthenticated (a certificate would not do; reason() says which and why), refused (the peer
 // ended the handshake), closed, timed_out, io, no_memory.
-// Reload: make a new context and use it for new streams; streams keep the one they were made with.
+// Reload: make a new context and use it for new streams; streams keep the one they were made with (so there may be two).
 // Source: RFC 5246, 5288, 6125, 7905.
 #pragma once
 

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -25,6 +26,8 @@ constexpr int sweep_ms = 1000;
 constexpr int backlog = 512;
 // Bufferfuls a session may take in a row before the others have their turn.
 constexpr int fills_a_turn = 16;
+constexpr std::size_t renewal_sessions_least = 20;  // renewed in a second
+constexpr std::size_t renewal_seconds = 30;         // within which all are
 constexpr std::size_t hosts_remembered = 1024;  // that were turned away
 
 std::string address_text(const sockaddr_storage& address) {
@@ -72,7 +75,7 @@ std::unique_ptr<Server> Server::open(const BridgeConfig& config, const Clock& cl
                                      std::string& failure) {
     auto tls = TlsContext::load(TlsRole::server, config.tls, entropy, failure);
     if (!tls) return nullptr;
-    std::unique_ptr<Server> server(new Server(config, clock, *tls));
+    std::unique_ptr<Server> server(new Server(config, clock, entropy, *tls));
     server->listener_ = bind_address(config.host, config.port, failure);
     if (server->listener_ < 0) {
         failure = "listen = " + failure;
@@ -82,9 +85,11 @@ std::unique_ptr<Server> Server::open(const BridgeConfig& config, const Clock& cl
     return server;
 }
 
-Server::Server(const BridgeConfig& config, const Clock& clock, std::shared_ptr<const TlsContext> tls)
+Server::Server(const BridgeConfig& config, const Clock& clock, Entropy& entropy, std::shared_ptr<const TlsContext> tls)
     : config_(config),
       clock_(clock),
+      entropy_(entropy),
+      stamps_({config.tls.ca, config.tls.certificate, config.tls.key, config.tls.crl}),
       tls_(std::move(tls)),
       epoll_(epoll_create1(EPOLL_CLOEXEC)),
       block_(BlockUnpacker::need()),
@@ -137,6 +142,7 @@ int Server::run(Ledger& ledger, int signals, const ServerLimits& limits) {
         if (clock_.monotonic() - swept >= Duration::millis(sweep_ms)) {
             swept = clock_.monotonic();
             sweep();
+            if (!draining_) reload();
         }
     }
     if (draining_ && !ended_ && !drained())
@@ -176,6 +182,7 @@ void Server::accept_all() {
         }
         const SessionId id = next_id_++;
         auto session = std::make_unique<Session>(id, std::move(*stream), address_text(address));
+        session->generation = generation_;
         set_phase(*session, Session::Phase::handshake, limits_.handshake);
         session->events = EPOLLIN;
         watch(descriptor, id, EPOLLIN, true);
@@ -290,6 +297,42 @@ void Server::sweep() {
                              session.phase == Session::Phase::handshake ? "TLS handshake" : "greeting");
         }
         close(session);
+    }
+}
+
+// Files on their way (a certificate before its key) are tried again a second later.
+void Server::reload() {
+    renew_sessions();
+    if (!stamps_.changed()) return;
+    FileStamps now = stamps_;
+    now.look();
+    std::string reason;
+    auto tls = TlsContext::load(TlsRole::server, config_.tls, entropy_, reason);
+    if (!tls) {
+        if (new_files_.worth_saying(reason, clock_.monotonic()))
+            WEIR_LOG_WARNING("bridge", "the new certificate files will not do yet, the old ones go on: %s", reason.c_str());
+        return;
+    }
+    ++generation_;
+    WEIR_LOG_INFO("bridge", "the certificate files are new, %llu. time: sessions are renewed",
+                  static_cast<unsigned long long>(generation_));
+    stamps_ = now;
+    new_files_.forget();
+    tls_ = *tls;
+}
+
+void Server::renew_sessions() {
+    std::size_t left = std::max(renewal_sessions_least, sessions_.size() / renewal_seconds);
+    for (auto next = sessions_.begin(); next != sessions_.end() && left > 0;) {
+        Session& session = *next++->second;
+        if (session.generation == generation_ || session.phase == Session::Phase::closing) continue;
+        --left;
+        if (!session.stream().established()) {
+            close(session);
+            continue;
+        }
+        refuse(session, RefusalCode::unavailable, "the certificates are new; greet again");
+        serve(session);
     }
 }
 

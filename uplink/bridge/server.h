@@ -2,6 +2,9 @@
 // A session goes through handshake, greeting (Hello), waiting (until the mark is committed: Welcome) and
 // serving (Records in, Acks out). Its agent is the common name of its certificate, and it may greet only as
 // that. The newest session of an agent wins; the one before is told that it is fenced.
+// New certificate files are noticed within a second: they serve new sessions, and the sessions made before are asked to
+// greet anew, so that nobody stays on whom the new files would refuse (renewal_sessions_least a second, all within half a
+// minute).
 // Memory: Session's for each of max_agents, RecordStorage and scratch buffers once.
 // Cost: about 2 ms a handshake, else O(bytes). Threads: one; the ledger's events arrive by a descriptor.
 // Errors: those of an agent end its session with a Refusal that says why; ledger events fenced and
@@ -17,6 +20,7 @@
 #include "agent/base/arena.h"
 #include "agent/base/clock.h"
 #include "agent/base/entropy.h"
+#include "agent/base/file_stamps.h"
 #include "agent/base/repetition.h"
 #include "uplink/block.h"
 #include "uplink/bridge/config.h"
@@ -51,7 +55,7 @@ public:
     int run(Ledger& ledger, int signals, const ServerLimits& limits);
 
 private:
-    Server(const BridgeConfig& config, const Clock& clock, std::shared_ptr<const TlsContext> tls);
+    Server(const BridgeConfig& config, const Clock& clock, Entropy& entropy, std::shared_ptr<const TlsContext> tls);
 
     void watch(int descriptor, std::uint64_t tag, std::uint32_t events, bool anew);
     void accept_all();
@@ -62,6 +66,8 @@ private:
     void on_event(const LedgerEvent& event);
     void end_all(const std::string& text);
     void sweep();
+    void reload();
+    void renew_sessions();
 
     void on_socket(Session& session, std::uint32_t events);
     void serve(Session& session);           // does what can be done, then sets what to watch
@@ -84,7 +90,11 @@ private:
     const BridgeConfig& config_;
     const Clock& clock_;
     ServerLimits limits_;
+    Entropy& entropy_;
+    FileStamps stamps_;
+    Repetition new_files_;
     std::shared_ptr<const TlsContext> tls_;
+    std::uint64_t generation_ = 0;  // of tls_
     Ledger* ledger_ = nullptr;
     int epoll_ = -1;
     int listener_ = -1;

@@ -35,6 +35,7 @@ public:
     Incarnation incarnation{};
     std::uint32_t partition = 0;
     MonotonicTime deadline{};   // of the phase; while serving, of silence
+    std::uint64_t generation = 0;  // of the certificates it was made with
     bool pinged = false;        // since the agent was heard last
     bool parted = false;        // closing: all is sent, and our direction has ended
     std::uint32_t events = 0;   // what epoll watches

@@ -277,6 +277,51 @@ TEST(UplinkClient, new_certificate_files_are_used_without_a_restart) {
     CHECK_TRUE(until([&] { return client->status().state == UplinkState::streaming; }, 3000, Duration::millis(500)));
 }
 
+TEST(UplinkClient, a_session_is_replaced_when_its_files_are_new_and_will_do) {
+    const TlsFiles good = Certificates::get().files("agent");
+    const std::string folder = fixture.folder;
+    const auto install = [&](const std::string& from, const char* name) {
+        std::filesystem::copy_file(from, folder + "/next");
+        std::filesystem::rename(folder + "/next", folder + name);  // a new inode, whatever the clock says
+    };
+    install(good.certificate, "/c.pem");
+    install(good.key, "/c.key");
+    options.tls = {good.ca, folder + "/c.pem", folder + "/c.key"};
+    start();
+    stage(10);
+    CHECK_TRUE(until([&] { return client->status().acknowledged_ship == 10; }));
+    install(Certificates::get().files("bridge").key, "/c.key");  // on its way: it belongs to another certificate
+    (void)until([&] { return false; }, 600);
+    CHECK_EQUAL(0, client->status().reloads);
+    CHECK_EQUAL(1, client->status().sessions);
+    bridge->acknowledges = false;
+    stage(10);
+    CHECK_TRUE(until([&] { return bridge->records.size() == 20; }));
+    install(good.key, "/c.key");
+    CHECK_TRUE(until([&] { return client->status().reloads == 1; }));
+    bridge->acknowledges = true;
+    stage(10);
+    CHECK_TRUE(until([&] { return client->status().acknowledged_ship == 30; }));
+    CHECK_EQUAL(2, client->status().sessions);
+    CHECK_EQUAL(0, client->status().failures);
+    check_all_delivered(30);
+}
+
+TEST(UplinkClient, new_files_end_a_long_pause) {
+    options.tls = Certificates::get().files("stranger", "ca");
+    const std::string own = fixture.folder + "/c.pem";
+    std::filesystem::copy_file(options.tls.certificate, own);
+    options.tls.certificate = own;
+    start();
+    CHECK_TRUE(until([&] { return client->status().failures == 2; }));
+    CHECK_TRUE(client->status().until_next_try > Duration::seconds(100));
+    std::filesystem::remove(own);
+    const TlsFiles good = Certificates::get().files("agent");
+    std::filesystem::copy_file(good.certificate, own);
+    CHECK_TRUE(until([&] { return client->status().failures == 3; }, 1000));  // (its key is still the other)
+    CHECK_TRUE(client->status().error == Error::invalid);
+}
+
 TEST(UplinkClient, refusals_of_the_bridge_end_in_pauses) {
     bridge->refuse_with = RefusalCode::fenced;
     CHECK_TRUE(until([&] { return client->status().failures == 1; }));

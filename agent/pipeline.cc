@@ -165,7 +165,7 @@ bool Pipeline::slot_is_being_read() const {
     return flash_state_ == Flash::reading && checkpoints_since_flash_ >= 1;
 }
 
-Status Pipeline::checkpoint() {
+Status Pipeline::checkpoint(bool keep_journal) {
     analysis_.flush();
     seal();
     // One that the store thread has not begun is withdrawn: a newer one takes its place.
@@ -190,6 +190,7 @@ Status Pipeline::checkpoint() {
     ++counters_.checkpoints;
     ++checkpoints_since_flash_;
 
+    if (keep_journal) return {};
     if (options_.release_after_flush_only)
         parts_.journal->release_to(flushed_sequence_);
     else

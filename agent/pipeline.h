@@ -96,7 +96,8 @@ public:
     // ---- engine thread ----------------------------------------------------------------------------
     // Takes what the journal has, waiting at most limit for it; makes ticks and checkpoints when due.
     void step(Duration limit);
-    Status checkpoint();
+    // keep_journal: an older checkpoint may still be needed, with the journal behind it.
+    Status checkpoint(bool keep_journal = false);
 
     // ---- store thread -----------------------------------------------------------------------------
     // A checkpoint to be written to flash, if one is due: its bytes stay put until bytes_taken().

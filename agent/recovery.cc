@@ -44,6 +44,7 @@ Status Recovery::prepare(Recovered& recovered, std::string& reason) {
     found_ = find_crash_checkpoint();
     if (!found_ && trouble_.ok()) found_ = find_flash_checkpoint();
     if (!trouble_) return not_read(reason);
+    forget_next_files();
     if (!found_) {
         something_was_lost_ = outbox_.identity().epoch > 0;
     } else {
@@ -76,6 +77,12 @@ void Recovery::open_old_journal() {
     if (!journal.ok()) return note_trouble(journal.error());
     if (report.kind == JournalOpenReport::Kind::recovered) old_journal_ = std::move(*journal);
     if (!old_journal_) same_journal_ = false;
+}
+
+// What a start left that did not come to its end, and that nothing goes on from: it must not take anybody's place later.
+void Recovery::forget_next_files() {
+    const RunFiles paths = run_files(assembly_.config());
+    for (const std::string& path : {paths.checkpoint, paths.journal}) (void)files_.remove(path + ".next").ok();
 }
 
 // A change of the configuration leaves its checkpoint beside the old one until the new epoch has begun.
@@ -424,6 +431,8 @@ Status Recovery::fill(Pipeline& pipeline, Recovered& recovered, std::string& rea
     } else {
         pipeline.catch_up();
     }
+    if (same_epoch)
+        if (const Status apart = leave_foreign_results(pipeline, epoch, reason); !apart.ok()) return apart;
     if (something_was_lost_)
         mark_gap(pipeline);
     else if (earlier_)
@@ -432,13 +441,27 @@ Status Recovery::fill(Pipeline& pipeline, Recovered& recovered, std::string& rea
                   same_epoch ? "goes on" : "begins", number(pipeline.analysis().messages() - before),
                   something_was_lost_ ? "; windows that may miss events are marked partial" : "");
 
-    if (const Status saved = pipeline.checkpoint(); !saved.ok()) return saved;
+    // Another configuration's checkpoint needs its journal until the new epoch has begun.
+    if (const Status saved = pipeline.checkpoint(earlier_ != nullptr); !saved.ok()) return saved;
     if (earlier_)
         if (const Status begun = begin_epoch(epoch - 1, epoch, reason); !begun.ok()) return begun;
     if (const Status moved = move_next_files(); !moved.ok()) return moved;
     old_journal_.reset();
     earlier_.reset();
     found_.reset();
+    return {};
+}
+
+// The start of an edit that was taken back may have put results into this epoch that we never said, with numbers that we
+// would give again: what comes from now on needs an epoch of its own. What that start closed stays closed.
+Status Recovery::leave_foreign_results(Pipeline& pipeline, std::uint64_t& epoch, std::string& reason) {
+    const OutputPosition said{epoch, pipeline.analysis().last_sequence()};
+    if (outbox_.committed_position() <= said) return {};
+    outbox_.seal(outbox_.committed_position());
+    if (const Status committed = outbox_.commit(); !committed.ok()) return committed;
+    if (const Status begun = begin_epoch(epoch, epoch, reason); !begun.ok()) return begun;
+    if (const Status set = set_frontiers(pipeline.analysis().engine()); !set.ok()) return set;
+    pipeline.begin(epoch, pipeline.journal_position() + 1);
     return {};
 }
 

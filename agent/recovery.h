@@ -64,7 +64,9 @@ private:
     bool run_other_configuration(const Found& found);
     Status take_over(Pipeline& pipeline);
     Status begin_epoch(std::uint64_t behind, std::uint64_t& epoch, std::string& reason);
+    Status leave_foreign_results(Pipeline& pipeline, std::uint64_t& epoch, std::string& reason);
     Status move_next_files();
+    void forget_next_files();
     Status open_files(Recovered& recovered, std::string& reason);
     Status open_journal(Recovered& recovered, std::string& reason);
     std::vector<std::uint16_t> links_now() const;

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "tests/unit/agent/gateway.h"
+#include "uplink/flash_vfs.h"
 
 #include <CppUTest/TestHarness.h>
 
@@ -291,6 +292,69 @@ TEST(Edit, cut_short_anywhere_is_made_again) {
         append(results, third.ship(mark));
         LONGS_EQUAL(300, sum(counts(of("w", results))));
         for (const std::string& json : of("w", results)) CHECK(json.find("partial") == std::string::npos);
+    }
+}
+
+// Found by the simulator: the checkpoint of the new configuration released the journal that the old one still needed; and
+// it took the old one's place when the edit was taken back.
+TEST(Edit, whose_start_fails_at_any_write_is_made_again_or_taken_back_and_loses_nothing) {
+    struct : FlashFault {
+        int left = 0;
+        int before(FlashOperation) override { return left > 0 && --left > 0 ? 0 : 10; }  // SQLITE_IOERR, for good
+    } fault;
+    bool was_late = false;
+    for (int operation = 2; !was_late; ++operation) {
+        TemporaryFolder folder;
+        mark = 0;
+        const bool taken_back = operation % 2 == 1;
+        const std::string edited = config(folder, after);
+        {
+            Gateway first(config(folder, before));
+            first.send(0, 100);
+            CHECK(first.pipeline->checkpoint().ok());
+            first.send(100, 130);
+            first.store();
+        }
+        {
+            Assembled assembled(edited);
+            const PartOptions options = part_options(*assembled.assembly);
+            ManualClock clock(Timestamp::millis(Gateway::first_ms + 130000));
+            SeededEntropy entropy(1);
+            ArenaBlock block(arena_need(*assembled.assembly, options));
+            Arena arena(block.memory());
+            OpenReport report;
+            auto outbox = Outbox::open(options.outbox, arena, assembled.files, entropy, report);
+            CHECK(outbox.ok());
+            fault.left = operation / 2;
+            set_flash_fault(&fault);
+            Recovered recovered;
+            Recovery recovery(*assembled.assembly, options, assembled.files, entropy, clock, **outbox, {true, false});
+            std::string reason;
+            if (recovery.prepare(recovered, reason).ok()) {
+                Pipeline::Options pipeline_options;
+                pipeline_options.deliver = true;
+                pipeline_options.staging_bytes = options.outbox.staging_bytes;
+                Pipeline::Parts parts;
+                parts.journal = recovered.journal.get();
+                parts.checkpoints = recovered.checkpoints.get();
+                parts.outbox = outbox->get();
+                parts.clock = &clock;
+                Pipeline pipeline(arena, *assembled.assembly, Analysis::Options{}, pipeline_options, parts, options.configuration);
+                was_late = recovery.fill(pipeline, recovered, reason).ok();
+            }
+        }
+        set_flash_fault(nullptr);
+        const std::string then = taken_back ? config(folder, before) : edited;
+        {
+            Gateway third(then, Gateway::first_ms + 130000);
+            third.send(130, 200);
+            CHECK(third.pipeline->checkpoint().ok());
+        }
+        Gateway fourth(then, Gateway::first_ms + 200000);  // after a kill
+        fourth.send(200, 300);
+        fourth.pipeline->analysis().finish();
+        LONGS_EQUAL_TEXT(300, sum(counts(of("w", fourth.ship(mark)))), ("operation " + std::to_string(operation)).c_str());
+        CHECK(operation < 400);
     }
 }
 

@@ -187,7 +187,11 @@ void CrashDisk::truncate(Inode& inode, Bytes size) {
 }
 
 void CrashDisk::sync(Inode& inode) {
-    inode.synced = inode.now;
+    inode.synced.resize(inode.now.size());
+    for (const Inode::Change& change : inode.changes) {
+        const Bytes end = std::min(change.offset + change.bytes.size(), inode.now.size());
+        for (Bytes at = change.offset; at < end; ++at) inode.synced[at] = inode.now[at];
+    }
     inode.changes.clear();
 }
 
@@ -235,21 +239,24 @@ void CrashDisk::settle(Inode& inode, Entropy& chance, const Loss& loss) {
     inode.changes.clear();
 }
 
-void CrashDisk::power_on(Entropy& chance, const Loss& loss) {
-    off_ = false;
-    left_ = 0;
+void CrashDisk::power_on(Entropy& chance, const Loss& loss, const std::string& machine) {
+    resume();
+    const auto is_here = [&](const std::string& path) { return path.starts_with(machine); };
     // Of a name that was made, removed or renamed since the folder was synced, either state.
     Names survived = synced_names_;
     for (const auto& [path, inode] : names_) {
         const auto before = synced_names_.find(path);
         if (before != synced_names_.end() && before->second == inode) continue;
-        if (chance.unit() < loss.keep) survived[path] = inode;
+        if (!is_here(path) || chance.unit() < loss.keep) survived[path] = inode;
     }
     for (const auto& [path, inode] : synced_names_)
-        if (!names_.count(path) && chance.unit() < loss.keep) survived.erase(path);
+        if (!names_.count(path) && (!is_here(path) || chance.unit() < loss.keep)) survived.erase(path);
     names_ = survived;
-    for (const auto& [path, inode] : names_) settle(*inode, chance, loss);
-    synced_names_ = names_;
+    for (const auto& [path, inode] : names_)
+        if (is_here(path)) settle(*inode, chance, loss);
+    for (const auto& [path, inode] : names_)
+        if (is_here(path)) synced_names_[path] = inode;
+    std::erase_if(synced_names_, [&](const auto& entry) { return !names_.count(entry.first); });
 }
 
 Result<Bytes> CrashFiles::size(const std::string& path) {

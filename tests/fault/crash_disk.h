@@ -68,8 +68,15 @@ public:
     const Trouble& trouble() const { return trouble_; }
     bool is_off() const { return off_; }
     std::uint64_t operations() const { return operations_; }
-    // What is left of everything, and power is back. All files must be closed.
-    void power_on(Entropy& chance, const Loss& loss);
+    // What is left of everything, or of the machine whose paths begin so, and power is back. All its files must be closed.
+    void power_on(Entropy& chance, const Loss& loss, const std::string& machine = {});
+    // A process is about to be killed: nothing that it does from now on happens. resume(): what it had written is there,
+    // synced or not.
+    void freeze() { off_ = true; }
+    void resume() {
+        off_ = false;
+        left_ = 0;
+    }
 
     // For the VFS and Files beneath. False: the power is off.
     bool operation();

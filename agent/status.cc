@@ -226,6 +226,8 @@ void put_outbox(JsonWriter& json, const Outbox& outbox) {
         {"staging_results_bytes", c.staging_results_bytes},
         {"medium_errors", c.medium_errors},
         {"set_aside", c.set_aside},
+        {"salvaged_rows", c.salvaged_rows},
+        {"given_up_rows", c.given_up_rows},
         {"flash_bytes", c.flash_bytes},
         {"flash_syncs", c.flash_syncs},
         {"last_ship", outbox.identity().last_ship},

@@ -244,11 +244,10 @@ Status Outbox::commit(const FlashCheckpoint* checkpoint, CheckpointReader* reade
             return reopened;
         }
         // The file may also have been set aside by an attempt before this one, which then failed.
-        if (store_->state().incarnation != identity().incarnation) {
+        if (store_->state().incarnation != identity().incarnation)
             change_incarnation();
-            const std::lock_guard lock(shared_->published_mutex);
-            ++shared_->counters.set_aside;
-        }
+        else if (store_->damaged() > counters().set_aside)
+            shared_->send.clear();  // rows that are gone stay unsent
     }
     Status status = write_transaction(checkpoint, reader);
     raise_heap_limit();
@@ -369,6 +368,9 @@ void Outbox::publish() {
     counters.dropped_full_results = state.dropped_results;
     counters.dropped_full_alerts = state.dropped_alerts;
     counters.refused_full = state.refused;
+    counters.set_aside = store_->damaged();
+    counters.salvaged_rows = store_->salvaged_rows();
+    counters.given_up_rows = store_->given_up_rows();
     counters.corrupt_rows = store_->corrupt_rows();
     counters.oversize_rows = store_->oversize_rows();
     shared_->row_bytes_max = store_->row_bytes_max();

@@ -17,7 +17,8 @@
 // Errors: stage() full. After any error of the medium the file's state is unknown: it is closed and
 // opened again by the next commit(), staged records wait meanwhile; alerts have staging room of their
 // own. A damaged file, or one of a newer version, is set aside (NAME.damaged, NAME.newer) and a new one
-// begun, with a new incarnation. Every row carries a CRC-32C, checked before it is sent; rows that cannot
+// begun: with what could be saved of the damaged one, under the same incarnation if that is known (outbox_salvage.cc
+// says which rows, and why none of them goes out twice), else with a new one. Every row carries a CRC-32C, checked before it is sent; rows that cannot
 // be sent are deleted and counted.
 // Source: own schema, described in outbox_store.h; sqlite.org/wal.html.
 #pragma once
@@ -137,7 +138,9 @@ struct OpenReport {
     bool set_aside = false;  // there was one that could not be used; where it is now and why:
     std::string set_aside_path;
     std::string reason;
-    std::uint64_t rows = 0;  // waiting to be delivered
+    std::uint64_t salvaged = 0;  // of its rows: taken over, with their numbers and the incarnation
+    std::uint64_t given_up = 0;  // of its rows: neither delivered nor taken over
+    std::uint64_t rows = 0;      // waiting to be delivered
 };
 
 struct OutboxCounters {
@@ -151,6 +154,8 @@ struct OutboxCounters {
     std::uint64_t dropped_oversize = 0;
     std::uint64_t medium_errors = 0;      // I/O errors and full media; each led to a reopening
     std::uint64_t set_aside = 0;          // damaged while running
+    std::uint64_t salvaged_rows = 0;      // of files set aside, by this process, at its start or since
+    std::uint64_t given_up_rows = 0;
     std::uint64_t corrupt_rows = 0;       // failed their checksum; deleted, never sent
     std::uint64_t oversize_rows = 0;      // of an earlier configuration, beyond send_bytes; deleted, never sent
     std::uint64_t rejected_rows = 0;      // that the uplink could not render: reject(); deleted

@@ -22,7 +22,7 @@ Result<std::unique_ptr<OutboxReader>> OutboxReader::open(const std::string& path
     std::unique_ptr<OutboxReader> reader(new OutboxReader(std::move(*database)));
     const Result<std::int64_t> owner = reader->database_->number("PRAGMA application_id");
     if (!owner) return owner.error();
-    if (!OutboxStore::is_ours(*owner)) return Error::corrupt;
+    if (*owner != OutboxStore::application()) return Error::corrupt;
     const Result<std::int64_t> version = reader->database_->number("PRAGMA user_version");
     if (!version) return version.error();
     if (*version > OutboxStore::newest_schema()) return Error::unsupported;
@@ -66,7 +66,10 @@ Status OutboxReader::each_of_class(bool alert, const std::function<Status(const 
             const Result<bool> found = select->step();
             if (!found) ended = found.error();
             if (!found || !*found) break;
-            const std::int64_t id = at = select->integer(0);
+            const std::int64_t id = select->integer(0);
+            if (id <= at) ended = Error::corrupt;  // rows rise: else it may never end
+            if (id <= at) break;
+            at = id;
             Row row{alert, static_cast<std::uint64_t>(id - ids.first), select->bits(1), 0, select->bytes(3)};
             if (select->is_null(3) || select->integer(2) != OutboxStore::checksum_of_row(id, row.epoch, row.record)) {
                 ++rows.damaged;
@@ -113,19 +116,33 @@ OutboxReader::Frontiers OutboxReader::frontiers() {
     return all;
 }
 
-Result<std::string> OutboxReader::checkpoint() {
+Status OutboxReader::each_chunk(const std::function<Status(ByteSpan)>& taker) {
     if (!state_ || state_->has_checkpoint == 0) return Error::missing;
     Result<Statement> select = database_->prepare("SELECT bytes FROM chunk ORDER BY n");
     if (!select) return select.error();
-    std::string bytes;
-    for (;;) {
+    Bytes bytes = 0;
+    std::uint32_t crc = crc32c({});
+    while (bytes < state_->checkpoint.size) {
         const Result<bool> row = select->step();
         if (!row) return row.error();
-        if (!*row || bytes.size() > state_->checkpoint.size) break;
-        bytes.append(as_text(select->bytes(0)));
+        if (!*row) break;
+        const ByteSpan piece = select->bytes(0);
+        if (piece.size() != std::min(OutboxStore::chunk_bytes, state_->checkpoint.size - bytes)) return Error::corrupt;
+        bytes += piece.size();
+        crc = crc32c(piece, crc);
+        if (const Status taken = taker(piece); !taken) return taken;
     }
-    if (bytes.size() != state_->checkpoint.size || crc32c(as_byte_span(bytes)) != state_->checkpoint_crc) return Error::corrupt;
-    return bytes;
+    return bytes == state_->checkpoint.size && crc == state_->checkpoint_crc ? Status() : Status(Error::corrupt);
+}
+
+Result<std::string> OutboxReader::checkpoint() {
+    std::string all;
+    const Status read = each_chunk([&](ByteSpan piece) {
+        all.append(as_text(piece));
+        return Status();
+    });
+    if (!read) return read.error();
+    return all;
 }
 
 std::string OutboxReader::structure() {

@@ -45,7 +45,9 @@ public:
         bool whole = true;
     };
     Frontiers frontiers();
-    // The flash checkpoint's bytes. Error::missing: none; Error::corrupt: its checksum does not hold.
+    // The flash checkpoint's bytes in pieces; taker has had them when the end says what they are worth. Error::missing:
+    // there is none; Error::corrupt: its checksum does not hold.
+    Status each_chunk(const std::function<Status(ByteSpan)>& taker);
     Result<std::string> checkpoint();
     // PRAGMA quick_check: what is wrong, or nothing.
     std::string structure();

@@ -11,11 +11,14 @@ namespace {
 
 constexpr int schema_version = 3;
 constexpr int application_id = 0x57656972;  // "Weir"
+constexpr int unfinished_id = 0x57656953;   // "WeiS": what could be saved of a damaged file is still being put in
 constexpr std::uint32_t state_version = 3;
 
 constexpr std::int64_t alert_ids = 0;
 constexpr std::int64_t result_ids = std::int64_t{1} << 60;
 constexpr std::int64_t end_ids = std::int64_t{2} << 60;
+
+constexpr unsigned damage_met_max = 3;
 
 constexpr Bytes margin_pages = 16;        // splits of inner pages, the ship table, the state
 constexpr Bytes alert_room_pages = 16;    // that results leave to alerts
@@ -29,6 +32,13 @@ constexpr const char* schema =
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, hash INTEGER, bytes BLOB);"
     "CREATE TABLE pending(definition INTEGER, partition INTEGER, end INTEGER,"
     " PRIMARY KEY(definition, partition)) WITHOUT ROWID;";
+
+// A damaged letter in the schema makes another table of it: these must say what their rows are found by.
+constexpr std::int64_t tables_by_number = 4;
+constexpr const char* count_tables_by_number =
+    "SELECT count(*) FROM sqlite_schema WHERE sql GLOB 'CREATE TABLE state(id INTEGER PRIMARY KEY,*'"
+    " OR sql GLOB 'CREATE TABLE row(id INTEGER PRIMARY KEY,*' OR sql GLOB 'CREATE TABLE ship(ship INTEGER PRIMARY KEY,*'"
+    " OR sql GLOB 'CREATE TABLE chunk(n INTEGER PRIMARY KEY,*'";
 
 // What version 3 brought.
 constexpr const char* schema_from_2 =
@@ -135,16 +145,17 @@ OutboxStore::OutboxStore(const OutboxOptions& options, Arena& arena, Files& file
 // ---- opening -----------------------------------------------------------------------------------------
 
 Status OutboxStore::open(OpenReport& report) {
+    if (replacing_) return replace_damaged(report);  // an attempt before this one failed half way
     const Status first = open_once(report);
     if (first.error() == Error::unsupported) {
         if (const Status aside = set_aside(".newer", "it was written by a newer version of Weir", report); !aside)
             return aside;
-    } else if (first.error() == Error::corrupt) {
-        if (const Status aside = set_aside(".damaged", "it is damaged", report); !aside) return aside;
-    } else {
-        return first;
+        return open_once(report);
     }
-    return open_once(report);
+    if (first.error() == Error::truncated) return replace_damaged(report);
+    if (first.error() != Error::corrupt) return first;
+    if (const Status aside = set_aside(".damaged", "it is damaged", report); !aside) return aside;
+    return replace_damaged(report);
 }
 
 Status OutboxStore::open_once(OpenReport& report) {
@@ -165,6 +176,7 @@ Status OutboxStore::open_once(OpenReport& report) {
     for (const auto& each : {version, owner, tables})
         if (!each) return failed(each.error());
     const bool fresh = *tables == 0 && *owner == 0;
+    if (*owner == unfinished_id && !replacing_) return failed(Error::truncated);
     if (!fresh && *owner != application_id) return failed(Error::corrupt);
     if (!fresh && *version > schema_version) return failed(Error::unsupported);
     if (fresh) {
@@ -173,6 +185,9 @@ Status OutboxStore::open_once(OpenReport& report) {
     }
     if (!fresh && *version < 3)
         if (const Status made = database_->execute(schema_from_2); !made) return failed(made.error());
+    const Result<std::int64_t> by_number = database_->number(count_tables_by_number);
+    if (!by_number) return failed(by_number.error());
+    if (*by_number != tables_by_number) return failed(Error::corrupt);
     if (const Status prepared = prepare(); !prepared) return failed(prepared.error());
     const Incarnation before = state_.incarnation;
     if (const Status loaded = load_state(); !loaded) return failed(loaded.error());
@@ -197,7 +212,7 @@ Status OutboxStore::create() {
         state.output = state_.output;
     }
     entropy_.fill(state.incarnation);
-    const std::string marks = "PRAGMA application_id=" + std::to_string(application_id) +
+    const std::string marks = "PRAGMA application_id=" + std::to_string(replacing_ ? unfinished_id : application_id) +
                               ";PRAGMA user_version=" + std::to_string(schema_version);
     std::array<std::byte, state_bytes_max> bytes;
     ByteWriter out(bytes);
@@ -309,7 +324,7 @@ Status OutboxStore::set_aside(const std::string& suffix, const std::string& reas
     report.set_aside = true;
     report.set_aside_path = path;
     report.reason = reason;
-    WEIR_LOG_ERROR("outbox", "%s was set aside as %s: %s; a new one is begun, what it held is not delivered",
+    WEIR_LOG_ERROR("outbox", "%s was set aside as %s: %s; a new one is begun",
                    options_.path.c_str(), path.c_str(), reason.c_str());
     return {};
 }
@@ -324,12 +339,13 @@ Status OutboxStore::reopen(OpenReport& report) {
     }
     if (report.set_aside) return {};
     const Result<bool> sound = database_->sound();
-    if (!sound || !*sound) {
+    // Some damage shows only to those who work with the file.
+    if (!sound || !*sound || damage_met_ >= damage_met_max) {
         sql_.reset();
         database_.reset();
         if (!sound) return sound.error();
         if (const Status aside = set_aside(".damaged", "it is damaged", report); !aside) return aside;
-        return open_once(report);
+        return replace_damaged(report);
     }
     return {};
 }
@@ -358,6 +374,7 @@ Status OutboxStore::settle(Status status) {
 }
 
 Status OutboxStore::break_down(Status status) {
+    damage_met_ = status.error() == Error::corrupt ? damage_met_ + 1 : 0;
     WEIR_LOG_ERROR("outbox", "%s: %s", options_.path.c_str(), database_->message().c_str());
     sql_.reset();
     database_.reset();  // rolls back what may still be open
@@ -486,6 +503,7 @@ Status OutboxStore::delete_acknowledged(std::uint64_t ship, StoreState& state) {
     state.rows -= std::min(state.rows, rows);
     state.numbered_bytes -= std::min(state.numbered_bytes, bytes);
     state.acknowledged = std::min(ship, state.last_ship);
+    if (ship >= state.last_ship) state.numbered_bytes = 0;  // sizes that were damaged do not stay behind
     return {};
 }
 
@@ -605,9 +623,21 @@ Status OutboxStore::forget_group(StoreState& state) {
     return end_group(state);
 }
 
+// What is counted and what is found differ: damage, which the file's structure shows, or a count to be mended.
+Status OutboxStore::expect_sound() {
+    const Result<bool> sound = database_->sound();
+    if (!sound) return sound.error();
+    return *sound ? Status() : Status(Error::corrupt);
+}
+
 // Numbers are given late, so that alerts can still overtake and policies choose; but always ahead of
 // what the uplink can have in flight.
 Status OutboxStore::number_rows(StoreState& state) {
+    // Every number has been acknowledged: entries that stay could not be found, and would take the room of others.
+    if (state.acknowledged >= state.last_ship && state.numbered_bytes > 0) {
+        if (const Status sound = expect_sound(); !sound) return sound;
+        state.numbered_bytes = 0;
+    }
     while (state.unnumbered > 0 && state.numbered_bytes < options_.numbered_bytes_max) {
         const auto behind = [](std::int64_t ids, std::uint64_t sealed) { return ids + static_cast<std::int64_t>(sealed) + 1; };
         const Result<bool> alert =
@@ -618,7 +648,10 @@ Status OutboxStore::number_rows(StoreState& state) {
             number_next(result_ids, behind(result_ids, state.sealed_result), state.numbered_result, state);
         if (!result) return result.error();
         if (*result) continue;
-        if (state.group_is_open == 0) state.unnumbered = 0;
+        if (state.group_is_open != 0) return {};
+        // More was counted than is found: a row too many, or a damaged page that hides the others behind it.
+        if (const Status sound = expect_sound(); !sound) return sound;
+        state.unnumbered = 0;
         return {};
     }
     return {};
@@ -632,6 +665,8 @@ Result<bool> OutboxStore::number_next(std::int64_t from, std::int64_t to, std::u
     const std::int64_t size = *row ? find.integer(1) : 0;
     find.reset();
     if (!*row) return false;
+    // A damaged page that holds rows out of order would bring some of them twice.
+    if (id <= from + static_cast<std::int64_t>(numbered) || id >= to) return Error::corrupt;
     const std::uint64_t ship = ++state.last_ship;
     const Status inserted =
         sql_->insert_ship.bind_bits(1, ship).bind(2, id).bind(3, size).bind(4, std::int64_t{ship_crc(ship, id)}).run();
@@ -740,14 +775,24 @@ Result<bool> OutboxStore::drop_numbered(bool alerts, StoreState& state) {
 
 Status OutboxStore::refill(SendBuffer& buffer) {
     const SendBuffer::Cursor cursor = buffer.cursor();
-    if (!cursor.wanted || cursor.after_ship >= state_.last_ship) return {};
+    if (!cursor.wanted || cursor.after_ship >= state_.last_ship) {
+        damage_met_ = 0;
+        return {};
+    }
     Statement& select = sql_->ships_after.bind_bits(1, cursor.after_ship);
     Status status;
+    std::uint64_t before = cursor.after_ship;
     for (;;) {
         const Result<bool> found = select.step();
         if (!found) status = found.error();
         if (!found || !*found) break;
         const std::uint64_t ship = select.bits(0);
+        // Only a damaged page has numbers out of order, or some that were never given: what comes behind would stay.
+        if (ship <= before || ship > state_.last_ship) {
+            status = Error::corrupt;
+            break;
+        }
+        before = ship;
         const std::int64_t id = select.integer(1);
         const std::uint64_t epoch = select.bits(3);
         const ByteSpan bytes = select.bytes(5);
@@ -765,7 +810,9 @@ Status OutboxStore::refill(SendBuffer& buffer) {
         if (!buffer.append(cursor, {ship, epoch, bytes})) break;
     }
     select.reset();
-    return status ? status : break_down(status);
+    if (!status) return break_down(status);
+    damage_met_ = 0;
+    return {};
 }
 
 Bytes OutboxStore::row_bytes_max() const {
@@ -792,7 +839,7 @@ void OutboxStore::forgive() {
 
 // ---- what the file's bytes mean ----------------------------------------------------------------------
 
-bool OutboxStore::is_ours(std::int64_t application) { return application == application_id; }
+int OutboxStore::application() { return application_id; }
 int OutboxStore::newest_schema() { return schema_version; }
 Result<StoreState> OutboxStore::read_state(ByteSpan bytes) { return decode_state(bytes); }
 std::uint32_t OutboxStore::checksum_of_row(std::int64_t id, std::uint64_t epoch, ByteSpan record) {

@@ -101,7 +101,7 @@ public:
     Bytes row_bytes_max() const;
 
     // ---- what the file's bytes mean, for those who read it without opening it for work: outbox_reader.h ----
-    static bool is_ours(std::int64_t application);
+    static int application();  // the application_id of a file of ours
     static int newest_schema();
     static Result<StoreState> read_state(ByteSpan bytes);
     static std::uint32_t checksum_of_row(std::int64_t id, std::uint64_t epoch, ByteSpan record);
@@ -115,6 +115,9 @@ public:
 
     const StoreState& state() const { return state_; }
     std::uint64_t corrupt_rows() const { return corrupt_rows_; }
+    std::uint64_t damaged() const { return damaged_; }
+    std::uint64_t salvaged_rows() const { return salvaged_rows_; }
+    std::uint64_t given_up_rows() const { return given_up_rows_; }
     std::uint64_t oversize_rows() const { return oversize_rows_; }
     Bytes used_bytes() const { return used_pages_ * Database::page_bytes; }
 
@@ -139,6 +142,9 @@ private:
     Status load_chunk_hashes();
     Status save_state(const StoreState& state);
     Status set_aside(const std::string& suffix, const std::string& reason, OpenReport& report);
+    class Salvage;
+    Status replace_damaged(OpenReport& report);
+    Status salvage(OpenReport& report);
     Status settle(Status status);      // COMMIT if all went well; an error breaks the store
     Status break_down(Status status);  // closes; reopen() comes next
 
@@ -154,6 +160,7 @@ private:
     Status close_group(StoreState& state);
     Status forget_group(StoreState& state);
     Status end_group(StoreState& state);  // what lies behind is no longer open
+    Status expect_sound();
     Status number_rows(StoreState& state);
     Result<bool> number_next(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state);
     Status write_checkpoint(const FlashCheckpoint& checkpoint, StoreState& state);
@@ -171,6 +178,12 @@ private:
     std::unique_ptr<Database> database_;
     std::optional<Statements> sql_;
     StoreState state_;  // as committed
+    unsigned damage_met_ = 0;    // by commits, one after the other
+    bool replacing_ = false;     // a damaged file has been set aside, and its place is not taken yet
+    std::optional<StoreState> before_damage_;  // as this process knew it
+    std::uint64_t damaged_ = 0;  // files, while running
+    std::uint64_t salvaged_rows_ = 0;
+    std::uint64_t given_up_rows_ = 0;
     bool known_before_ = false;  // state_ was read or made by this process already
     Bytes used_pages_ = 0;
     Bytes room_margin_pages_;

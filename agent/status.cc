@@ -249,6 +249,7 @@ void put_uplink(JsonWriter& json, const UplinkStatus& status) {
     put(json, "sent_bytes", status.sent_bytes);
     put(json, "skipped_records", status.skipped_records);
     put(json, "renewals", status.renewals);
+    put(json, "redirects", status.redirects);
     put(json, "reloads", status.reloads);
     put(json, "circuit", name(status.circuit));
     put(json, "failures_in_a_row", std::uint64_t{status.failures_in_a_row});

@@ -25,6 +25,7 @@ constexpr std::size_t frames_max = 64;            // unacknowledged
 constexpr Bytes control_bytes = 1024;             // a greeting, pings and their answers
 constexpr Bytes received_bytes = 2048;            // a bridge says nothing longer
 constexpr Duration files_every = Duration::seconds(5);  // looked at, whether they are new
+constexpr int redirects_most = 3;  // in a row
 constexpr Duration poll_slice = Duration::millis(20);  // for streams without a descriptor
 
 Bytes row_space_bytes(const UplinkOptions& options) { return std::max(rows_bytes, options.record_bytes_max); }
@@ -117,7 +118,9 @@ public:
             return;
         }
         const Status status = greeted_ ? stream(limit) : greet(limit);
-        if (!status) end(status.error(), explanation(status.error()));
+        if (status) return;
+        if (!redirect_.empty()) return follow(std::exchange(redirect_, {}));
+        end(status.error(), explanation(status.error()));
     }
 
     void stop() {
@@ -167,6 +170,26 @@ private:
                error == Error::missing || error == Error::unsupported;
     }
 
+    // To where the bridge says; a peer that sends us round in circles is a failure.
+    void follow(const std::string& address) {
+        std::string host;
+        std::uint16_t port = 0;
+        if (redirects_in_a_row_++ == redirects_most || !parse_uplink_url("tls://" + address, host, port))
+            return end(Error::closed, "redirected to " + address + ", once too often or nowhere");
+        WEIR_LOG_INFO("uplink", "%s:%u sends us to %s", host_.c_str(), unsigned{port_}, address.c_str());
+        host_ = host;
+        port_ = port;
+        refusal_.clear();
+        said_by_bridge_ = false;
+        stream_.reset();
+        greeted_ = false;
+        breaker_.try_at_once(clock_.monotonic());
+        const std::lock_guard lock(status_mutex_);
+        status_.state = UplinkState::waiting;
+        ++status_.redirects;
+        show_breaker();
+    }
+
     void end(Error error, std::string reason) {
         const bool said_by_bridge = std::exchange(said_by_bridge_, false);
         const bool lived = stream_ != nullptr && clock_.monotonic() - connected_ > options_.backoff_max;
@@ -178,8 +201,11 @@ private:
         last_error_ = error;
         const Duration pause = breaker_.failed(clock_.monotonic(), needs_a_person(error) && !doubtful);
         const LogLevel level = said_.worth_saying(reason, clock_.monotonic()) ? LogLevel::warning : LogLevel::debug;
-        log(level, "uplink", "%s:%u: %s; next try in %lld s%s", options_.host.c_str(), unsigned{options_.port}, reason.c_str(),
+        log(level, "uplink", "%s:%u: %s; next try in %lld s%s", host_.c_str(), unsigned{port_}, reason.c_str(),
             static_cast<long long>(pause.us() / 1000000), level == LogLevel::warning ? said_.count_text().c_str() : "");
+        host_ = options_.host;
+        port_ = options_.port;
+        redirects_in_a_row_ = 0;
         const std::lock_guard lock(status_mutex_);
         status_.state = UplinkState::waiting;
         status_.reason = std::move(reason);
@@ -252,12 +278,12 @@ private:
         if ((*context)->own_name() != options_.agent)
             return end(Error::refused, options_.tls.certificate + ": is for " + std::string((*context)->own_name()) +
                                            ", not for agent " + options_.agent);
-        Result<std::unique_ptr<Stream>> below = network_.connect(options_.host, options_.port, options_.connect_limit);
+        Result<std::unique_ptr<Stream>> below = network_.connect(host_, port_, options_.connect_limit);
         if (!below) {
             const Error error = below.error() == Error::refused ? Error::closed : below.error();
             return end(error, "cannot connect: " + std::string(name(below.error())));
         }
-        const std::string& server = options_.server_name.empty() ? options_.host : options_.server_name;
+        const std::string& server = options_.server_name.empty() ? host_ : options_.server_name;
         Result<std::unique_ptr<TlsStream>> stream = TlsStream::make(*context, std::move(*below), server);
         if (!stream) return end(stream.error(), "no TLS session: " + std::string(name(stream.error())));
         stream_ = std::move(*stream);
@@ -316,6 +342,7 @@ private:
             return Error::exists;
         }
         greeted_ = true;
+        redirects_in_a_row_ = 0;
         last_error_ = Error::none;
         said_.forget();
         last_heard_ = clock_.monotonic();
@@ -528,6 +555,7 @@ private:
 
     Status refused(const RefusalFrame& refusal) {
         said_by_bridge_ = true;
+        if (refusal.code == RefusalCode::redirect) redirect_ = refusal.address;
         refusal_ = "the bridge refused (" + std::string(name(refusal.code)) + "): " + std::string(refusal.text);
         switch (refusal.code) {
             case RefusalCode::version: return Error::unsupported;
@@ -582,6 +610,10 @@ private:
     std::uint64_t ping_number_ = 0;
     std::string refusal_;
     bool said_by_bridge_ = false;
+    std::string redirect_;          // where to go, until it is followed
+    std::string host_ = options_.host;  // of this try
+    std::uint16_t port_ = options_.port;
+    int redirects_in_a_row_ = 0;
     Error last_error_ = Error::none;
     Repetition said_;
     CircuitBreaker breaker_;

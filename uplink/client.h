@@ -3,6 +3,8 @@
 // committed, keeps a bounded number of bytes unacknowledged and resends them after any cut. When the
 // bridge knows a greater number than ours an old copy of the state was put back: the client asks the
 // outbox for a new incarnation and greets again.
+// A bridge that does not own the agent's marks names the one that does: the next try goes there at once, at most
+// redirects_most times in a row; after any failure it goes to the configured one again. Each must prove its name.
 // Memory: need() from the arena (about 0.7 MiB), and one TLS session and context (tls.h).
 // Cost: per block one compression and one TLS write. Threads: step() and run() belong to the uplink
 // thread; stop() and status() to any.
@@ -67,6 +69,7 @@ struct UplinkStatus {
     std::uint64_t sent_bytes = 0; // frames, before TLS
     std::uint64_t skipped_records = 0;  // rows that this build cannot read
     std::uint64_t renewals = 0;   // new incarnations asked for
+    std::uint64_t redirects = 0;
     std::uint64_t reloads = 0;    // sessions replaced for new certificate files
     CircuitState circuit = CircuitState::closed;
     std::uint32_t failures_in_a_row = 0;

@@ -41,6 +41,7 @@ void put(const AckFrame& frame, ProtoWriter& out) { out.number(weir_v1_Ack_ship_
 void put(const RefusalFrame& frame, ProtoWriter& out) {
     out.number(weir_v1_Refusal_code_tag, static_cast<std::uint64_t>(frame.code));
     out.text(weir_v1_Refusal_text_tag, cut(frame.text, refusal_text_bytes_max));
+    if (!frame.address.empty()) out.text(weir_v1_Refusal_address_tag, cut(frame.address, refusal_text_bytes_max));
 }
 
 void put(const PingFrame& frame, ProtoWriter& out) {
@@ -134,11 +135,12 @@ void get(ProtoReader& in, RefusalFrame& refusal) {
         switch (in.tag()) {
             case weir_v1_Refusal_code_tag: {
                 const std::uint64_t code = in.number();
-                if (code <= static_cast<std::uint64_t>(RefusalCode::unavailable))
+                if (code <= static_cast<std::uint64_t>(RefusalCode::redirect))
                     refusal.code = static_cast<RefusalCode>(code);
                 break;
             }
             case weir_v1_Refusal_text_tag: refusal.text = limited_text(in, refusal_text_bytes_max); break;
+            case weir_v1_Refusal_address_tag: refusal.address = limited_text(in, refusal_text_bytes_max); break;
             default: in.skip();
         }
     }
@@ -174,6 +176,7 @@ std::string_view name(RefusalCode code) {
         case RefusalCode::fenced: return "fenced";
         case RefusalCode::malformed: return "malformed";
         case RefusalCode::unavailable: return "unavailable";
+        case RefusalCode::redirect: return "redirect";
     }
     return "unspecified";
 }

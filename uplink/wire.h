@@ -58,12 +58,14 @@ enum class RefusalCode : std::uint8_t {
     fenced = 3,
     malformed = 4,
     unavailable = 5,
+    redirect = 6,
 };
 std::string_view name(RefusalCode code);
 
 struct RefusalFrame {
     RefusalCode code = RefusalCode::unspecified;
     std::string_view text;
+    std::string_view address = {};  // with redirect: HOST:PORT
 };
 
 struct PingFrame {

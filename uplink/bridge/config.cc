@@ -170,7 +170,7 @@ bool topic_name(std::string_view name) {
 }
 
 void read_bridge(Reader& in, const toml::table& root, BridgeConfig& config) {
-    static constexpr std::array<std::string_view, 4> keys = {"listen", "tls", "name", "max_agents"};
+    static constexpr std::array<std::string_view, 5> keys = {"listen", "tls", "name", "max_agents", "advertise"};
     static constexpr std::array<std::string_view, 4> tls_keys = {"ca", "cert", "key", "crl"};
     const toml::table* bridge = in.table(root, "bridge");
     if (bridge == nullptr) return in.fail("[bridge] is missing: where to listen, and with which certificate");
@@ -179,6 +179,12 @@ void read_bridge(Reader& in, const toml::table& root, BridgeConfig& config) {
     if (in.text(*bridge, "listen", listen) && !split_address(listen, config.host, config.port))
         in.fail(*bridge->get("listen"), "\"listen\" must be \"ADDRESS:PORT\", as in \"0.0.0.0:7400\"");
     in.text(*bridge, "name", config.name);
+    std::string host;
+    std::uint16_t port = 0;
+    if (in.text(*bridge, "advertise", config.advertise) &&
+        (!split_address(config.advertise, host, port) || host.empty() || port == 0 || config.advertise.size() > 200))
+        in.fail(*bridge->get("advertise"), "\"advertise\" must be \"HOST:PORT\", as agents reach this bridge and as its "
+                                           "certificate names it: \"b1.example.org:7400\"");
     std::int64_t agents = config.max_agents;
     if (in.whole(*bridge, "max_agents", 1, 100000, agents)) config.max_agents = static_cast<std::uint32_t>(agents);
     const toml::table* tls = in.table(*bridge, "tls");

@@ -34,6 +34,7 @@ struct BridgeConfig {
     std::uint16_t port = 7400;  // 0: one that is free
     TlsFiles tls;
     std::uint32_t max_agents = 1000;
+    std::string advertise;  // HOST:PORT for agents; empty: this bridge serves all, alone
     KafkaConfig kafka;
 };
 

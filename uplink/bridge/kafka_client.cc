@@ -31,13 +31,14 @@ bool set(rd_kafka_conf_t* conf, const KafkaSettings& settings, std::string& fail
 int milliseconds(Duration duration) { return static_cast<int>(duration.ms()); }
 
 KafkaOwned<rd_kafka_t> make_client(rd_kafka_type_t type, const KafkaConfig& config, const KafkaSettings& settings,
-                                   std::string& failure, DeliveryReport report, void* opaque) {
+                                   std::string& failure, DeliveryReport report, void* opaque, Rebalance rebalance) {
     const KafkaSettings defaults = {{"client.id", "weir-bridge"},
                                     {"log.connection.close", "false"},
                                     {"reconnect.backoff.max.ms", "2000"},
                                     {"topic.metadata.refresh.interval.ms", "60000"}};
     rd_kafka_conf_t* conf = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(conf, log_line);
+    if (rebalance != nullptr) rd_kafka_conf_set_rebalance_cb(conf, rebalance);
     if (report != nullptr) rd_kafka_conf_set_dr_msg_cb(conf, report);
     rd_kafka_conf_set_opaque(conf, opaque);
     KafkaSettings forced = settings;

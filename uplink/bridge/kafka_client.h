@@ -33,8 +33,11 @@ using KafkaSettings = std::map<std::string, std::string>;
 // A client with our defaults, then the user's options, then settings. null: failure says why.
 // report hears what became of each message, on the thread that polls, flushes, commits or aborts.
 using DeliveryReport = void (*)(rd_kafka_t* client, const rd_kafka_message_t* message, void* opaque);
+// rebalance: of consumers that share partitions, on the thread that polls.
+using Rebalance = void (*)(rd_kafka_t* client, rd_kafka_resp_err_t error, rd_kafka_topic_partition_list_t* list, void* opaque);
 KafkaOwned<rd_kafka_t> make_client(rd_kafka_type_t type, const KafkaConfig& config, const KafkaSettings& settings,
-                                   std::string& failure, DeliveryReport report = nullptr, void* opaque = nullptr);
+                                   std::string& failure, DeliveryReport report = nullptr, void* opaque = nullptr,
+                                   Rebalance rebalance = nullptr);
 
 int milliseconds(Duration duration);
 

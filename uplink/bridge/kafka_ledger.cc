@@ -92,21 +92,27 @@ std::unique_ptr<KafkaLedger> KafkaLedger::open(const BridgeConfig& config, bool 
     if (marks <= 0) return nullptr;
     if (!own_mock && !marks_are_kept(client.get(), kafka, failure)) return nullptr;
     failure.clear();
-    return std::unique_ptr<KafkaLedger>(new KafkaLedger(config, static_cast<std::uint32_t>(marks)));
+    std::unique_ptr<KafkaLedger> ledger(new KafkaLedger(config, static_cast<std::uint32_t>(marks)));
+    if (!ledger->shared_) return ledger;
+    ledger->group_ = BridgeGroup::join(ledger->config_, config.advertise, static_cast<std::uint32_t>(marks), *ledger, failure);
+    return ledger->group_ ? std::move(ledger) : nullptr;
 }
 
 KafkaLedger::KafkaLedger(const BridgeConfig& config, std::uint32_t partitions)
-    : config_(config.kafka), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+    : config_(config.kafka), wake_(eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), owner_{{}, partitions, config.name},
+      writers_(partitions), ended_(partitions), shared_(!config.advertise.empty()) {
     WEIR_ASSERT(wake_ >= 0);
-    Owner owner{{}, partitions, config.name};
     SystemEntropy entropy;
-    entropy.fill(owner.instance);
-    for (std::uint32_t i = 0; i < partitions; ++i)
-        writers_.push_back(std::make_unique<PartitionWriter>(config_, owner, i,
-                                                             [this](LedgerEvent event) { add_event(std::move(event)); }));
+    entropy.fill(owner_.instance);
+    for (std::uint32_t i = 0; i < partitions && !shared_; ++i) writers_[i] = make_writer(i);
+}
+
+std::unique_ptr<PartitionWriter> KafkaLedger::make_writer(std::uint32_t partition) {
+    return std::make_unique<PartitionWriter>(config_, owner_, partition, [this](LedgerEvent event) { add_event(std::move(event)); });
 }
 
 KafkaLedger::~KafkaLedger() {
+    group_.reset();
     writers_.clear();
     close(wake_);
 }
@@ -122,7 +128,7 @@ void KafkaLedger::greet(SessionId session, std::string_view agent, const Incarna
     request.agent = agent;
     request.incarnation = incarnation;
     request.epoch = epoch;
-    writers_[partition_of(agent)]->post(std::move(request));
+    post(partition_of(agent), std::move(request));
 }
 
 void KafkaLedger::deliver(SessionId session, std::string_view agent, std::vector<OutRecord> records) {
@@ -130,7 +136,59 @@ void KafkaLedger::deliver(SessionId session, std::string_view agent, std::vector
     request.session = session;
     request.agent = agent;
     request.records = std::move(records);
-    writers_[partition_of(agent)]->post(std::move(request));
+    post(partition_of(agent), std::move(request));
+}
+
+// What is meant for a partition that has just gone is dropped: the agent sends it to the next owner.
+void KafkaLedger::post(std::uint32_t partition, LedgerRequest request) {
+    const std::lock_guard lock(writers_mutex_);
+    if (writers_[partition]) writers_[partition]->post(std::move(request));
+}
+
+bool KafkaLedger::full(std::uint32_t partition) const {
+    const std::lock_guard lock(writers_mutex_);
+    return writers_[partition] && writers_[partition]->full();
+}
+
+Place KafkaLedger::place(std::uint32_t partition) const {
+    {
+        const std::lock_guard lock(writers_mutex_);
+        if (writers_[partition] && !writers_[partition]->done()) return {};
+    }
+    return {false, group_ ? group_->place(partition) : std::string()};
+}
+
+void KafkaLedger::came(std::uint32_t partition) {
+    auto writer = make_writer(partition);
+    const std::lock_guard lock(writers_mutex_);
+    writers_[partition] = std::move(writer);
+    ended_[partition] = {};
+}
+
+// What is queued is committed before the next owner begins; if he has begun already, Kafka refuses it.
+void KafkaLedger::gone(std::uint32_t partition) {
+    std::unique_ptr<PartitionWriter> writer;
+    {
+        const std::lock_guard lock(writers_mutex_);
+        writer = std::move(writers_[partition]);
+    }
+    writer.reset();
+    add_event({LedgerEvent::Kind::moved, 0, 0, partition, {}});
+}
+
+// A writer that was fenced has ended. If the partition was taken from us the group says so meanwhile.
+void KafkaLedger::tend() {
+    constexpr auto settled = std::chrono::seconds(5);
+    const auto now = std::chrono::steady_clock::now();
+    for (std::uint32_t i = 0; i < writers_.size(); ++i) {
+        if (!writers_[i] || !writers_[i]->done()) continue;
+        if (ended_[i] == std::chrono::steady_clock::time_point{}) ended_[i] = now;
+        if (now - ended_[i] < settled) continue;
+        WEIR_LOG_WARNING("bridge", "%s[%u] was taken from us, and the group says that it is ours: taking it again",
+                         config_.marks.c_str(), i);
+        gone(i);
+        came(i);
+    }
 }
 
 std::vector<LedgerEvent> KafkaLedger::take_events() {
@@ -141,6 +199,12 @@ std::vector<LedgerEvent> KafkaLedger::take_events() {
 }
 
 void KafkaLedger::add_event(LedgerEvent event) {
+    // Where bridges share, a partition that has another owner is no reason to end.
+    if (shared_ && event.kind == LedgerEvent::Kind::fenced) {
+        WEIR_LOG_WARNING("bridge", "ALERT bridge %s has taken over %s[%u] while we did not look: its agents are sent there",
+                         event.text.c_str(), config_.marks.c_str(), event.partition);
+        event.kind = LedgerEvent::Kind::moved;
+    }
     const std::lock_guard lock(mutex_);
     events_.push_back(std::move(event));
     eventfd_write(wake_, 1);
@@ -148,15 +212,21 @@ void KafkaLedger::add_event(LedgerEvent event) {
 
 std::uint64_t KafkaLedger::skipped_records() const {
     std::uint64_t total = 0;
-    for (const auto& writer : writers_) total += writer->skipped_records();
+    const std::lock_guard lock(writers_mutex_);
+    for (const auto& writer : writers_) total += writer ? writer->skipped_records() : 0;
     return total;
 }
 
 bool KafkaLedger::drain(Duration limit) {
-    for (const auto& writer : writers_) writer->drain();
+    {
+        const std::lock_guard lock(writers_mutex_);
+        for (const auto& writer : writers_)
+            if (writer) writer->drain();
+    }
     const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(limit.ms());
     const auto all_done = [&] {
-        return std::all_of(writers_.begin(), writers_.end(), [](const auto& writer) { return writer->done(); });
+        const std::lock_guard lock(writers_mutex_);
+        return std::all_of(writers_.begin(), writers_.end(), [](const auto& writer) { return !writer || writer->done(); });
     };
     while (!all_done() && std::chrono::steady_clock::now() < until)
         std::this_thread::sleep_for(std::chrono::milliseconds(5));

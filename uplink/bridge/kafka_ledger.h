@@ -1,5 +1,7 @@
 // The ledger in Kafka: one PartitionWriter for each partition of the marks topic, topics made if they are
-// missing, and the mock cluster of the demo.
+// missing, and the mock cluster of the demo. With [bridge] advertise the partitions are shared with other bridges
+// (bridge_group.h): writers come and go with them, and one that was fenced is opened again only if the partition still
+// is ours when the group has had time to say otherwise.
 // Memory: that of its writers. Cost: as theirs. Threads: as ledger.h; one a partition inside.
 // Errors: prepare() says why Kafka cannot be used; later ones are events.
 #pragma once
@@ -11,6 +13,7 @@
 #include <memory>
 #include <mutex>
 
+#include "uplink/bridge/bridge_group.h"
 #include "uplink/bridge/partition_writer.h"
 
 namespace weir {
@@ -31,7 +34,7 @@ private:
     std::string address_;
 };
 
-class KafkaLedger final : public Ledger {
+class KafkaLedger final : public Ledger, private BridgeGroup::Handler {
 public:
     // Waits for the cluster, asking stop() between tries; makes missing topics where config allows.
     // own_mock: the cluster is ours and has its topics. null: stopped, or failure says why.
@@ -42,7 +45,8 @@ public:
     std::uint32_t partition_of(std::string_view agent) const override;
     void greet(SessionId session, std::string_view agent, const Incarnation& incarnation, std::uint64_t epoch) override;
     void deliver(SessionId session, std::string_view agent, std::vector<OutRecord> records) override;
-    bool full(std::uint32_t partition) const override { return writers_[partition]->full(); }
+    bool full(std::uint32_t partition) const override;
+    Place place(std::uint32_t partition) const override;
     int descriptor() const override { return wake_; }
     std::vector<LedgerEvent> take_events() override;
     bool drain(Duration limit) override;
@@ -52,12 +56,22 @@ public:
 private:
     KafkaLedger(const BridgeConfig& config, std::uint32_t partitions);
     void add_event(LedgerEvent event);
+    void post(std::uint32_t partition, LedgerRequest request);
+    std::unique_ptr<PartitionWriter> make_writer(std::uint32_t partition);
+    void came(std::uint32_t partition) override;
+    void gone(std::uint32_t partition) override;
+    void tend() override;
 
     const KafkaConfig config_;
     int wake_;  // eventfd
     std::mutex mutex_;
     std::vector<LedgerEvent> events_;
-    std::vector<std::unique_ptr<PartitionWriter>> writers_;
+    Owner owner_;
+    mutable std::mutex writers_mutex_;  // of the pointers: the group's thread changes them
+    std::vector<std::unique_ptr<PartitionWriter>> writers_;  // null: another bridge's
+    std::vector<std::chrono::steady_clock::time_point> ended_;  // when a writer of ours was seen to have ended
+    std::unique_ptr<BridgeGroup> group_;                     // null: all partitions are ours, always
+    const bool shared_;
 };
 
 }  // namespace weir

@@ -21,6 +21,7 @@ struct LedgerEvent {
         stale,      // the incarnation was replaced before; text says by which
         committed,  // everything of the session up to ship
         lost,       // the partition starts anew: drop its sessions, their agents will greet again
+        moved,      // another bridge owns the partition now: its sessions go there
         fenced,     // another bridge owns the partition; text names it. This bridge must end
         failed,     // the ledger cannot go on; text says why. This bridge must end
     };
@@ -29,6 +30,12 @@ struct LedgerEvent {
     std::uint64_t ship = 0;
     std::uint32_t partition = 0;
     std::string text;
+};
+
+// Who serves the agents of a partition.
+struct Place {
+    bool here = true;
+    std::string address;  // of another bridge; empty: not known yet
 };
 
 class Ledger {
@@ -41,6 +48,8 @@ public:
     // Records of a welcomed session, in order of ship numbers; answered by committed.
     virtual void deliver(SessionId session, std::string_view agent, std::vector<OutRecord> records) = 0;
     virtual bool full(std::uint32_t partition) const = 0;
+
+    virtual Place place(std::uint32_t) const { return {}; }
 
     virtual int descriptor() const = 0;
     virtual std::vector<LedgerEvent> take_events() = 0;

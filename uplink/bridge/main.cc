@@ -75,6 +75,7 @@ CONFIG, with defaults:
   tls.crl       = "revoked.pem"    # certificates that are no longer believed; default: none
   name          = the host's name
   max_agents    = 1000
+  advertise     = "b1.example.org:7400"   # where agents reach this bridge; it then shares them with others
   [kafka]
   brokers       = "k1:9092,k2:9092"  # needed
   topic         = "weir.results"
@@ -85,7 +86,9 @@ CONFIG, with defaults:
   options       = { "security.protocol" = "SASL_SSL" }   # handed to librdkafka
 ${VAR} and ${VAR:-default} are replaced inside strings.
 
-Only one bridge serves a marks topic: a second one takes over, and the first ends with 1.
+With `advertise` several bridges share the agents: Kafka's consumer-group protocol gives
+each partition of the marks topic to one of them, and the others send its agents there. Without it only one bridge serves a marks topic: a second one takes over, and the
+first ends with 1. (Do not mix the two on one topic.)
 )";
 
 constexpr const char* check_help = R"(weir-bridge check CONFIG
@@ -226,6 +229,8 @@ int serve(const BridgeConfig& config, bool own_mock, const RunOptions& options, 
     std::fflush(stdout);
     if (!write_file(options.ready_file, address)) return fail(options.ready_file + " cannot be written");
     WEIR_LOG_INFO("bridge", "%s %s listening on %s", config.name.c_str(), std::string(version()).c_str(), address.c_str());
+    WEIR_LOG_INFO("bridge", "at most %u agents, their connections at most %llu MiB", config.max_agents,
+                  static_cast<unsigned long long>((session_bytes_max * config.max_agents) >> 20));
     const int code = server->run(*ledger, signals, ServerLimits{});
     // A thread that waits for Kafka cannot be called back; what it has not committed is not acknowledged.
     if (!ledger->drain(Duration::seconds(2))) _exit(code);

@@ -234,12 +234,15 @@ void Server::on_event(const LedgerEvent& event) {
         WEIR_LOG_ERROR("bridge", "%s", event.text.c_str());
         return end_all("this bridge has failed");
     }
-    if (event.kind == Kind::lost) {
+    if (event.kind == Kind::lost || event.kind == Kind::moved) {
         for (auto next = sessions_.begin(); next != sessions_.end();) {
             Session& session = *next++->second;
             if (session.agent.empty() || session.partition != event.partition) continue;
             if (session.phase == Session::Phase::closing) continue;
-            refuse(session, RefusalCode::unavailable, "Kafka was interrupted; greet again");
+            if (const Place place = ledger_->place(event.partition); !place.here)
+                redirect(session, place);
+            else
+                refuse(session, RefusalCode::unavailable, "Kafka was interrupted; greet again");
             serve(session);
         }
         return;
@@ -442,6 +445,7 @@ bool Server::on_hello(Session& session, const HelloFrame& hello) {
         return refuse(session, RefusalCode::identity, "the certificate is of \"" +
                       std::string(session.stream().peer_name()) + "\", not of \"" + std::string(hello.agent) + "\"");
     const std::string agent(hello.agent);
+    if (const Place place = ledger_->place(ledger_->partition_of(agent)); !place.here) return redirect(session, place);
     if (const auto other = agents_.find(agent); other != agents_.end()) {
         Session& older = *find(other->second);
         WEIR_LOG_WARNING("bridge", "ALERT agent %s: a second session, from %s, fences the one from %s", agent.c_str(),
@@ -485,6 +489,15 @@ bool Server::render(Session& session, const RecordsFrame& records, ByteSpan raw,
         out.push_back(form_.render(session.agent, session.incarnation, *shipped));
     }
     return reader.ok() && !out.empty() && out.size() == records.count && last == records.last_ship;
+}
+
+bool Server::redirect(Session& session, const Place& place) {
+    if (place.address.empty())
+        return refuse(session, RefusalCode::unavailable, "another bridge is taking over; come back in a moment");
+    WEIR_LOG_INFO("bridge", "%s is sent to %s", session.address.c_str(), place.address.c_str());
+    session.queue(RefusalFrame{RefusalCode::redirect, "another bridge serves this agent", place.address});
+    set_phase(session, Session::Phase::closing, limits_.closing);
+    return false;
 }
 
 bool Server::refuse(Session& session, RefusalCode code, const std::string& text) {

@@ -79,6 +79,7 @@ private:
     bool on_records(Session& session, const RecordsFrame& records);
     bool render(Session& session, const RecordsFrame& records, ByteSpan raw, std::vector<OutRecord>& out);
     bool refuse(Session& session, RefusalCode code, const std::string& text);
+    bool redirect(Session& session, const Place& place);
     bool may_read(const Session& session) const;
     void update_watch(Session& session);
     void close(Session& session);

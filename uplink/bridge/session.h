@@ -19,6 +19,8 @@
 namespace weir {
 
 inline constexpr Bytes output_bytes_max = 4096;
+// What a session takes at most, beside its records on their way to Kafka (those the partition's queue bounds).
+inline constexpr Bytes session_bytes_max = tls_session_bytes + frame_bytes_max + output_bytes_max;
 // Rendered records an agent may have waiting for Kafka; then its socket is not read.
 inline constexpr Bytes outstanding_bytes_max = Bytes{2} << 20;
 

@@ -34,11 +34,12 @@ class Toxic:
 
 
 class FlakyProxy:
-    """Listens on a port of its own and passes connections on to another; take() puts a toxic on
+    """Listens on a port of its own and passes connections on to another, or to the first of several
+    that answers; take() puts a toxic on
     connections to come and on those that are, heal() takes it off. effects counts what it did."""
 
     def __init__(self, port):
-        self._to = port
+        self.target(port)
         self._lock = threading.Lock()
         self._toxic = None
         self._links = set()
@@ -47,6 +48,17 @@ class FlakyProxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def target(self, port):
+        self._to = port if isinstance(port, list) else [port]
+
+    def _connect(self):
+        for port in self._to:
+            try:
+                return socket.create_connection(("127.0.0.1", port), 10)
+            except OSError:
+                continue
+        return None
 
     def take(self, kind, seed=1):
         with self._lock:
@@ -90,9 +102,8 @@ class FlakyProxy:
                 client.close()
                 self.affected()
                 continue
-            try:
-                server = socket.create_connection(("127.0.0.1", self._to), 10)
-            except OSError:
+            server = self._connect()
+            if server is None:
                 client.close()
                 continue
             link = _Link(self, client, server, toxic)

@@ -80,6 +80,7 @@ Result<std::uint64_t> ScriptedAgent::greet(Duration limit) {
     if (frame->kind != FrameKind::refusal) return Error::invalid;
     refusal_ = frame->refusal.code;
     refusal_text_ = frame->refusal.text;
+    refusal_address_ = frame->refusal.address;
     return Error::refused;
 }
 
@@ -122,6 +123,7 @@ Result<std::uint64_t> ScriptedAgent::next_ack(Duration limit) {
     if (frame->kind != FrameKind::refusal) return Error::invalid;
     refusal_ = frame->refusal.code;
     refusal_text_ = frame->refusal.text;
+    refusal_address_ = frame->refusal.address;
     return Error::refused;
 }
 

@@ -51,6 +51,7 @@ public:
 
     RefusalCode refusal() const { return refusal_; }
     const std::string& refusal_text() const { return refusal_text_; }
+    const std::string& refusal_address() const { return refusal_address_; }
     std::string tls_reason() const { return stream_ ? std::string(stream_->reason()) : std::string(); }
 
 private:
@@ -65,6 +66,7 @@ private:
     Bytes front_ = 0;  // of the frame handed out, to be dropped
     RefusalCode refusal_ = RefusalCode::unspecified;
     std::string refusal_text_;
+    std::string refusal_address_;
     ArenaBlock memory_;
     Arena arena_;
     BlockPacker packer_;

@@ -41,6 +41,14 @@ public:
         add(std::move(call));
     }
     bool full(std::uint32_t) const override { return full_; }
+    Place place(std::uint32_t) const override {
+        const std::lock_guard lock(mutex_);
+        return place_;
+    }
+    void set_place(const Place& place) {
+        const std::lock_guard lock(mutex_);
+        place_ = place;
+    }
     int descriptor() const override { return wake_; }
     std::vector<LedgerEvent> take_events() override {
         eventfd_t count = 0;
@@ -71,7 +79,8 @@ private:
     }
 
     int wake_;
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
+    Place place_;
     std::condition_variable made_;
     std::vector<Call> calls_;
     std::vector<LedgerEvent> events_;
@@ -316,6 +325,71 @@ TEST(bridge_server, draining_acknowledges_what_was_read_and_ends_with_zero) {
     CHECK(agent.wait_for_ack(3).ok());
     LONGS_EQUAL(0, server->join());
     CHECK(agent.next_ack().error() == Error::closed);
+}
+
+TEST(bridge_server, agents_of_another_bridge_are_sent_there) {
+    start();
+    ledger->set_place({false, "b2.example.org:7400"});
+    ScriptedAgent agent(identity("a1"));
+    connect(agent);
+    CHECK(agent.greet().error() == Error::refused);
+    CHECK(agent.refusal() == RefusalCode::redirect);
+    STRCMP_EQUAL("b2.example.org:7400", agent.refusal_address().c_str());
+    ledger->set_place({false, ""});
+    ScriptedAgent early(identity("a2"));
+    connect(early);
+    CHECK(early.greet().error() == Error::refused);
+    CHECK(early.refusal() == RefusalCode::unavailable);
+    CHECK_FALSE(ledger->call(0, 50).has_value());
+}
+
+TEST(bridge_server, sessions_of_a_partition_that_moved_follow_it_and_the_others_stay) {
+    start();
+    ScriptedAgent moving(identity("a1"));
+    connect(moving);
+    greet(moving, 0, 0);
+    ScriptedAgent staying(identity("a2"));
+    connect(staying);
+    const SessionId session = greet(staying, 1, 0);
+    ledger->set_place({false, "b2:7400"});
+    ledger->say({Kind::moved, 0, 0, 1, {}});
+    CHECK(moving.next_ack().error() == Error::refused);
+    CHECK(moving.refusal() == RefusalCode::redirect);
+    STRCMP_EQUAL("b2:7400", moving.refusal_address().c_str());
+    CHECK(staying.send_records(1, 1).ok());
+    ledger->say({Kind::committed, session, 1, 2, {}});
+    CHECK(staying.wait_for_ack(1).ok());
+}
+
+TEST(bridge_server, new_certificate_files_renew_sessions_once_they_will_do) {
+    const TlsFiles own = certificates->of("localhost");
+    TlsFiles live{own.ca, own.certificate + ".live", own.key + ".live"};
+    const auto install = [](const std::string& from, const std::string& to) {
+        CHECK_EQUAL(0, std::system(("cp " + from + " " + to + ".new && mv " + to + ".new " + to).c_str()));
+    };
+    install(own.certificate, live.certificate);
+    install(own.key, live.key);
+    BridgeConfig config;
+    config.name = "test-bridge";
+    config.host = "127.0.0.1";
+    config.port = 0;
+    config.tls = live;
+    server = std::make_unique<RunningServer>(config, *ledger);
+    ScriptedAgent agent(identity("a1"));
+    connect(agent);
+    const SessionId session = greet(agent, 0, 0);
+    install(certificates->of("a1").key, live.key);  // of another certificate
+    std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+    CHECK(agent.send_records(1, 1).ok());
+    ledger->say({Kind::committed, session, 1, 1, {}});
+    CHECK(agent.wait_for_ack(1).ok());
+    install(own.key, live.key);
+    CHECK(agent.next_ack().error() == Error::refused);
+    CHECK(agent.refusal() == RefusalCode::unavailable);
+    STRCMP_CONTAINS("certificates are new", agent.refusal_text().c_str());
+    ScriptedAgent again(identity("a1"));
+    connect(again);
+    greet(again, 2, 1);
 }
 
 TEST(bridge_server, bridge_that_was_taken_over_ends_with_one) {

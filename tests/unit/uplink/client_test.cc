@@ -334,6 +334,56 @@ TEST(UplinkClient, refusals_of_the_bridge_end_in_pauses) {
     CHECK_TRUE(until([&] { return client->status().state == UplinkState::streaming; }, 1000, Duration::seconds(1)));
 }
 
+TEST(UplinkClient, a_redirection_is_followed_at_once_and_forgotten_after_a_failure) {
+    FakeBridge owner;
+    bridge->refuse_with = RefusalCode::redirect;
+    bridge->redirect_to = "127.0.0.1:" + std::to_string(owner.port);
+    stage(10);
+    const auto both = [&](auto done) {
+        return until([&] {
+            owner.step();
+            return done();
+        });
+    };
+    CHECK_TRUE(both([&] { return client->status().acknowledged_ship == 10; }));
+    CHECK_EQUAL(1, client->status().redirects);
+    CHECK_EQUAL(0, client->status().failures);
+    CHECK_EQUAL(10, owner.records.size());
+    CHECK_EQUAL(0, bridge->records.size());
+    bridge->refuse_with = RefusalCode::unspecified;
+    bridge->mark = 10;
+    owner.drop();
+    stage(10);
+    CHECK_TRUE(both([&] { return client->status().acknowledged_ship == 20; }));
+    CHECK_EQUAL(10, bridge->records.size());
+    CHECK_EQUAL(1, client->status().failures);
+}
+
+TEST(UplinkClient, redirections_in_a_circle_and_to_nowhere_are_failures_with_pauses) {
+    bridge->refuse_with = RefusalCode::redirect;
+    bridge->redirect_to = "127.0.0.1:" + std::to_string(bridge->port);
+    (void)until([&] { return false; }, 3600, Duration::seconds(1));
+    CHECK_TRUE(client->status().failures >= 10 && client->status().failures <= 40);
+    CHECK_EQUAL(3 * client->status().failures, client->status().redirects);
+    bridge->redirect_to = "somewhere else";
+    const std::uint64_t redirects = client->status().redirects;
+    (void)until([&] { return false; }, 900, Duration::seconds(1));
+    CHECK_TRUE(client->status().redirects <= redirects + 3);
+}
+
+TEST(UplinkClient, a_bridge_that_one_is_sent_to_must_prove_its_name) {
+    FakeBridge other("elsewhere");
+    bridge->refuse_with = RefusalCode::redirect;
+    bridge->redirect_to = "127.0.0.1:" + std::to_string(other.port);
+    stage(3);
+    CHECK_TRUE(until([&] {
+        other.step();
+        return client->status().failures == 1;
+    }));
+    CHECK_TRUE(client->status().error == Error::unauthenticated);
+    CHECK_EQUAL(0, other.application_bytes);
+}
+
 TEST(UplinkClient, an_old_copy_of_the_state_is_noticed_and_goes_on_as_a_new_incarnation) {
     stage(10);
     bridge->mark = 500;  // this incarnation has been further already

@@ -110,6 +110,7 @@ public:
     bool acknowledges = true;
     bool welcomes = true;
     RefusalCode refuse_with = RefusalCode::unspecified;
+    std::string redirect_to;  // with RefusalCode::redirect
     // What it has seen.
     Incarnation incarnation{};
     std::uint64_t mark = 0;  // committed, by this incarnation
@@ -158,7 +159,7 @@ private:
             if (frame.hello.incarnation != incarnation) mark = incarnation == Incarnation{} ? mark : 0;
             incarnation = frame.hello.incarnation;
             if (refuse_with != RefusalCode::unspecified) {
-                say(RefusalFrame{refuse_with, "as the script says"});
+                say(RefusalFrame{refuse_with, "as the script says", redirect_to});
                 return drop();
             }
             if (welcomes) say(WelcomeFrame{mark, "fake"});

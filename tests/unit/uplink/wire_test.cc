@@ -88,6 +88,9 @@ TEST(Wire, every_frame_reads_back) {
 
     const auto ack_bytes = frame_of(AckFrame{0});
     CHECK_TRUE(decode_frame(ack_bytes)->kind == FrameKind::ack);
+    const auto redirect_bytes = frame_of(RefusalFrame{RefusalCode::redirect, "elsewhere", "b2:7400"});
+    const Result<Frame> redirect = decode_frame(redirect_bytes);
+    CHECK_TRUE(redirect->refusal.code == RefusalCode::redirect && redirect->refusal.address == "b2:7400");
     const auto refusal_bytes = frame_of(RefusalFrame{RefusalCode::fenced, "another session"});
     const Result<Frame> refusal = decode_frame(refusal_bytes);
     CHECK_TRUE(refusal->refusal.code == RefusalCode::fenced && refusal->refusal.text == "another session");
@@ -113,7 +116,7 @@ TEST(Wire, limits_agree_with_the_proto_options) {
     CHECK_EQUAL(agent_name_bytes_max + 1, sizeof(weir_v1_Hello{}.agent));
     CHECK_EQUAL(software_bytes_max + 1, sizeof(weir_v1_Hello{}.software));
     CHECK_EQUAL(refusal_text_bytes_max + 1, sizeof(weir_v1_Refusal{}.text));
-    CHECK_EQUAL(static_cast<int>(RefusalCode::unavailable), _weir_v1_Refusal_Code_MAX);
+    CHECK_EQUAL(static_cast<int>(RefusalCode::redirect), _weir_v1_Refusal_Code_MAX);
 }
 
 TEST(Wire, long_texts_are_cut_at_a_character) {

@@ -13,6 +13,7 @@ constexpr int read_tries_max = 4;
 std::atomic<std::uint64_t> written_bytes{0};
 std::atomic<std::uint64_t> writes{0};
 std::atomic<std::uint64_t> syncs{0};
+std::atomic<std::uint64_t> reads{0};
 std::atomic<FlashFault*> fault{nullptr};
 
 int ask(FlashOperation operation) {
@@ -33,6 +34,7 @@ int close_file(sqlite3_file* file) { return methods(file).xClose(system_file(fil
 // An EIO while reading is what SQLite takes for damage, and a database that is damaged is set aside: not before the medium
 // has said so several times.
 int read_file(sqlite3_file* file, void* into, int count, sqlite3_int64 offset) {
+    ++reads;
     int code = SQLITE_OK;
     for (int tries = 0; tries < read_tries_max; ++tries) {
         code = methods(file).xRead(system_file(file), into, count, offset);
@@ -102,7 +104,7 @@ bool register_flash_vfs() {
     return sqlite3_vfs_register(&counted_vfs, 0) == SQLITE_OK;
 }
 
-FlashCounters flash_counters() { return {written_bytes.load(), writes.load(), syncs.load()}; }
+FlashCounters flash_counters() { return {written_bytes.load(), writes.load(), syncs.load(), reads.load()}; }
 
 void set_flash_fault(FlashFault* installed) { fault = installed; }
 

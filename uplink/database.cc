@@ -169,13 +169,17 @@ Result<std::int64_t> Database::number(const char* sql) {
 std::int64_t Database::changes() const { return sqlite3_changes64(handle_); }
 bool Database::in_transaction() const { return sqlite3_get_autocommit(handle_) == 0; }
 
+// What quick_check cannot read it reports like damage, in words.
 Result<bool> Database::sound() {
+    const std::uint64_t errors_before = flash_counters().read_errors;
     Result<Statement> check = prepare("PRAGMA quick_check(1)");
     if (!check && check.error() != Error::corrupt) return check.error();
     if (!check) return false;
     const Result<bool> row = check->step();
     if (!row && row.error() != Error::corrupt) return row.error();
-    return row && *row && as_text(check->bytes(0)) == "ok";
+    if (row && *row && as_text(check->bytes(0)) == "ok") return true;
+    if (flash_counters().read_errors != errors_before) return Error::io;
+    return false;
 }
 
 std::string Database::message() const { return handle_ == nullptr ? "" : sqlite3_errmsg(handle_); }

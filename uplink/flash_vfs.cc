@@ -14,6 +14,7 @@ std::atomic<std::uint64_t> written_bytes{0};
 std::atomic<std::uint64_t> writes{0};
 std::atomic<std::uint64_t> syncs{0};
 std::atomic<std::uint64_t> reads{0};
+std::atomic<std::uint64_t> read_errors{0};
 std::atomic<FlashFault*> fault{nullptr};
 
 int ask(FlashOperation operation) {
@@ -40,6 +41,7 @@ int read_file(sqlite3_file* file, void* into, int count, sqlite3_int64 offset) {
         code = methods(file).xRead(system_file(file), into, count, offset);
         if (code != SQLITE_IOERR_CORRUPTFS) break;
     }
+    if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) ++read_errors;
     return code;
 }
 int write_file(sqlite3_file* file, const void* from, int count, sqlite3_int64 offset) {
@@ -104,7 +106,9 @@ bool register_flash_vfs() {
     return sqlite3_vfs_register(&counted_vfs, 0) == SQLITE_OK;
 }
 
-FlashCounters flash_counters() { return {written_bytes.load(), writes.load(), syncs.load(), reads.load()}; }
+FlashCounters flash_counters() {
+    return {written_bytes.load(), writes.load(), syncs.load(), reads.load(), read_errors.load()};
+}
 
 void set_flash_fault(FlashFault* installed) { fault = installed; }
 

@@ -19,6 +19,7 @@ struct FlashCounters {
     std::uint64_t writes = 0;
     std::uint64_t syncs = 0;
     std::uint64_t reads = 0;
+    std::uint64_t read_errors = 0;
 };
 
 enum class FlashOperation { write, sync, truncate, open };

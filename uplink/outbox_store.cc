@@ -343,10 +343,13 @@ Status OutboxStore::reopen(OpenReport& report) {
     if (!sound || !*sound || damage_met_ >= damage_met_max) {
         sql_.reset();
         database_.reset();
-        if (!sound) return sound.error();
+        // What cannot be read for the moment may be whole; what never can is as good as damaged.
+        if (!sound && (sound.error() != Error::io || ++unread_ < unread_max)) return sound.error();
+        unread_ = 0;
         if (const Status aside = set_aside(".damaged", "it is damaged", report); !aside) return aside;
         return replace_damaged(report);
     }
+    unread_ = 0;
     return {};
 }
 

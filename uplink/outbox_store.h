@@ -184,6 +184,8 @@ private:
     std::uint64_t damaged_ = 0;  // files, while running
     std::uint64_t salvaged_rows_ = 0;
     std::uint64_t given_up_rows_ = 0;
+    static constexpr unsigned unread_max = 30;  // tries, about a second apart
+    unsigned unread_ = 0;  // times in a row that reading all of it failed
     bool known_before_ = false;  // state_ was read or made by this process already
     Bytes used_pages_ = 0;
     Bytes room_margin_pages_;

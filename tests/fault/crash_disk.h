@@ -51,6 +51,7 @@ public:
     struct Trouble {
         std::uint64_t from = 0;  // 0: none
         std::uint64_t count = 1;
+        std::uint64_t every = 1;  // of these, each so many
         int code = 0;        // SQLite's, for its writes and reads; its like is chosen for other calls
         bool half = false;
     };
@@ -63,7 +64,8 @@ public:
     // For the VFS: whether this call fails.
     bool fails() {
         ++calls_;
-        return trouble_.from != 0 && calls_ >= trouble_.from && calls_ - trouble_.from < trouble_.count;
+        return trouble_.from != 0 && calls_ >= trouble_.from && calls_ - trouble_.from < trouble_.count &&
+               (calls_ - trouble_.from) % trouble_.every == 0;
     }
     const Trouble& trouble() const { return trouble_; }
     bool is_off() const { return off_; }

@@ -71,6 +71,7 @@ public:
     bool opened() const { return outbox_ != nullptr; }
     // What it stands for when the outbox refuses something: a medium that fails, and the agent lives on.
     void live_on_errors() { lives_on_ = true; }
+    std::function<void()> started = [] {};
     // Before the last look for results to ship.
     std::function<void()> heal = [] {};
     std::uint64_t dropped() const { return outbox_ ? outbox_->counters().dropped_staging_results : 0; }
@@ -81,6 +82,7 @@ public:
     // To the end of all events, or until the power goes.
     void run() {
         if (!restore()) return;
+        started();
         for (std::uint64_t event = done_ + 1; event <= events; ++event) {
             if (!take(event)) return;
             done_ = event;

@@ -26,9 +26,10 @@ struct Allocations {
     std::uint64_t seen = 0;
     std::uint64_t from = 0;  // 0: none fails
     std::uint64_t count = 1;
+    std::uint64_t every = 1;
     bool fails() {
         ++seen;
-        return from != 0 && seen >= from && seen - from < count;
+        return from != 0 && seen >= from && seen - from < count && (seen - from) % every == 0;
     }
 } allocations;
 sqlite3_mem_methods usual;
@@ -48,13 +49,18 @@ const bool installed = [] {
 enum class Fails { allocation, io, half_io, room };
 constexpr const char* names[] = {"allocation", "I/O call", "half of an I/O call", "write for want of room"};
 
-void arm(Fails what, CrashDisk& disk, std::uint64_t from, std::uint64_t count) {
+// Which calls fail.
+struct When {
+    std::uint64_t from = 0, count = 1, every = 1;
+};
+
+void arm(Fails what, CrashDisk& disk, const When& when) {
     allocations = {};
     disk.fail({});
     if (what == Fails::allocation)
-        allocations = {0, from, count};
+        allocations = {0, when.from, when.count, when.every};
     else
-        disk.fail({from, count, what == Fails::room ? SQLITE_FULL : SQLITE_IOERR, what == Fails::half_io});
+        disk.fail({when.from, when.count, when.every, what == Fails::room ? SQLITE_FULL : SQLITE_IOERR, what == Fails::half_io});
 }
 void heal(CrashDisk& disk) {
     allocations.from = 0;
@@ -66,7 +72,7 @@ struct Tally {
 };
 
 // The number of calls of the life that has the fault.
-std::uint64_t run_case(Fails what, bool after_kill, std::uint64_t from, std::uint64_t count, Tally& tally) {
+std::uint64_t run_case(Fails what, bool after_kill, const When& when, Tally& tally) {
     CrashDisk disk;
     Bridge bridge;
     SeededEntropy identities(1), chance(2);
@@ -86,13 +92,14 @@ std::uint64_t run_case(Fails what, bool after_kill, std::uint64_t from, std::uin
         disk.power_on(chance, {512, 1.0, 0.0});
         disk.cut_after(0);
     }
-    arm(what, disk, from, count);
+    if (when.every == 1) arm(what, disk, when);
     std::uint64_t calls = 0;
     bool ended = false;
     {
         Script script(3);
         Life life(disk, identities, bridge, script);
         life.live_on_errors();
+        if (when.every > 1) life.started = [&] { arm(what, disk, when); };
         life.heal = [&] {
             calls = what == Fails::allocation ? allocations.seen : disk.calls();
             heal(disk);
@@ -129,6 +136,26 @@ std::uint64_t run_case(Fails what, bool after_kill, std::uint64_t from, std::uin
     return calls;
 }
 
+void tell(Fails what, const Tally& tally) {
+    printf("each %s: %llu cases, %llu starts refused, %llu of %llu results dropped and counted\n", names[static_cast<int>(what)],
+           static_cast<unsigned long long>(tally.cases), static_cast<unsigned long long>(tally.starts_refused),
+           static_cast<unsigned long long>(tally.dropped), static_cast<unsigned long long>(tally.results));
+}
+
+// A medium that comes and goes, once the agent runs: fails while the database is opened again after a failure.
+void every_so_many(Fails what, std::uint64_t most) {
+    Tally tally;
+    for (const bool after_kill : {false, true})
+        for (std::uint64_t every = 2; every <= most; ++every)
+            for (std::uint64_t from = 1; from <= every; ++from) try {
+                    run_case(what, after_kill, {from, for_ever, every}, tally);
+                } catch (const Failure& failure) {
+                    FAIL((std::string(names[static_cast<int>(what)]) + " " + std::to_string(from) + " and each " +
+                          std::to_string(every) + " after it: " + failure.what).c_str());
+                }
+    tell(what, tally);
+}
+
 void each(Fails what) {
     CHECK_TRUE(installed);
     Tally tally;
@@ -136,18 +163,16 @@ void each(Fails what) {
         for (const std::uint64_t count : {std::uint64_t{1}, std::uint64_t{3}, for_ever}) {
             std::uint64_t n = 0;
             try {
-                const std::uint64_t calls = run_case(what, after_kill, 0, 1, tally);
+                const std::uint64_t calls = run_case(what, after_kill, {}, tally);
                 tally.calls += calls;
                 CHECK(calls > 40);
-                for (n = 1; n <= calls; ++n) run_case(what, after_kill, n, count, tally);
+                for (n = 1; n <= calls; ++n) run_case(what, after_kill, {n, count, 1}, tally);
             } catch (const Failure& failure) {
                 FAIL((std::string(names[static_cast<int>(what)]) + " " + std::to_string(n) + " and " + std::to_string(count - 1) +
                       " after it, " + (after_kill ? "after a SIGKILL: " : "from the first start: ") + failure.what).c_str());
             }
         }
-    printf("each %s: %llu cases, %llu starts refused, %llu of %llu results dropped and counted\n", names[static_cast<int>(what)],
-           static_cast<unsigned long long>(tally.cases), static_cast<unsigned long long>(tally.starts_refused),
-           static_cast<unsigned long long>(tally.dropped), static_cast<unsigned long long>(tally.results));
+    tell(what, tally);
     CHECK(what == Fails::room || tally.starts_refused > 0);
 }
 
@@ -158,4 +183,5 @@ TEST_GROUP(OutboxFaults){};
 TEST(OutboxFaults, each_allocation_of_sqlite) { each(Fails::allocation); }
 TEST(OutboxFaults, each_call_on_files) { each(Fails::io); }
 TEST(OutboxFaults, each_call_on_files_half_done) { each(Fails::half_io); }
+TEST(OutboxFaults, every_so_many_calls_on_files) { every_so_many(Fails::io, 40); }
 TEST(OutboxFaults, no_room_on_the_medium) { each(Fails::room); }

@@ -46,6 +46,22 @@ def accounts(status):
     }
 
 
+class Retained(Suite):
+    def test_the_last_state_that_the_broker_keeps_is_no_event(self):
+        broker = self.mosquitto()
+        publisher = Publisher(broker.port)
+        self.addCleanup(publisher.close)
+        event = {"ts": START_MS, "n": 1}
+        publisher.publish("city/s1/loop/1", event, retain=True)
+        publisher.drain()
+        agent = self.local_agent(BODY, broker)
+        publisher.publish("city/s1/loop/1", event)
+        publisher.drain()
+        wait_until(lambda: agent.status()["messages"] >= 1, 30, "the event")
+        wait_until(lambda: total(agent.status(), "retained_skipped") == 1, 30, "the old state")
+        self.assertEqual(agent.status()["messages"], 1)
+
+
 class BadInput(Suite):
     def setUp(self):
         super().setUp()

@@ -3,13 +3,14 @@ TLS, a real Kafka: nothing lost, nothing twice. 20 times each; --long: 250 times
 500 of the agent, with its journal in memory and on disk.
 
 Then everything bounced, hard and soft, under a load of a given number of events; and mosquitto
-killed, which loses and repeats by itself: Weir adds nothing to what a witness saw.
+killed, which loses and repeats by itself: Weir adds nothing to that.
 """
 
 import collections
 import json
 import os
 import random
+import re
 import time
 import unittest
 
@@ -21,7 +22,8 @@ from weirtest.totals import wait_for_totals
 
 KILLS = int(os.environ.get("WEIR_KILLS", "0")) or (250 if places.LONG else 20)
 EVENTS = 100_000 if places.LONG else 10_000
-BROKER_KILLS = 50 if places.LONG else 5
+# Each makes the agent's pauses before it connects again longer: it has seen no connection last.
+BROKER_KILLS = 12 if places.LONG else 5
 SEED = int(os.environ.get("WEIR_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
 
 
@@ -126,13 +128,13 @@ class Bounces(Killing):
 
 
 class BrokerKills(Killing):
-    """mosquitto killed when nothing is under way: of what it repeats from its last saved state, Weir
-    counts no more than a witness of QoS 1 received, and all that the witness received."""
+    """mosquitto killed when nothing is under way: Weir has all that a witness of QoS 1 received, and
+    of what the broker repeats to it from its last saved state nothing more than the broker's log
+    says it sent. (What it repeats is each session's own, so the witness cannot tell that.)"""
 
     def setUp(self):
         super().setUp()
-        self.broker_settings = "autosave_interval 1\n"
-        self.chain(Load.SOURCE, broker=self.broker_settings)
+        self.chain(Load.SOURCE, broker="autosave_interval 1\nlog_type debug\n")
 
     def test_weir_adds_nothing_to_what_the_broker_loses_and_repeats(self):
         witness = Listener(self.broker.port, "city/+/events", session="witness")
@@ -146,7 +148,7 @@ class BrokerKills(Killing):
             self.settle(witness)
             self.broker.kill()
             self.broker.start()
-            wait_until(self.agent_works, 60, lambda: f"connects:\n{self.agent.text()[-3000:]}")
+            wait_until(self.agent_works, 240, lambda: f"connects:\n{self.agent.text()[-3000:]}")
             wait_until(witness.connected, 60, "the witness connects")
         load.resume()
         time.sleep(1)
@@ -155,8 +157,7 @@ class BrokerKills(Killing):
         self.compare(load, witness, read)
 
     def settle(self, witness):
-        """Until Weir and the witness have the same number of messages, and no more come; or, where
-        the broker repeats to one of them only, until no more come."""
+        """Until no more messages come, to the witness and to Weir."""
         before = None
         for _ in range(40):
             now = (len(witness.messages), self.agent.status()["mqtt"][0]["messages"])
@@ -171,10 +172,13 @@ class BrokerKills(Killing):
         for topic, payload, _ in witness.messages:
             if (event := json.loads(payload))["i"] >= 0:
                 delivered[topic.split("/")[1], event["ts"], event["i"]] += 1
-        least, most = collections.Counter(), collections.Counter()
-        for (site, ts, _), times in delivered.items():
-            least[site, ts // 1000 * 1000] += 1
-            most[site, ts // 1000 * 1000] += times
+        least = collections.Counter((site, ts // 1000 * 1000) for site, ts, _ in delivered)
+        sent = collections.Counter(
+            re.findall(
+                rf"Sending PUBLISH to weir-{self.agent.name} \(d., q1, r0, m\d+, 'city/(\w+)/events'",
+                self.broker.log.read_text(errors="replace"),
+            )
+        )
         read.read_until(lambda results: len(results) >= len(least), 120, f"{len(least)} windows")
         read.read_to_end()
         found = {
@@ -183,11 +187,17 @@ class BrokerKills(Killing):
         self.assertEqual(found.keys(), least.keys())
         for window, n in found.items():
             self.assertLessEqual(least[window], n, f"{window}: lost what the witness received")
-            self.assertLessEqual(n, most[window], f"{window}: more than the witness received")
+        counted = collections.Counter()
+        for (site, _), n in found.items():
+            counted[site] += n
+        for site, n in counted.items():
+            # The event that closes a site's windows counts in none.
+            self.assertLessEqual(n, sent[site] - 1, f"{site}: more than the broker sent")
         print(
             f"{BROKER_KILLS} kills, {len(load.events)} events: the witness missed "
-            f"{len(load.events) - len(delivered)} and had {sum(most.values()) - len(delivered)} "
-            f"twice, Weir counted {sum(found.values()) - len(delivered)} of those",
+            f"{len(load.events) - len(delivered)}, the broker repeated "
+            f"{sum(sent.values()) - len(counted) - len(delivered)} to Weir, which counted "
+            f"{sum(found.values()) - len(delivered)} of those",
             end=" ",
             flush=True,
         )

@@ -191,6 +191,7 @@ void Analysis::transition(const AlertTransition& transition) {
     record.definition = transition.definition;
     record.sequence = ++sequence_;
     record.values = std::span(alert_values_).first(count);
+    record.state = {};
     out_.alert(transition, record);
 }
 

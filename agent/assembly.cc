@@ -106,6 +106,7 @@ EngineSpec Assembly::engine_spec(Bytes sketch_bytes) const {
     EngineSpec spec;
     spec.sketch_bytes = sketch_bytes;
     spec.zones = &system_zones();
+    spec.keep_states = config_.uplink && config_.uplink->coarsen;
     for (const TableConfig& table : config_.tables) spec.tables.push_back(table_spec(table));
     for (const SourceConfig& source : config_.sources) {
         SourceSpec out;

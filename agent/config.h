@@ -267,7 +267,8 @@ struct UplinkConfig {
     std::uint16_t port = 7400;
     TlsConfig tls;  // cert and key are never empty
     std::uint64_t outbox = 32 << 20;
-    OnFull on_full = OnFull::drop_oldest;
+    bool coarsen = true;                  // on_full: "coarsen" first, and when that is not enough...
+    OnFull on_full = OnFull::drop_oldest;  // ...or alone
     std::uint64_t rate_per_second = 64 << 10;  // bytes
     ConfigPlace at;
 };

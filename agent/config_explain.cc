@@ -382,8 +382,9 @@ private:
         tls(uplink.tls);
         crl(uplink.tls);
         line("outbox", toml_size(uplink.outbox), "on flash: results that wait for the bridge");
-        line("on_full", toml(uplink.on_full == OnFull::drop_oldest ? "drop-oldest" : "stop"),
-             "drop-oldest: counted; stop: keep what is there");
+        const std::string full = toml(uplink.on_full == OnFull::drop_oldest ? "drop-oldest" : "stop");
+        line("on_full", uplink.coarsen ? "[\"coarsen\", " + full + "]" : full,
+             "coarsen: neighbouring results become one; drop-oldest: counted; stop: keep what is there");
         line("rate", toml(format_rate(uplink.rate_per_second, "s")),
              "backlog is sent no faster; plan refuses steady output above it");
     }

@@ -330,17 +330,37 @@ void ConfigSections::read_uplink(const ConfigNode& node) {
             "(`weir-bridge enrol ID` makes one)");
     }
     reader.size("outbox", 256 * kib, 64 * gib, uplink.outbox);
-    if (const auto* full = reader.find("on_full"); full && full->text == "coarsen") {
-        reader.problem_of("on_full", full->at,
-                          "\"coarsen\" is not in this release; write \"drop-oldest\" or \"stop\"");
-    } else {
-        reader.one_of<OnFull>("on_full",
-                              {{"drop-oldest", OnFull::drop_oldest}, {"stop", OnFull::stop}},
-                              uplink.on_full);
-    }
+    read_on_full(reader, uplink);
     reader.rate("rate", "s", kib, gib, uplink.rate_per_second);
     reader.finish();
     config_.uplink = std::move(uplink);
+}
+
+// One policy, or coarsen and one for what that cannot make room for.
+void ConfigSections::read_on_full(ConfigReader& reader, UplinkConfig& uplink) {
+    constexpr std::string_view example = "[\"coarsen\", \"drop-oldest\"]";
+    const auto* const node = reader.find("on_full");
+    if (!node) return;
+    const auto policy = [&](const ConfigNode& item) {
+        if (item.text == "drop-oldest" || item.text == "stop") {
+            uplink.on_full = item.text == "stop" ? OnFull::stop : OnFull::drop_oldest;
+            return true;
+        }
+        reader.problem_of("on_full", item.at,
+                          "found " + in_quotes(item.text) + ", expected \"coarsen\", \"drop-oldest\", \"stop\", or " + std::string(example));
+        return false;
+    };
+    if (node->type != ConfigType::array) {
+        if (const auto* text = reader.find("on_full", ConfigType::text, "\"coarsen\""))
+            uplink.coarsen = text->text == "coarsen" || !policy(*text);
+        return;
+    }
+    std::vector<ConfigString> all;
+    if (!reader.texts("on_full", example, all)) return;
+    if (all.size() != 2 || all[0].text != "coarsen")
+        return reader.problem_of("on_full", node->at, "a list is \"coarsen\" and what happens when that is not enough, as in " + std::string(example));
+    uplink.coarsen = true;
+    (void)policy(node->items[1]);
 }
 
 void ConfigSections::settle_agent_id() {

@@ -15,6 +15,7 @@
 #include "agent/result_publisher.h"
 #include "agent/table_watch.h"
 #include "uplink/tls.h"
+#include "windows/result_merger.h"
 
 namespace weir {
 namespace {
@@ -29,6 +30,8 @@ constexpr unsigned threads_of_paho = 3;         // receive, send, and the watchd
 // Rows and, once they are acknowledged, what that frees.
 constexpr std::uint64_t commits_a_close = 2;
 constexpr std::uint64_t seconds_a_day = 86400;
+
+constexpr std::uint64_t row_overhead = 64;  // of a row on flash
 
 constexpr Bytes record_bytes_least = Bytes{48} << 10;
 constexpr Bytes staging_bytes_least = Bytes{256} << 10;
@@ -76,6 +79,21 @@ std::uint64_t flash_a_day(const Assembly& assembly, const PartOptions& options, 
     load.checkpoint_bytes = flushes * (all_groups == 0 ? state : state * used_groups / all_groups) +
                             flushes * Journal::horizon_bytes(options.journal);
     return Outbox::flash_bytes(load);
+}
+
+// One result a key of each window that coarsening merges; the others by name.
+void plan_outbox(const Assembly& assembly, MemoryPlan& plan) {
+    const EnginePlan& engine = assembly.engine();
+    plan.outbox_bytes = assembly.config().uplink->outbox;
+    plan.outbox_coarsens = assembly.config().uplink->coarsen;
+    plan.outbox_stops = assembly.config().uplink->on_full == OnFull::stop;
+    for (std::size_t w = 0; w < engine.windows(); ++w) {
+        if (engine.keeps_state(w))
+            plan.outbox_one_a_key_bytes += (engine.window(w).max_groups + 1) * (engine.record_size_max(w) + row_overhead);
+        else
+            plan.outbox_not_merged.push_back(engine.window(w).name);
+    }
+    for (std::size_t p = 0; p < engine.patterns(); ++p) plan.outbox_not_merged.push_back(engine.pattern(p).name);
 }
 
 std::string format_bytes(double bytes) {
@@ -131,10 +149,15 @@ PartOptions part_options(const Assembly& assembly) {
                       : staging_bytes_least + 2 * record;
     options.outbox.send_bytes = std::max<Bytes>(Bytes{64} << 10, record + 64);
     options.outbox.numbered_bytes_max = std::max<Bytes>(Bytes{256} << 10, 4 * record);
+    if (config.uplink)
+        options.outbox.backlog_bytes_max = std::clamp<Bytes>(static_cast<Bytes>(std::min<std::uint64_t>(config.uplink->rate_per_second, Bytes{1} << 30)),
+                                                             2 * record, options.outbox.numbered_bytes_max);
     options.outbox.checkpoint_bytes_max =
         Pipeline::checkpoint_content_max(assembly, options.configuration, options.journal, 0);
     if (config.uplink) {
         options.outbox.on_full = config.uplink->on_full;
+        options.outbox.coarsen = config.uplink->coarsen;
+        options.outbox.groups_max = ResultMerger::groups_max(assembly.engine());
         options.outbox.bytes_max = static_cast<Bytes>(config.uplink->outbox) + options.outbox.checkpoint_bytes_max;
         options.uplink.host = config.uplink->host;
         options.uplink.port = config.uplink->port;
@@ -193,6 +216,7 @@ Bytes MemoryPlan::mapped() const {
 
 Bytes arena_need(const Assembly& assembly, const PartOptions& options) {
     Bytes total = Pipeline::need(assembly) + AlertPublisher::need() + ResultPublisher::need(assembly) + Outbox::need(options.outbox);
+    if (options.outbox.coarsen) total += ResultMerger::need(assembly.engine());
     if (assembly.config().uplink) total += UplinkClient::need(options.uplink);
     return total;
 }
@@ -221,6 +245,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     add("journal", Journal::need(options.journal), true);
     add("crash checkpoint, two copies", CheckpointFile::need(options.checkpoint_content), true);
     add("outbox: staging and send buffers", Outbox::need(options.outbox));
+    if (options.outbox.coarsen) add("outbox: merging results", ResultMerger::need(assembly.engine()));
     add("outbox: SQLite", Outbox::sqlite_bytes(options.outbox));
     if (config.uplink) {
         add("uplink: buffers", UplinkClient::need(options.uplink));
@@ -243,6 +268,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     plan.flash_bytes_per_day_one_group = flash_a_day(assembly, options, 1);
     plan.flash_budget_per_day = config.agent.flash_budget_per_day;
     if (config.uplink) plan.uplink_rate_per_second = config.uplink->rate_per_second;
+    if (config.uplink) plan_outbox(assembly, plan);
     if (config.uplink)
         for (std::size_t w = 0; w < assembly.engine().windows(); ++w)
             plan.uplink_bytes_per_second_max += closes_a_day(assembly.engine().window(w)) *
@@ -293,11 +319,23 @@ std::string render_plan(const MemoryPlan& plan) {
         append(out, "uplink        %s/s with every group in use, before compression; rate %s/s\n",
                format_bytes(static_cast<double>(plan.uplink_bytes_per_second_max)).c_str(),
                format_bytes(static_cast<double>(plan.uplink_rate_per_second)).c_str());
+    if (plan.outbox_coarsens) {
+        const bool fits = plan.outbox_one_a_key_bytes * 10 <= plan.outbox_bytes * 7;
+        append(out, "outbox        when it fills up neighbouring results become one; with every group in use one a key takes at most %s of %s%s\n",
+               format_bytes(static_cast<double>(plan.outbox_one_a_key_bytes)).c_str(),
+               format_bytes(static_cast<double>(plan.outbox_bytes)).c_str(),
+               fits ? ", so an outage costs resolution, not results" : plan.outbox_stops ? ": beyond that new results are refused" : ": beyond that the oldest go");
+        std::string names;
+        for (const std::string& name : plan.outbox_not_merged) names += (names.empty() ? "" : ", ") + name;
+        if (!names.empty())
+            append(out, "              not merged, by their kind: %.300s; of these %s\n", names.c_str(),
+                   plan.outbox_stops ? "new ones are refused when it is full" : "the oldest go when it is full");
+    }
     return out;
 }
 
 std::string render_plan_json(const MemoryPlan& plan) {
-    std::vector<char> buffer(4096 + plan.parts.size() * 256);
+    std::vector<char> buffer(4096 + (plan.parts.size() + plan.outbox_not_merged.size()) * 256);
     JsonWriter json(buffer);
     const auto put = [&](std::string_view key, std::uint64_t value) {
         json.key(key);
@@ -325,6 +363,14 @@ std::string render_plan_json(const MemoryPlan& plan) {
     put("flash_bytes_per_day", plan.flash_bytes_per_day_max);
     put("flash_bytes_per_day_one_group", plan.flash_bytes_per_day_one_group);
     put("flash_budget_per_day", plan.flash_budget_per_day);
+    json.key("outbox_coarsens");
+    json.boolean(plan.outbox_coarsens);
+    put("outbox_bytes", plan.outbox_bytes);
+    put("outbox_one_a_key_bytes", plan.outbox_one_a_key_bytes);
+    json.key("outbox_not_merged");
+    json.begin_array();
+    for (const std::string& name : plan.outbox_not_merged) json.text(name);
+    json.end_array();
     json.end_object();
     return std::string(json.text()) + "\n";
 }

@@ -46,6 +46,12 @@ struct MemoryPlan {
     std::uint64_t uplink_rate_per_second = 0;        // uplink.rate; 0: no uplink
     std::uint64_t uplink_bytes_per_second_max = 0;   // steady output with every group in use, before zstd
 
+    std::uint64_t outbox_bytes = 0;                  // of results
+    std::uint64_t outbox_one_a_key_bytes = 0;        // down to which it can be coarsened, at most
+    bool outbox_coarsens = false;
+    bool outbox_stops = false;                       // when that is not enough; else the oldest go
+    std::vector<std::string> outbox_not_merged;      // windows and patterns
+
     Bytes total() const;
     Bytes mapped() const;
     bool fits() const { return total() <= budget; }

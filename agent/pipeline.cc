@@ -285,6 +285,7 @@ void Pipeline::stage(const Record& record) {
     staging.partition = record.partition;
     staging.end = record.end;
     staging.closes = false;  // seal() follows
+    staging.revises = record.revision > 0 || record.kind == RecordKind::retraction || record.kind == RecordKind::late;
     staging.bytes = out.written();
     const Status staged = parts_.outbox->stage(staging);
     ++(staged.ok() ? counters_.output.staged : counters_.output.dropped);

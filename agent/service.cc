@@ -23,6 +23,7 @@
 #include "agent/recovery.h"
 #include "agent/status.h"
 #include "agent/table_watch.h"
+#include "windows/result_merger.h"
 #include "agent/thinning.h"
 
 namespace weir {
@@ -266,6 +267,7 @@ private:
     Arena arena_;
     StatusBoard board_;
     std::unique_ptr<RunLock> lock_;
+    std::unique_ptr<ResultMerger> merger_;
     std::unique_ptr<Outbox> outbox_;
     Recovered recovered_;
     std::unique_ptr<ResultPrinter> printer_;
@@ -301,6 +303,8 @@ bool Service::open_state() {
     OpenReport report;
     OutboxOptions options_of_outbox = options_.outbox;
     options_of_outbox.number_when_welcomed = true;
+    if (options_of_outbox.coarsen) merger_ = std::make_unique<ResultMerger>(arena_, assembly_.engine());
+    options_of_outbox.merger = merger_.get();
     Result<std::unique_ptr<Outbox>> outbox = Outbox::open(options_of_outbox, arena_, files_, entropy_, report);
     if (!outbox.ok())
         return fail(options_.outbox.path + " cannot be opened (" + std::string(name(outbox.error())) + ") " + report.reason +

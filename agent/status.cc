@@ -220,6 +220,7 @@ void put_outbox(JsonWriter& json, const Outbox& outbox) {
         {"dropped_full_results", c.dropped_full_results},
         {"dropped_full_alerts", c.dropped_full_alerts},
         {"refused_full", c.refused_full},
+        {"merged", c.merged},
         {"corrupt_rows", c.corrupt_rows},
         {"oversize_rows", c.oversize_rows},
         {"rejected_rows", c.rejected_rows},

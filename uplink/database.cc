@@ -59,6 +59,11 @@ Statement& Statement::bind(int argument, ByteSpan value) {
     return *this;
 }
 
+Statement& Statement::bind_null(int argument) {
+    sqlite3_bind_null(handle_, argument);
+    return *this;
+}
+
 Result<bool> Statement::step() {
     const int code = sqlite3_step(handle_);
     if (code == SQLITE_ROW) return true;

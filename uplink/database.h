@@ -31,6 +31,7 @@ public:
     Statement& bind(int argument, std::int64_t value);
     Statement& bind_bits(int argument, std::uint64_t value) { return bind(argument, static_cast<std::int64_t>(value)); }
     Statement& bind(int argument, ByteSpan value);
+    Statement& bind_null(int argument);
     // True: a row is there.
     Result<bool> step();
     // Steps to the end (errors of a sync surface only there) and resets.

@@ -44,6 +44,7 @@ struct Outbox::Shared {
     std::atomic<bool> renew{false};
     std::atomic<bool> may_number{false};
     std::atomic<bool> numbers_wanted{false};  // rows came before welcomed()
+    std::atomic<bool> greeted{false};         // since the last commit
     std::atomic<bool> healthy{true};
 
     // Wakes the store thread.
@@ -83,12 +84,14 @@ Bytes Outbox::staging_need(std::size_t records, Bytes encoded_bytes_each) {
 
 Bytes Outbox::sqlite_bytes(const OutboxOptions& options) {
     // A record is bound in place, but read and checkpoint pieces pass through SQLite's own buffers.
-    return options.cache_bytes + options.cache_bytes / 8 + sqlite_base_bytes + 2 * options.record_bytes_max;
+    // Coarsening holds two at once, and more statements.
+    const Bytes merging = !options.coarsen ? 0 : 2 * options.record_bytes_max + (Bytes{32} << 10);
+    return options.cache_bytes + options.cache_bytes / 8 + sqlite_base_bytes + 2 * options.record_bytes_max + merging;
 }
 
 Bytes Outbox::wal_bytes(const OutboxOptions& options) {
     // One transaction more than the length at which the log goes into the file.
-    const Bytes transaction = options.staging_bytes * 2 + options.checkpoint_bytes_max * 21 / 20;
+    const Bytes transaction = options.staging_bytes * 2 + options.checkpoint_bytes_max * 21 / 20 + Coarsener::rewritten_bytes_max(options);
     return static_cast<Bytes>(Database::wal_pages) * (Database::page_bytes + 24) + transaction + (Bytes{256} << 10);
 }
 
@@ -288,6 +291,7 @@ Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointRe
     work.staged = shared_->ring.peek();
     work.renew = shared_->renew.exchange(false);
     const bool numbers_wanted = shared_->numbers_wanted.exchange(false);
+    work.greeted = shared_->greeted.exchange(false);
     work.number = !options_.number_when_welcomed || shared_->may_number;
     work.acknowledged = shared_->acknowledged;
     work.checkpoint = checkpoint;
@@ -299,12 +303,14 @@ Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointRe
         work.rejected = std::span(rejected).first(shared_->rejected_count);
     }
     if (work.staged.empty() && !work.renew && !numbers_wanted && checkpoint == nullptr && work.rejected.empty() &&
-        !store_->closes_group(work) && !store_->has_condemned() && !worth_a_sync(work.acknowledged, false))
+        !store_->closes_group(work) && !store_->has_condemned() && !store_->is_coarsening() &&
+        !(work.greeted && store_->state().unnumbered > 0) && !worth_a_sync(work.acknowledged, false))
         return {};
     const Result<OutboxStore::Done> done = store_->commit(work);
     if (!done) {
         if (work.renew) shared_->renew = true;
         if (numbers_wanted) shared_->numbers_wanted = true;
+        if (work.greeted) shared_->greeted = true;
         return done.error();
     }
     if (work.renew) change_incarnation();
@@ -325,6 +331,7 @@ Status Outbox::refill() {
     const std::uint64_t before = shared_->send.cursor().after_ship;
     if (const Status filled = store_->refill(shared_->send); !filled) return filled;
     if (store_->has_condemned()) shared_->wake(true);
+    if (store_->is_coarsening()) shared_->wake(false);
     if (shared_->send.cursor().after_ship != before) {
         const std::uint64_t one = 1;
         [[maybe_unused]] const ssize_t written = write(shared_->ready, &one, sizeof one);
@@ -371,6 +378,7 @@ void Outbox::publish() {
     counters.set_aside = store_->damaged();
     counters.salvaged_rows = store_->salvaged_rows();
     counters.given_up_rows = store_->given_up_rows();
+    counters.merged = state.merged;
     counters.corrupt_rows = store_->corrupt_rows();
     counters.oversize_rows = store_->oversize_rows();
     shared_->row_bytes_max = store_->row_bytes_max();
@@ -421,8 +429,8 @@ bool Outbox::reject(const Incarnation& incarnation, std::uint64_t ship) {
 }
 
 void Outbox::welcomed() {
-    if (!options_.number_when_welcomed || shared_->may_number.exchange(true)) return;
-    shared_->numbers_wanted = true;
+    shared_->greeted = true;
+    if (options_.number_when_welcomed && !shared_->may_number.exchange(true)) shared_->numbers_wanted = true;
     shared_->wake(true);
 }
 

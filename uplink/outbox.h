@@ -35,10 +35,12 @@
 #include "agent/base/files.h"
 #include "agent/base/record.h"
 #include "agent/base/result.h"
+#include "agent/base/row_merger.h"
 #include "uplink/wire.h"
 
 namespace weir {
 
+// What happens when the file is full; with a merger, when coarsening could not prevent that.
 enum class OnFull : std::uint8_t {
     drop_oldest,  // the oldest unnumbered results go, then numbered ones, alerts last; counted
     stop,         // new results are refused and counted; alerts go on
@@ -48,10 +50,15 @@ struct OutboxOptions {
     std::string path;  // STATE/weir.db
     Bytes bytes_max = Bytes{32} << 20;
     OnFull on_full = OnFull::drop_oldest;
+    // Beyond four fifths of bytes_max neighbouring results become one (coarsener.h), until it is down to seven tenths.
+    bool coarsen = false;
+    RowMerger* merger = nullptr;    // by this one, which outlives the outbox
+    std::size_t groups_max = 0;     // of windows and keys that have results at once, about
     Bytes record_bytes_max = Bytes{64} << 10;    // an encoded record; larger ones are refused and counted
     Bytes staging_bytes = Bytes{256} << 10;      // at least 2 x record_bytes_max
     Bytes send_bytes = Bytes{128} << 10;         // at least record_bytes_max + 64; bounds the rows that can be read
     Bytes numbered_bytes_max = Bytes{256} << 10; // frozen and not yet acknowledged, about
+    Bytes backlog_bytes_max = Bytes{256} << 10;  // of these for what waited before the last Welcome: fresh results come behind it
     Bytes checkpoint_bytes_max = 0;              // largest flash checkpoint; room for it is reserved
     std::uint32_t frontiers_max = 1024;          // (definition, partition) pairs; room is reserved
     Bytes cache_bytes = Bytes{256} << 10;        // SQLite's page cache
@@ -72,6 +79,8 @@ struct StagedRecord {
     // made the engine emit): until then its rows are not numbered and move no frontier, whatever commits come between,
     // and a new epoch forgets them. So a power cut finds a group emitted whole or not at all.
     bool closes = true;
+    // It says something of an identity that was said before (a revision, a retraction): it does not overtake what waits.
+    bool revises = false;
     ByteSpan bytes;
 };
 
@@ -165,6 +174,7 @@ struct OutboxCounters {
     std::uint64_t dropped_full_results = 0;  // drop_oldest
     std::uint64_t dropped_full_alerts = 0;
     std::uint64_t refused_full = 0;          // stop
+    std::uint64_t merged = 0;                // results that became part of another: coarsened, or superseded by a revision
     // Now.
     std::uint64_t rows = 0;
     Bytes used_bytes = 0;  // pages in use, of bytes_max
@@ -245,7 +255,8 @@ public:
     // A row that cannot be rendered, and never will be by this build: deleted by the next commit and
     // counted; send what comes after it. false: too many wait for that commit; come again with the same row.
     bool reject(const Incarnation& incarnation, std::uint64_t ship);
-    // The bridge has said how far it knows this incarnation, and that is no news: rows may be given numbers.
+    // The bridge has said how far it knows this incarnation, and that is no news: rows may be given numbers. What waits now
+    // and does not get one at once is backlog: what comes after it goes first.
     void welcomed();
     // The bridge knows more of this incarnation than we do: an old copy of the state was put back.
     // The store thread takes a new incarnation with its next commit; see identity().

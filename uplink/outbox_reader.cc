@@ -56,7 +56,7 @@ Status OutboxReader::each_of_class(bool alert, const std::function<Status(const 
     if (!select) return select.error();
     const OutboxStore::Ids ids = OutboxStore::ids_of(alert);
     // Where rows end if the structure does not say: nothing behind the last number was ever taken.
-    const std::int64_t last = state_ ? ids.first + static_cast<std::int64_t>(alert ? state_->last_alert : state_->last_result) : 0;
+    const std::int64_t last = state_ ? ids.first + static_cast<std::int64_t>(alert ? state_->last_alert : state_->results.last) : 0;
     std::uint64_t stride = 1;
     std::uint64_t failures = 0;
     for (std::int64_t at = ids.first;;) {

@@ -4,7 +4,8 @@
 // numbers say the same as before, and what the bridge tells at the next greeting is true of the new file as well. A row
 // is taken over if its checksum holds and it is certain what it is: numbered and not acknowledged, with its number; or
 // behind every row that ever got a number. A row that had a number which cannot be read may have been delivered: it is
-// given up. So is everything if the state is not known; then a new incarnation begins.
+// given up. So is everything if the state is not known; then a new incarnation begins. Rows that were taken over are not
+// coarsened any more.
 // A file whose state row is older than it says (pages or the log's end lost) is an old copy: what welcome() and renew()
 // do about those holds, since no number is given before the bridge has spoken.
 //
@@ -74,9 +75,9 @@ private:
 
     // A full medium or an error of it ends the salvage; nothing that is wrong with a row does.
     Status take(const OutboxReader::Row& row) {
-        const std::uint64_t last = row.alert ? known_.last_alert : known_.last_result;
-        const std::uint64_t numbered = row.alert ? known_.numbered_alert : known_.numbered_result;
-        if (row.number > last) return {};
+        const Stretch* const stretch = row.alert ? nullptr : known_.find(row.number);
+        if (row.alert ? row.number > known_.last_alert : stretch == nullptr) return {};
+        const std::uint64_t numbered = row.alert ? known_.numbered_alert : stretch->numbered;
         const bool has_number = row.ship != 0 && from_is_of_this_incarnation();
         if (has_number && row.ship <= known_.acknowledged) ++delivered_;
         const bool frozen = has_number && row.ship > known_.acknowledged && row.ship <= known_.last_ship && row.number <= numbered;

@@ -9,23 +9,37 @@
 namespace weir {
 namespace {
 
-constexpr int schema_version = 3;
+constexpr int schema_version = 5;
 constexpr int application_id = 0x57656972;  // "Weir"
 constexpr int unfinished_id = 0x57656953;   // "WeiS": what could be saved of a damaged file is still being put in
-constexpr std::uint32_t state_version = 3;
+constexpr std::uint32_t state_version = 5;
 
 constexpr std::int64_t alert_ids = 0;
 constexpr std::int64_t result_ids = std::int64_t{1} << 60;
 constexpr std::int64_t end_ids = std::int64_t{2} << 60;
 
 constexpr unsigned damage_met_max = 3;
+constexpr Bytes usual_row_bytes = 256;
+constexpr std::uint64_t stretch_room = std::uint64_t{1} << 32;  // running numbers for revisions
 
 constexpr Bytes margin_pages = 16;        // splits of inner pages, the ship table, the state
 constexpr Bytes alert_room_pages = 16;    // that results leave to alerts
 
+// Of the pages that rows may take, in tenths.
+constexpr std::uint64_t coarsen_from = 8;
+constexpr std::uint64_t coarsen_down_to = 7;
+constexpr std::uint64_t coarsen_content = 10;  // in twentieths: pages that were repacked are three quarters full
+// What one commit's work costs at most, in rows looked at (Coarsener), and the steps in which it is done.
+constexpr std::uint64_t coarsen_looks = 4096;
+constexpr std::uint64_t coarsen_looks_a_row = 64;
+constexpr std::uint64_t coarsen_slice = 512;
+constexpr std::uint64_t row_overhead = 48;  // of a row, in its page
+
 constexpr const char* schema =
     "CREATE TABLE state(id INTEGER PRIMARY KEY, bytes BLOB);"
-    "CREATE TABLE row(id INTEGER PRIMARY KEY, epoch INTEGER, crc INTEGER, bytes BLOB);"
+    "CREATE TABLE row(id INTEGER PRIMARY KEY, epoch INTEGER, crc INTEGER, grp INTEGER, start INTEGER, size INTEGER,"
+    " missing INTEGER, bytes BLOB);"
+    "CREATE INDEX revised ON row(grp, start) WHERE missing>0;"
     "CREATE TABLE ship(ship INTEGER PRIMARY KEY, row INTEGER, size INTEGER, crc INTEGER);"
     "CREATE TABLE frontier(definition INTEGER, partition INTEGER, end INTEGER,"
     " PRIMARY KEY(definition, partition)) WITHOUT ROWID;"
@@ -45,8 +59,14 @@ constexpr const char* schema_from_2 =
     "CREATE TABLE IF NOT EXISTS pending(definition INTEGER, partition INTEGER, end INTEGER,"
     " PRIMARY KEY(definition, partition)) WITHOUT ROWID;";
 
+// What version 4 brought. There the new columns stand behind the bytes.
+constexpr const char* schema_from_3 =
+    "ALTER TABLE row ADD COLUMN grp INTEGER; ALTER TABLE row ADD COLUMN start INTEGER;"
+    "ALTER TABLE row ADD COLUMN size INTEGER; ALTER TABLE row ADD COLUMN missing INTEGER;"
+    "CREATE INDEX revised ON row(grp, start) WHERE missing>0;";
+
 // u32 version, the fields in order, u32 crc32c of all before. Version 1 had no record_bytes_max, 2 nothing
-// of seals: all its rows are complete.
+// of seals: all its rows are complete. 4 counts what was merged. Before 5 there was one stretch of results.
 constexpr Bytes state_bytes_max = 512;
 
 template <typename Codec, typename State>
@@ -57,9 +77,9 @@ void each_field(Codec&& codec, State& state) {
     codec(state.last_ship);
     codec(state.acknowledged);
     codec(state.last_alert);
-    codec(state.last_result);
+    codec(state.results.last);
     codec(state.numbered_alert);
-    codec(state.numbered_result);
+    codec(state.results.numbered);
     codec(state.rows);
     codec(state.unnumbered);
     codec(state.numbered_bytes);
@@ -82,8 +102,14 @@ void encode_state(const StoreState& state, ByteWriter& out) {
     out.write(static_cast<std::uint64_t>(state.checkpoint.size));
     out.write(state.record_bytes_max);
     out.write(state.sealed_alert);
-    out.write(state.sealed_result);
+    out.write(state.results.sealed);
     out.write(state.group_is_open);
+    out.write(state.merged);
+    out.write(state.results.first);
+    for (const std::uint64_t number : {state.revisions.first, state.revisions.numbered, state.revisions.sealed, state.revisions.last}) out.write(number);
+    out.write(state.backlog_count);
+    for (const Stretch& stretch : state.waiting())
+        for (const std::uint64_t number : {stretch.first, stretch.numbered, stretch.sealed, stretch.last}) out.write(number);
     out.write(crc32c(out.written()));
 }
 
@@ -98,25 +124,37 @@ Result<StoreState> decode_state(ByteSpan bytes) {
     state.checkpoint.size = static_cast<Bytes>(in.read<std::uint64_t>());
     if (version >= 2) state.record_bytes_max = in.read<std::uint64_t>();
     state.sealed_alert = version >= 3 ? in.read<std::uint64_t>() : state.last_alert;
-    state.sealed_result = version >= 3 ? in.read<std::uint64_t>() : state.last_result;
+    state.results.sealed = version >= 3 ? in.read<std::uint64_t>() : state.results.last;
     if (version >= 3) state.group_is_open = in.read<std::uint64_t>();
+    if (version >= 4) state.merged = in.read<std::uint64_t>();
+    if (version >= 5) {
+        state.results.first = in.read<std::uint64_t>();
+        Stretch& revisions = state.revisions;
+        for (std::uint64_t* number : {&revisions.first, &revisions.numbered, &revisions.sealed, &revisions.last}) *number = in.read<std::uint64_t>();
+        state.backlog_count = in.read<std::uint64_t>();
+        if (state.backlog_count > StoreState::backlog_max) return Error::corrupt;
+        for (Stretch& stretch : state.waiting())
+            for (std::uint64_t* number : {&stretch.first, &stretch.numbered, &stretch.sealed, &stretch.last}) *number = in.read<std::uint64_t>();
+    }
     const std::uint32_t crc = crc32c(bytes.first(in.position()));
     if (in.read<std::uint32_t>() != crc || !in.ok() || in.remaining() != 0) return Error::corrupt;
     return state;
 }
 
-std::uint32_t row_crc(std::int64_t id, std::uint64_t epoch, ByteSpan bytes) {
-    std::array<std::byte, 16> head;
-    store_le(head.data(), id);
-    store_le(head.data() + 8, epoch);
-    return crc32c(bytes, crc32c(head));
-}
+std::uint32_t row_crc(std::int64_t id, std::uint64_t epoch, ByteSpan bytes) { return Coarsener::row_crc(id, epoch, bytes); }
 
 std::uint32_t ship_crc(std::uint64_t ship, std::int64_t row) {
     std::array<std::byte, 16> head;
     store_le(head.data(), ship);
     store_le(head.data() + 8, row);
     return crc32c(head);
+}
+
+void seal_rows(StoreState& state) {
+    state.sealed_alert = state.last_alert;
+    state.results.sealed = state.results.last;
+    state.revisions.sealed = state.revisions.last;
+    for (Stretch& stretch : state.waiting()) stretch.sealed = stretch.last;
 }
 
 Bytes pages_for(Bytes record_bytes) { return record_bytes / (Database::page_bytes - 64) + 2; }
@@ -130,7 +168,7 @@ Bytes reserved_pages(const OutboxOptions& options) {
 }  // namespace
 
 Bytes OutboxStore::need(const OutboxOptions& options) {
-    return Arena::need<std::uint64_t>((options.checkpoint_bytes_max + chunk_bytes - 1) / chunk_bytes);
+    return Arena::need<std::uint64_t>((options.checkpoint_bytes_max + chunk_bytes - 1) / chunk_bytes) + Coarsener::need(options);
 }
 
 Bytes OutboxStore::file_bytes_min(const OutboxOptions& options) {
@@ -140,7 +178,7 @@ Bytes OutboxStore::file_bytes_min(const OutboxOptions& options) {
 OutboxStore::OutboxStore(const OutboxOptions& options, Arena& arena, Files& files, Entropy& entropy)
     : options_(options), files_(files), entropy_(entropy),
       chunk_hashes_(arena.take<std::uint64_t>((options.checkpoint_bytes_max + chunk_bytes - 1) / chunk_bytes)),
-      room_margin_pages_(margin_pages) {}
+      coarsener_(options, arena), room_margin_pages_(margin_pages) {}
 
 // ---- opening -----------------------------------------------------------------------------------------
 
@@ -159,6 +197,7 @@ Status OutboxStore::open(OpenReport& report) {
 }
 
 Status OutboxStore::open_once(OpenReport& report) {
+    coarsener_.close();
     sql_.reset();
     database_.reset();
     Result<std::unique_ptr<Database>> opened =
@@ -166,6 +205,7 @@ Status OutboxStore::open_once(OpenReport& report) {
     if (!opened) return opened.error();
     database_ = std::move(*opened);
     const auto failed = [&](Error error) -> Status {
+        coarsener_.close();
         sql_.reset();
         database_.reset();
         return error;
@@ -185,6 +225,8 @@ Status OutboxStore::open_once(OpenReport& report) {
     }
     if (!fresh && *version < 3)
         if (const Status made = database_->execute(schema_from_2); !made) return failed(made.error());
+    if (!fresh && *version < 4)
+        if (const Status made = add_columns(); !made) return failed(made.error());
     const Result<std::int64_t> by_number = database_->number(count_tables_by_number);
     if (!by_number) return failed(by_number.error());
     if (*by_number != tables_by_number) return failed(Error::corrupt);
@@ -227,6 +269,16 @@ Status OutboxStore::create() {
     return database_->execute("COMMIT");
 }
 
+// All at once, or the next start finds some of them there.
+Status OutboxStore::add_columns() {
+    const Result<std::int64_t> there = database_->number("SELECT count(*) FROM pragma_table_info('row') WHERE name='missing'");
+    if (!there) return there.error();
+    if (*there != 0) return {};
+    if (const Status begun = database_->execute("BEGIN IMMEDIATE"); !begun) return begun;
+    if (const Status made = database_->execute(schema_from_3); !made) return made;
+    return database_->execute("COMMIT");
+}
+
 Status OutboxStore::prepare() {
     Statements all;
     Status result;
@@ -239,13 +291,14 @@ Status OutboxStore::prepare() {
             result = made.error();
     };
     make(all.save_state, "UPDATE state SET bytes=?1 WHERE id=1");
-    make(all.insert_row, "INSERT INTO row VALUES(?1,?2,?3,?4)");
+    make(all.insert_row, "INSERT INTO row(id,epoch,crc,grp,start,size,missing,bytes) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)");
     make(all.delete_row, "DELETE FROM row WHERE id=?1");
     make(all.first_row_after, "SELECT id, length(bytes) FROM row WHERE id>?1 AND id<?2 ORDER BY id LIMIT 1");
     make(all.find_ship, "SELECT row, crc FROM ship WHERE ship=?1");
     make(all.delete_orphans,
-         "DELETE FROM row WHERE (id<=?1 OR (id>=?2 AND id<=?3)) AND id NOT IN (SELECT row FROM ship)");
+         "DELETE FROM row WHERE id>?1 AND id<=?2 AND id NOT IN (SELECT row FROM ship)");
     make(all.count_rows, "SELECT count(*) FROM row");
+    make(all.sum_rows, "SELECT coalesce(sum(length(bytes)),0) FROM row");
     make(all.insert_ship, "INSERT INTO ship VALUES(?1,?2,?3,?4)");
     make(all.delete_ship, "DELETE FROM ship WHERE ship=?1");
     make(all.delete_shipped_rows, "DELETE FROM row WHERE id IN (SELECT row FROM ship WHERE ship<=?1)");
@@ -271,6 +324,7 @@ Status OutboxStore::prepare() {
     make(all.delete_chunks, "DELETE FROM chunk WHERE n>=?1");
     make(all.page_count, "PRAGMA page_count");
     make(all.freelist_count, "PRAGMA freelist_count");
+    if (result) result = coarsener_.prepare(*database_);
     if (result) sql_.emplace(std::move(all));
     return result;
 }
@@ -341,6 +395,7 @@ Status OutboxStore::reopen(OpenReport& report) {
     const Result<bool> sound = database_->sound();
     // Some damage shows only to those who work with the file.
     if (!sound || !*sound || damage_met_ >= damage_met_max) {
+        coarsener_.close();
         sql_.reset();
         database_.reset();
         // What cannot be read for the moment may be whole; what never can is as good as damaged.
@@ -356,6 +411,7 @@ Status OutboxStore::reopen(OpenReport& report) {
 Status OutboxStore::close() {
     if (broken()) return Error::closed;
     const Status written = database_->execute("PRAGMA wal_checkpoint(TRUNCATE)");
+    coarsener_.close();
     sql_.reset();
     database_.reset();
     return written;
@@ -379,6 +435,7 @@ Status OutboxStore::settle(Status status) {
 Status OutboxStore::break_down(Status status) {
     damage_met_ = status.error() == Error::corrupt ? damage_met_ + 1 : 0;
     WEIR_LOG_ERROR("outbox", "%s: %s", options_.path.c_str(), database_->message().c_str());
+    coarsener_.close();
     sql_.reset();
     database_.reset();  // rolls back what may still be open
     return status;
@@ -454,6 +511,7 @@ Status OutboxStore::fill_transaction(const Work& work, StoreState& state, Done& 
     const Result<Bytes> used = count_used_pages();
     if (!used) return used.error();
     used_pages_ = *used;
+    coarsener_.begin();
     if (work.renew) {
         if (const Status renewed = renew(state); !renewed) return renewed;
     } else if (work.acknowledged > state.acknowledged) {
@@ -473,8 +531,11 @@ Status OutboxStore::fill_transaction(const Work& work, StoreState& state, Done& 
         if (const Status taken = take(record, output <= work.staged.sealed, state); !taken) return taken;
         ++done.committed;
     }
-    if (work.number)
+    if (const Status made = coarsen(done.committed, state); !made) return made;
+    if (work.number) {
         if (const Status numbered = number_rows(state); !numbered) return numbered;
+        if (work.greeted) begin_stretch(state);
+    }
     if (work.checkpoint != nullptr) {
         if (const Status written = write_checkpoint(*work.checkpoint, state); !written) return written;
         if (work.reader != nullptr) work.reader->bytes_taken();
@@ -519,10 +580,14 @@ Status OutboxStore::delete_unsent(const Work& work, StoreState& state) {
     for (const std::uint64_t ship : work.rejected)
         if (const Status deleted = delete_ship(ship); !deleted) return deleted;
     // A damaged ship entry does not say which row was its own: one that should have an entry and has none.
-    const Status swept = sql_->delete_orphans.bind(1, alert_ids + static_cast<std::int64_t>(state.numbered_alert))
-                             .bind(2, result_ids)
-                             .bind(3, result_ids + static_cast<std::int64_t>(state.numbered_result))
-                             .run();
+    const auto sweep = [&](std::int64_t ids, std::uint64_t first, std::uint64_t numbered) {
+        return sql_->delete_orphans.bind(1, ids + static_cast<std::int64_t>(first)).bind(2, ids + static_cast<std::int64_t>(numbered)).run();
+    };
+    Status swept = sweep(alert_ids, 0, state.numbered_alert);
+    if (swept) swept = sweep(result_ids, state.results.first, state.results.numbered);
+    if (swept) swept = sweep(result_ids, state.revisions.first, state.revisions.numbered);
+    for (const Stretch& stretch : state.waiting())
+        if (swept) swept = sweep(result_ids, stretch.first, stretch.numbered);
     if (!swept) return swept;
     Statement& sum = sql_->sum_ships.bind(1, INT64_MAX);
     const Result<bool> row = sum.step();
@@ -560,9 +625,12 @@ Status OutboxStore::take(const StagedRecord& record, bool sealed, StoreState& st
         if (!room) return room.error();
         if (*room) {
             if (const Status inserted = insert(record, state); !inserted) return inserted;
-            if (sealed) (alert ? state.sealed_alert : state.sealed_result) = alert ? state.last_alert : state.last_result;
+            if (sealed) seal_rows(state);
             return {};
         }
+        const Result<bool> made = coarsen_for_room(state);
+        if (!made) return made.error();
+        if (*made) continue;
         if (options_.on_full == OnFull::stop) {
             ++(alert ? state.dropped_alerts : state.refused);
             return {};
@@ -577,14 +645,19 @@ Status OutboxStore::take(const StagedRecord& record, bool sealed, StoreState& st
 
 Status OutboxStore::insert(const StagedRecord& record, StoreState& state) {
     const bool alert = record.kind == RecordKind::alert;
-    std::uint64_t& last = alert ? state.last_alert : state.last_result;
+    Stretch& stretch = record.revises && state.revisions.first != 0 ? state.revisions : state.results;
+    std::uint64_t& last = alert ? state.last_alert : stretch.last;
     const std::int64_t id = (alert ? alert_ids : result_ids) + static_cast<std::int64_t>(++last);
-    const Status inserted = sql_->insert_row.bind(1, id)
-                                .bind_bits(2, record.epoch)
-                                .bind(3, std::int64_t{row_crc(id, record.epoch, record.bytes)})
-                                .bind(4, record.bytes)
-                                .run();
-    if (!inserted) return inserted;
+    Statement& statement = sql_->insert_row.bind(1, id).bind_bits(2, record.epoch);
+    statement.bind(3, std::int64_t{row_crc(id, record.epoch, record.bytes)}).bind(8, record.bytes);
+    const std::optional<RowMerger::Head> head = alert ? std::nullopt : coarsener_.head(record.bytes);
+    if (head) {
+        statement.bind_bits(4, head->group).bind(5, head->start.us()).bind(6, head->size.us()).bind(7, std::int64_t{head->missing});
+        coarsener_.inserted();
+    } else {
+        for (int column = 4; column < 8; ++column) statement.bind_null(column);
+    }
+    if (const Status inserted = statement.run(); !inserted) return inserted;
     ++state.rows;
     ++state.unnumbered;
     state.record_bytes_max = std::max<std::uint64_t>(state.record_bytes_max, record.bytes.size());
@@ -604,25 +677,28 @@ Status OutboxStore::close_group(StoreState& state) {
 
 Status OutboxStore::end_group(StoreState& state) {
     if (const Status forgotten = sql_->forget_pending.run(); !forgotten) return forgotten;
-    state.sealed_alert = state.last_alert;
-    state.sealed_result = state.last_result;
+    seal_rows(state);
     state.group_is_open = 0;
     return {};
 }
 
 // The beginning of a group that nobody will complete: its rows have no numbers, so nobody has seen them.
 Status OutboxStore::forget_group(StoreState& state) {
-    const auto forget = [&](std::int64_t from, std::int64_t to, std::uint64_t sealed) -> Status {
-        const Status deleted =
-            sql_->delete_rows_between.bind(1, from + static_cast<std::int64_t>(sealed)).bind(2, to).run();
+    const auto forget = [&](std::int64_t ids, std::uint64_t sealed, std::uint64_t last) -> Status {
+        const Status deleted = sql_->delete_rows_between.bind(1, ids + static_cast<std::int64_t>(sealed))
+                                   .bind(2, ids + static_cast<std::int64_t>(last) + 1)
+                                   .run();
         if (!deleted) return deleted;
         const auto rows = static_cast<std::uint64_t>(database_->changes());
         state.rows -= std::min(state.rows, rows);
         state.unnumbered -= std::min(state.unnumbered, rows);
         return {};
     };
-    if (const Status alerts = forget(alert_ids, result_ids, state.sealed_alert); !alerts) return alerts;
-    if (const Status results = forget(result_ids, end_ids, state.sealed_result); !results) return results;
+    if (const Status alerts = forget(alert_ids, state.sealed_alert, state.last_alert); !alerts) return alerts;
+    if (const Status results = forget(result_ids, state.results.sealed, state.results.last); !results) return results;
+    if (const Status revisions = forget(result_ids, state.revisions.sealed, state.revisions.last); !revisions) return revisions;
+    for (const Stretch& stretch : state.waiting())
+        if (const Status results = forget(result_ids, stretch.sealed, stretch.last); !results) return results;
     return end_group(state);
 }
 
@@ -633,7 +709,7 @@ Status OutboxStore::expect_sound() {
     return *sound ? Status() : Status(Error::corrupt);
 }
 
-// Numbers are given late, so that alerts can still overtake and policies choose; but always ahead of
+// Numbers are given late, so that alerts and fresh results can still overtake and policies choose; but always ahead of
 // what the uplink can have in flight.
 Status OutboxStore::number_rows(StoreState& state) {
     // Every number has been acknowledged: entries that stay could not be found, and would take the room of others.
@@ -642,22 +718,58 @@ Status OutboxStore::number_rows(StoreState& state) {
         state.numbered_bytes = 0;
     }
     while (state.unnumbered > 0 && state.numbered_bytes < options_.numbered_bytes_max) {
-        const auto behind = [](std::int64_t ids, std::uint64_t sealed) { return ids + static_cast<std::int64_t>(sealed) + 1; };
         const Result<bool> alert =
-            number_next(alert_ids, behind(alert_ids, state.sealed_alert), state.numbered_alert, state);
+            number_next(alert_ids, alert_ids + static_cast<std::int64_t>(state.sealed_alert) + 1, state.numbered_alert, state);
         if (!alert) return alert.error();
         if (*alert) continue;
-        const Result<bool> result =
-            number_next(result_ids, behind(result_ids, state.sealed_result), state.numbered_result, state);
-        if (!result) return result.error();
-        if (*result) continue;
+        const Result<bool> fresh = number_result(state.results, state);
+        if (!fresh) return fresh.error();
+        if (*fresh) continue;
+        if (state.revisions.first != 0 && state.numbered_bytes >= options_.backlog_bytes_max) return {};
+        const Result<bool> waited = number_backlog(state);
+        if (!waited) return waited.error();
+        if (*waited) continue;
         if (state.group_is_open != 0) return {};
         // More was counted than is found: a row too many, or a damaged page that hides the others behind it.
         if (const Status sound = expect_sound(); !sound) return sound;
         state.unnumbered = 0;
-        return {};
     }
+    if (state.unnumbered > 0 || state.group_is_open != 0) return {};
+    state.backlog_count = 0;  // what comes has nothing to overtake
+    state.revisions = {};
     return {};
+}
+
+Result<bool> OutboxStore::number_result(Stretch& stretch, StoreState& state) {
+    return number_next(result_ids, result_ids + static_cast<std::int64_t>(stretch.sealed) + 1, stretch.numbered, state);
+}
+
+// Only between two groups: the rest of one would overtake its beginning. A few results are not worth it: at a link that comes
+// and goes they would wait behind an old backlog each time.
+void OutboxStore::begin_stretch(StoreState& state) const {
+    const bool waits = state.unnumbered > 0 && state.results.sealed - state.results.numbered > options_.backlog_bytes_max / usual_row_bytes;
+    if (!waits || state.backlog_count == StoreState::backlog_max || state.group_is_open != 0) return;
+    state.backlog[static_cast<std::size_t>(state.backlog_count++)] = state.results;
+    const auto empty_at = [](std::uint64_t first) { return Stretch{first, first, first, first}; };
+    const bool first_of_all = state.revisions.first == 0;
+    if (first_of_all) state.revisions = empty_at(state.results.last + 1);
+    state.results = empty_at(state.results.last + (first_of_all ? stretch_room : 1));
+}
+
+// The oldest first; a stretch that has nothing left makes room for another one.
+Result<bool> OutboxStore::number_backlog(StoreState& state) {
+    for (std::size_t i = 0; i < state.backlog_count;) {
+        const Result<bool> numbered = number_result(state.backlog[i], state);
+        if (!numbered || *numbered) return numbered;
+        if (state.group_is_open != 0 || i + 1 == state.backlog_count) {
+            ++i;
+            continue;
+        }
+        const std::span<Stretch> waiting = state.waiting();
+        std::copy(waiting.begin() + static_cast<std::ptrdiff_t>(i) + 1, waiting.end(), waiting.begin() + static_cast<std::ptrdiff_t>(i));
+        --state.backlog_count;
+    }
+    return number_result(state.revisions, state);
 }
 
 Result<bool> OutboxStore::number_next(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state) {
@@ -711,6 +823,109 @@ Result<Bytes> OutboxStore::count_used_pages() {
     return static_cast<Bytes>(*pages - *unused);
 }
 
+Bytes OutboxStore::row_pages_max() const {
+    return options_.bytes_max / Database::page_bytes - std::min(options_.bytes_max / Database::page_bytes, reserved_pages(options_));
+}
+
+// Those of the checkpoint have been reserved.
+Bytes OutboxStore::row_pages() const {
+    const Bytes chunks = state_.has_checkpoint ? state_.checkpoint.size / chunk_bytes : 0;
+    return used_pages_ - std::min(used_pages_, chunks);
+}
+
+std::span<const Coarsener::Range> OutboxStore::ranges(const StoreState& state) {
+    std::size_t count = 0;
+    const auto add = [&](const Stretch& stretch) {
+        ranges_[count++] = {result_ids + static_cast<std::int64_t>(stretch.numbered), result_ids + static_cast<std::int64_t>(stretch.sealed)};
+    };
+    for (const Stretch& stretch : state.waiting()) add(stretch);
+    add(state.results);
+    return std::span(ranges_).first(count);
+}
+
+// What rows take in pages that are full.
+Result<std::uint64_t> OutboxStore::content_bytes() {
+    const Result<std::int64_t> bytes = sql_->sum_rows.number();
+    if (!bytes) return bytes.error();
+    const Result<std::int64_t> rows = sql_->count_rows.number();
+    if (!rows) return rows.error();
+    return static_cast<std::uint64_t>(*bytes) + static_cast<std::uint64_t>(*rows) * row_overhead;
+}
+
+Status OutboxStore::merge_rows(StoreState& state, std::uint64_t& content) {
+    const Result<Coarsener::Done> done = coarsener_.work(ranges(state), coarsen_slice);
+    if (!done) return done.error();
+    state.rows -= std::min(state.rows, done->merged);
+    state.unnumbered -= std::min(state.unnumbered, done->merged);
+    state.merged += done->merged;
+    state.record_bytes_max = std::max(state.record_bytes_max, done->largest);
+    content -= std::min(content, done->freed + done->merged * row_overhead);
+    const Result<Bytes> used = count_used_pages();
+    if (!used) return used.error();
+    used_pages_ = *used;
+    return {};
+}
+
+Result<bool> OutboxStore::repack_rows(StoreState& state) {
+    const Result<bool> more = coarsener_.repack(ranges(state));
+    if (!more) return more;
+    const Result<Bytes> used = count_used_pages();
+    if (!used) return used.error();
+    used_pages_ = *used;
+    return more;
+}
+
+// A bounded part of the work with each commit: more than came in with it, so that it gets ahead. Rows are merged until their
+// bytes would fit, then repacked until their pages do; if that was not enough, the next round merges more.
+Status OutboxStore::coarsen(std::uint64_t rows, StoreState& state) {
+    if (!coarsener_.is_on()) return {};
+    if (state.unnumbered == 0) coarsener_.restart();
+    const Result<Bytes> used = count_used_pages();
+    if (!used) return used.error();
+    used_pages_ = *used;
+    const auto above = [&](std::uint64_t tenths) { return row_pages() * 10 > row_pages_max() * tenths; };
+    if (!coarsening_) {
+        if (!above(coarsen_from) || !coarsener_.may_work(state.unnumbered)) return {};
+        content_goal_ = coarsen_content;
+        coarsener_.begin_with_finest();
+    }
+    coarsening_ = above(coarsen_down_to);
+    const Result<std::uint64_t> counted = content_bytes();
+    if (!counted) return counted.error();
+    std::uint64_t content = *counted;
+    const std::uint64_t slices = (coarsen_looks + coarsen_looks_a_row * rows) / coarsen_slice;
+    for (std::uint64_t slice = 0; slice < slices && coarsening_ && coarsener_.has_allowance(); ++slice) {
+        if (content * 20 > row_pages_max() * Database::page_bytes * content_goal_ && coarsener_.may_work(state.unnumbered)) {
+            if (const Status merged = merge_rows(state, content); !merged) return merged;
+        } else {
+            const Result<bool> more = repack_rows(state);
+            if (!more) return more.error();
+            if (!*more) {
+                coarsening_ = coarsener_.may_work(state.unnumbered) && content_goal_ > 0;
+                if (content_goal_ > 0) --content_goal_;
+            }
+        }
+        coarsening_ = coarsening_ && above(coarsen_down_to);
+    }
+    return {};
+}
+
+// Before anything is dropped: as much work as the log has room for.
+Result<bool> OutboxStore::coarsen_for_room(StoreState& state) {
+    const Bytes before = used_pages_;
+    std::uint64_t content = 0;
+    while (coarsener_.may_work(state.unnumbered / 4) && coarsener_.has_allowance()) {
+        if (const Status merged = merge_rows(state, content); !merged) return merged.error();
+        if (used_pages_ < before) return true;
+    }
+    while (coarsener_.is_on() && coarsener_.has_allowance()) {
+        const Result<bool> more = repack_rows(state);
+        if (!more || !*more) return more;
+        if (used_pages_ < before) return true;
+    }
+    return false;
+}
+
 // used_pages_ is an upper estimate between countings, so most calls ask SQLite nothing.
 Result<bool> OutboxStore::has_room(Bytes record_bytes, bool alert) {
     const Bytes chunks_written = state_.has_checkpoint ? state_.checkpoint.size / chunk_bytes : 0;
@@ -729,12 +944,18 @@ Result<bool> OutboxStore::has_room(Bytes record_bytes, bool alert) {
 // Rows without a number first: of one that has a number nobody knows whether it has arrived. Rows of
 // this very transaction are the newest of all and go after everything older; alerts go last.
 Result<bool> OutboxStore::drop_oldest(StoreState& state) {
-    const std::int64_t new_results = result_ids + static_cast<std::int64_t>(state_.last_result) + 1;
-    const Result<bool> waiting = drop_unnumbered(result_ids, new_results, state.numbered_result, state);
+    const auto end_of = [](std::uint64_t last) { return result_ids + static_cast<std::int64_t>(last) + 1; };
+    for (Stretch& stretch : state.waiting()) {
+        const Result<bool> waiting = drop_unnumbered(result_ids, end_of(stretch.last), stretch.numbered, state);
+        if (!waiting || *waiting) return waiting;
+    }
+    const Result<bool> revision = drop_unnumbered(result_ids, end_of(state.revisions.last), state.revisions.numbered, state);
+    if (!revision || *revision) return revision;
+    const Result<bool> waiting = drop_unnumbered(result_ids, end_of(state_.results.last), state.results.numbered, state);
     if (!waiting || *waiting) return waiting;
     const Result<bool> numbered = drop_numbered(false, state);
     if (!numbered || *numbered) return numbered;
-    const Result<bool> fresh = drop_unnumbered(result_ids, end_ids, state.numbered_result, state);
+    const Result<bool> fresh = drop_unnumbered(result_ids, end_ids, state.results.numbered, state);
     if (!fresh || *fresh) return fresh;
     const Result<bool> alert = drop_unnumbered(alert_ids, result_ids, state.numbered_alert, state);
     if (!alert || *alert) return alert;

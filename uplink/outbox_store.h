@@ -1,7 +1,11 @@
 // The outbox's file: schema, transactions, and what to do when it is damaged. Used by one thread.
 //
 //   state(id = 1, bytes)             all counters in one row: StoreState below, with a CRC-32C
-//   row(id, epoch, crc, bytes)       id = class << 60 | running number: alerts (0) sort before results (1)
+//   row(id, epoch, crc, grp, start, size, missing, bytes)
+//                                    id = class << 60 | running number: alerts (0) sort before results (1); what is
+//                                    between crc and bytes is for coarsener.h, of rows that it may merge
+//                                    results lie in stretches of running numbers, far apart: see Stretch
+//   revised                          index of those that are revisions
 //   ship(ship, row, size, crc)       the numbered rows; within a class rows are numbered in order of id
 //   frontier(definition, partition, end)
 //   pending(definition, partition, end)  frontiers of rows whose group is not complete
@@ -19,12 +23,23 @@
 #include "agent/base/arena.h"
 #include "agent/base/entropy.h"
 #include "agent/base/files.h"
+#include "uplink/coarsener.h"
 #include "uplink/database.h"
 #include "uplink/outbox.h"
 #include "uplink/send_buffer.h"
 #include "uplink/staging_ring.h"
 
 namespace weir {
+
+// Results by running number, in the order in which they came. A Welcome that finds results without a number begins a new
+// one: its rows, which are fresh, get numbers before those of the earlier ones, the backlog, which go oldest first. What must
+// not overtake (revisions, retractions) lies in one of its own while there is backlog, and gets its numbers last of all.
+struct Stretch {
+    std::uint64_t first = 0;     // rows are behind this one
+    std::uint64_t numbered = 0;
+    std::uint64_t sealed = 0;    // rows up to here are complete; if a group is open, those behind are its beginning
+    std::uint64_t last = 0;
+};
 
 // What the state row holds, all of it changed only together with what it describes.
 struct StoreState {
@@ -34,9 +49,12 @@ struct StoreState {
     std::uint64_t last_ship = 0;
     std::uint64_t acknowledged = 0;  // and deleted
     std::uint64_t last_alert = 0;    // running numbers of the classes
-    std::uint64_t last_result = 0;
     std::uint64_t numbered_alert = 0;
-    std::uint64_t numbered_result = 0;
+    Stretch results;                 // the newest
+    static constexpr std::size_t backlog_max = 4;
+    std::array<Stretch, backlog_max> backlog{};  // oldest first
+    std::uint64_t backlog_count = 0;
+    Stretch revisions;               // all zero without a backlog
     std::uint64_t rows = 0;
     std::uint64_t unnumbered = 0;
     std::uint64_t numbered_bytes = 0;
@@ -47,10 +65,19 @@ struct StoreState {
     FlashCheckpointInfo checkpoint;
     std::uint64_t checkpoint_crc = 0;
     std::uint64_t record_bytes_max = 0;  // the largest record ever taken
-    // Rows up to these running numbers are complete; if a group is open, those behind are its beginning.
-    std::uint64_t sealed_alert = 0;
-    std::uint64_t sealed_result = 0;
+    std::uint64_t sealed_alert = 0;  // as Stretch::sealed
     std::uint64_t group_is_open = 0;
+    std::uint64_t merged = 0;
+
+    // Where a result's running number lies; null: none like it was given.
+    const Stretch* find(std::uint64_t number) const {
+        const auto has = [number](const Stretch& stretch) { return number > stretch.first && number <= stretch.last; };
+        for (const Stretch& stretch : waiting())
+            if (has(stretch)) return &stretch;
+        return has(results) ? &results : has(revisions) ? &revisions : nullptr;
+    }
+    std::span<Stretch> waiting() { return std::span(backlog).first(static_cast<std::size_t>(backlog_count)); }
+    std::span<const Stretch> waiting() const { return std::span(backlog).first(static_cast<std::size_t>(backlog_count)); }
 };
 
 class OutboxStore {
@@ -81,6 +108,7 @@ public:
         std::uint64_t acknowledged = 0;
         bool renew = false;
         bool number = true;  // rows may be given ship numbers
+        bool greeted = false;  // a Welcome came: what waits is backlog
         std::span<const std::uint64_t> rejected;  // ship numbers: rows that the uplink cannot render
         const FlashCheckpoint* checkpoint = nullptr;
         CheckpointReader* reader = nullptr;
@@ -97,6 +125,8 @@ public:
     // counted, passed over, and deleted by the next commit.
     Status refill(SendBuffer& buffer);
     bool has_condemned() const { return condemned_count_ > 0; }
+    // More to make room for than one commit does.
+    bool is_coarsening() const { return coarsening_; }
     // What a row can measure that refill() lets through.
     Bytes row_bytes_max() const;
 
@@ -125,13 +155,14 @@ private:
     struct Statements {
         Statement save_state, insert_row, delete_row, first_row_after, row_size;
         Statement insert_ship, delete_ship, delete_shipped_rows, delete_ships, sum_ships, first_ship_of_class, ships_after;
-        Statement find_ship, delete_orphans, count_rows;
+        Statement find_ship, delete_orphans, count_rows, sum_rows;
         Statement move_frontier, move_pending, settle_pending, forget_pending, delete_rows_between;
         Statement put_chunk, delete_chunks, page_count, freelist_count;
     };
 
     Status open_once(OpenReport& report);
     Status create();
+    Status add_columns();
     Status prepare();
     Status load_state();
     Status migrate();
@@ -162,11 +193,23 @@ private:
     Status end_group(StoreState& state);  // what lies behind is no longer open
     Status expect_sound();
     Status number_rows(StoreState& state);
+    Result<bool> number_result(Stretch& stretch, StoreState& state);
+    void begin_stretch(StoreState& state) const;
+    Result<bool> number_backlog(StoreState& state);
     Result<bool> number_next(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state);
     Status write_checkpoint(const FlashCheckpoint& checkpoint, StoreState& state);
 
     Result<Bytes> count_used_pages();
     Result<bool> has_room(Bytes record_bytes, bool alert);
+    // Pages that rows may take, and those that they take.
+    Bytes row_pages_max() const;
+    Bytes row_pages() const;
+    std::span<const Coarsener::Range> ranges(const StoreState& state);
+    Status coarsen(std::uint64_t rows, StoreState& state);
+    Result<bool> coarsen_for_room(StoreState& state);
+    Result<std::uint64_t> content_bytes();
+    Status merge_rows(StoreState& state, std::uint64_t& content);
+    Result<bool> repack_rows(StoreState& state);
     Result<bool> drop_oldest(StoreState& state);
     Result<bool> drop_unnumbered(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state);
     Result<bool> drop_numbered(bool alerts, StoreState& state);
@@ -177,6 +220,10 @@ private:
     std::span<std::uint64_t> chunk_hashes_;  // of the committed checkpoint; 0: not there
     std::unique_ptr<Database> database_;
     std::optional<Statements> sql_;
+    Coarsener coarsener_;
+    bool coarsening_ = false;
+    std::uint64_t content_goal_ = 0;  // in twentieths of the pages that rows may take
+    std::array<Coarsener::Range, StoreState::backlog_max + 1> ranges_{};
     StoreState state_;  // as committed
     unsigned damage_met_ = 0;    // by commits, one after the other
     bool replacing_ = false;     // a damaged file has been set aside, and its place is not taken yet

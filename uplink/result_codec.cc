@@ -86,6 +86,7 @@ void put_result(const ShippedRecord& shipped, ProtoWriter& out) {
     out.number(weir_v1_Result_flags_tag, record.flags);
     for (const Field& field : record.key) put_field(weir_v1_Result_key_tag, field, out);
     for (const Field& field : record.values) put_field(weir_v1_Result_values_tag, field, out);
+    out.number(weir_v1_Result_windows_tag, record.windows == 1 ? 0 : record.windows);
 }
 
 template <typename Enum>
@@ -310,12 +311,13 @@ Result<ShippedRecord> decode_result(ByteSpan bytes, RecordStorage& storage) {
             case weir_v1_Result_flags_tag: flags = in.number32(); break;
             case weir_v1_Result_key_tag: filler.get_field(in, storage.fields[keys++]); break;
             case weir_v1_Result_values_tag: filler.get_field(in, storage.fields[values++]); break;
+            case weir_v1_Result_windows_tag: record.windows = in.number32(); break;
             default: in.skip();
         }
     }
     const bool sound = in.ok() && kind >= static_cast<std::uint64_t>(RecordKind::result) &&
                        kind <= static_cast<std::uint64_t>(record_kind_last) && flags <= UINT16_MAX &&
-                       record.start <= record.end;
+                       record.start <= record.end && record.windows > 0;
     if (!sound) return Error::invalid;
     record.kind = static_cast<RecordKind>(kind);
     record.flags = static_cast<std::uint16_t>(flags);

@@ -2,7 +2,7 @@
 // Memory: views, as agent/base/record.h. Cost: O(bytes). Threads: pure functions.
 // Errors: decoding hostile bytes gives invalid, out_of_range or truncated; encoding gives full.
 // The same record gives the same bytes on every machine: fields in order of their numbers, defaults left
-// out. Record::partition belongs to the agent alone and is not carried.
+// out. Record::partition and state belong to the agent alone and are not carried.
 // Source: wire.proto; walked by hand with nanopb's stream functions, since views need no storage.
 #pragma once
 

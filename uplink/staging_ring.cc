@@ -10,13 +10,14 @@ constexpr std::uint32_t gap_mark = UINT32_MAX;
 constexpr Bytes header_bytes = 4 + 4 + 5 * 8;
 constexpr Bytes entry_alignment = 8;
 constexpr std::uint32_t closes_flag = 0x100;
+constexpr std::uint32_t revises_flag = 0x200;
 // A snapshot begins with these: its mark, and the version of the entries.
 constexpr std::uint32_t snapshot_mark = 0x53726557;  // "WerS"
 constexpr std::uint32_t snapshot_version = 2;        // 1 had neither mark nor closes
 
 void put_entry(const StagedRecord& record, ByteWriter& out) {
     out.write(static_cast<std::uint32_t>(record.bytes.size()));
-    out.write(static_cast<std::uint32_t>(record.kind) | (record.closes ? closes_flag : 0));
+    out.write(static_cast<std::uint32_t>(record.kind) | (record.closes ? closes_flag : 0) | (record.revises ? revises_flag : 0));
     out.write(record.epoch);
     out.write(record.sequence);
     out.write(record.definition);
@@ -29,8 +30,9 @@ StagedRecord get_entry(ByteReader& in) {
     StagedRecord record;
     const auto size = in.read<std::uint32_t>();
     const auto kind_and_flags = in.read<std::uint32_t>();
-    const std::uint32_t kind = kind_and_flags & ~closes_flag;
+    const std::uint32_t kind = kind_and_flags & ~(closes_flag | revises_flag);
     record.closes = (kind_and_flags & closes_flag) != 0;
+    record.revises = (kind_and_flags & revises_flag) != 0;
     if (kind < 1 || kind > static_cast<std::uint32_t>(record_kind_last)) in.fail();
     record.kind = static_cast<RecordKind>(kind);
     record.epoch = in.read<std::uint64_t>();

@@ -295,6 +295,46 @@ bool AggregateStates::load(std::size_t cell, ByteReader& in) {
     return with_sketch(spec_, 0, [&]<typename Sketch>(Sketch*, const auto&) { return Sketch::at(block.data())->room() <= size; });
 }
 
+namespace {
+
+bool is_text_pick(const StateSpec& spec) {
+    return (spec.kind == StateKind::first || spec.kind == StateKind::last) && spec.type == ColumnType::text;
+}
+
+}  // namespace
+
+Bytes AggregateStates::leave_size_max(const StateSpec& spec) { return stride(spec); }
+
+void AggregateStates::leave(std::size_t cell, ByteWriter& out) const {
+    Bytes size = stride_;
+    if (is_text_pick(spec_)) size = offsetof(PickText, text) + static_cast<Bytes>(state<PickText>(cell).length);
+    out.bytes(memory_.subspan(cell * stride_, size));
+}
+
+bool AggregateStates::take(std::size_t cell, ByteReader& in) {
+    std::byte* const to = memory_.data() + cell * stride_;
+    std::memset(to, 0, stride_);
+    Bytes size = is_text_pick(spec_) ? offsetof(PickText, text) : stride_;
+    const ByteSpan head = in.bytes(size);
+    if (!in.ok()) return false;
+    std::memcpy(to, head.data(), size);
+    if (is_text_pick(spec_)) {
+        auto& pick = states<PickText>()[cell];
+        if (pick.length > key_text_max) return pick = {}, false;
+        const std::string_view text = as_text(in.bytes(static_cast<Bytes>(pick.length)));
+        if (!text.empty()) std::memcpy(pick.text, text.data(), text.size());
+    }
+    return in.ok() && (!is_timed(spec_.kind) || is_timed_state(spec_, to));
+}
+
+bool AggregateStates::take_sketch(std::size_t cell, ByteSpan bytes, std::uint64_t seed) {
+    const MutableByteSpan block = pool_.restore(cell, sketch_bytes(spec_));
+    if (block.empty()) return false;
+    return with_sketch(spec_, seed, [&]<typename Sketch>(Sketch*, const auto& params) {
+        return Sketch::create(block, params)->load(bytes).ok();
+    });
+}
+
 // False: the pool has no more, or the sketch needs none, and it has settled for what it has.
 template <typename Sketch>
 bool AggregateStates::make_room(std::uint32_t cell) {

@@ -109,6 +109,13 @@ public:
     // Into a cell that is not in use. False for what save() has not written.
     bool load(std::size_t cell, ByteReader& in);
 
+    // The same, of one cell that is no sketch, in as few bytes as it takes: for rows on flash.
+    static Bytes leave_size_max(const StateSpec& spec);
+    void leave(std::size_t cell, ByteWriter& out) const;
+    bool take(std::size_t cell, ByteReader& in);
+    // A sketch in DataSketches' format into a cell that is not in use. REQUIRES: spec.spare for its full size.
+    bool take_sketch(std::size_t cell, ByteSpan bytes, std::uint64_t seed);
+
     // The sketch of a cell in DataSketches' format, into out; no sketch for other states.
     static Bytes sketch_size_max(const StateSpec& spec);
     SketchView sketch(std::size_t cell, ByteWriter& out) const;

@@ -72,6 +72,8 @@ struct CompiledWindow {
     std::vector<CompiledValue> values;
     std::vector<FieldType> fields;
     std::uint64_t definition = 0;
+    bool keeps_state = false;          // results carry Record::state
+    std::uint32_t state_shape = 0;     // which only a window of an equal one reads
 
     Cut cut() const { return {size, calendar}; }
     bool is_hopping() const { return every > 0; }

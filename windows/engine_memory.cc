@@ -4,6 +4,7 @@
 
 #include "windows/engine_state.h"
 #include "windows/partial.h"
+#include "windows/result_state.h"
 
 namespace weir {
 
@@ -13,7 +14,7 @@ std::vector<EnginePlan::Part> engine_parts(const CompiledPlan& plan) {
                    Arena::need<Window*>(plan.windows.size()) + Arena::need<Pattern*>(plan.patterns.size()) + Arena::need<Due>(plan.due_max()) +
                    Arena::need<std::uint16_t>(batch_rows_max) + Arena::need<std::uint32_t>(batch_rows_max) +
                    Arena::need<Emission::Gap>(gaps_max(plan)) + Arena::need<Field>(record_fields_max) +
-                   Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan)) + Arena::need<std::byte>(partial_size_max(plan));
+                   Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan)) + Arena::need<std::byte>(partial_size_max(plan)) + Arena::need<std::byte>(state_size_max(plan));
     engine += plan.sources.size() * Arena::need<Source>();
     engine += Arena::need<IntervalJoin*>(plan.joins.size()) + Arena::need<Table*>(plan.spec.tables.size()) + Arena::need<std::span<Enrichment>>(plan.sources.size());
     for (const CompiledSource& source : plan.sources) engine += Arena::need<Enrichment>(source.enrichments.size());
@@ -84,6 +85,12 @@ Bytes partial_size_max(const CompiledPlan& plan) {
     return most;
 }
 
+Bytes state_size_max(const CompiledPlan& plan) {
+    Bytes most = 0;
+    for (const CompiledWindow& window : plan.windows) most = std::max(most, state_size_max(window));
+    return most;
+}
+
 Bytes engine_save_size_max(const CompiledPlan& plan) {
     Bytes total = engine_save_header + 64 + gaps_max(plan) * sizeof(Emission::Gap);
     for (std::size_t i = 0; i < plan.sources.size(); ++i) total += Source::save_size_max(plan.spec.sources[i], plan.sources[i]);
@@ -109,7 +116,7 @@ Bytes window_record_size_max(const CompiledPlan& plan, std::size_t index) {
         const StateSpec& state = window.states[call.state];
         total += AggregateStates::sketch_size_max(state) + call.items * (32 + 4 + key_text_max) + state.bounds.size() * 16;
     }
-    return total + field_head + 64;
+    return total + field_head + 64 + state_size_max(window);
 }
 
 Bytes pattern_record_size_max(const CompiledPlan& plan, std::size_t index) {

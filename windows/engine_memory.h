@@ -23,5 +23,6 @@ Bytes pattern_record_size_max(const CompiledPlan& plan, std::size_t pattern);
 Bytes sketch_bytes_max(const CompiledPlan& plan);
 std::size_t items_max(const CompiledPlan& plan);
 Bytes partial_size_max(const CompiledPlan& plan);
+Bytes state_size_max(const CompiledPlan& plan);
 
 }  // namespace weir

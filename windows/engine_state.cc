@@ -20,6 +20,7 @@ EngineState::EngineState(Arena& arena, const CompiledPlan& plan, RecordSink& sin
     emission_.sketches = arena.take<std::byte>(sketch_bytes_max(plan));
     emission_.partials = partials;
     emission_.partial = arena.take<std::byte>(partial_size_max(plan));
+    emission_.state = arena.take<std::byte>(state_size_max(plan));
     for (std::size_t i = 0; i < plan.sources.size(); ++i)
         sources_[i] = arena.make<Source>(arena, plan.spec.sources[i], plan.sources[i]);
     emission_.sources = sources_;

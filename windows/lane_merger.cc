@@ -62,7 +62,7 @@ Bytes MergerState::need_of_itself(const CompiledPlan& plan, std::size_t lanes) {
     return Arena::need<MergerState>() + Arena::need<MergedWindow*>(plan.windows.size()) +
            Arena::need<std::int64_t>(plan.sources.size()) + Arena::need<Progress>(plan.sources.size() * lanes) +
            Arena::need<Due>(due_max(plan)) + Arena::need<Emission::Gap>(gaps_max(plan)) + Arena::need<Field>(record_fields_max) +
-           Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan));
+           Arena::need<TopItem>(items_max(plan)) + Arena::need<std::byte>(sketch_bytes_max(plan)) + Arena::need<std::byte>(state_size_max(plan));
 }
 
 MergerState::MergerState(Arena& arena, const CompiledPlan& plan, std::size_t lanes, RecordSink& sink)
@@ -77,6 +77,7 @@ MergerState::MergerState(Arena& arena, const CompiledPlan& plan, std::size_t lan
     emission_.fields = arena.take<Field>(record_fields_max);
     emission_.top_items = arena.take<TopItem>(items_max(plan));
     emission_.sketches = arena.take<std::byte>(sketch_bytes_max(plan));
+    emission_.state = arena.take<std::byte>(state_size_max(plan));
     for (std::size_t i = 0; i < plan.windows.size(); ++i)
         if (plan.windows[i].merged)
             windows_[i] = arena.make<MergedWindow>(arena, plan.windows[i], plan.spec.windows[i].name, plan.spec.seed);

@@ -167,6 +167,8 @@ void MergedWindow::emit(std::uint32_t number, std::uint16_t flags, Emission& emi
         folded_keys = folded_->finish(keys, cell.interval, {});
         of.flags |= record_other;
         of.folded_keys = &folded_keys;
+        of.folded = folded_;
+        of.folded_cell = cell.interval;
     } else {
         of.key = key(number);
     }

@@ -72,6 +72,8 @@ Bytes EnginePlan::record_size_max() const {
 Bytes EnginePlan::record_size_max(std::size_t window) const { return window_record_size_max(*compiled_, window); }
 Bytes EnginePlan::pattern_record_size_max(std::size_t pattern) const { return weir::pattern_record_size_max(*compiled_, pattern); }
 
+bool EnginePlan::keeps_state(std::size_t window) const { return compiled_->windows[window].keeps_state; }
+
 std::size_t EnginePlan::sources() const { return compiled_->sources.size(); }
 std::size_t EnginePlan::windows() const { return compiled_->windows.size(); }
 std::size_t EnginePlan::patterns() const { return compiled_->patterns.size(); }

@@ -100,6 +100,8 @@ struct EngineSpec {
     // aggregate has the same share of that, first come, and a sketch that gets no more goes on with less precision.
     std::optional<Bytes> sketch_bytes;
     const Zones* zones = nullptr;  // time zones by name; asked by compile() only
+    // Results of windows that can be merged with their neighbours carry what that takes: Record::state.
+    bool keep_states = false;
 };
 
 // Which part of a spec is wrong, and why. One of source, window, pattern, table and join is set.
@@ -143,6 +145,8 @@ public:
     Bytes record_size_max() const;
     Bytes record_size_max(std::size_t window) const;  // the same, of one window
     Bytes pattern_record_size_max(std::size_t pattern) const;
+    // Whether results of a window carry Record::state: those with a size or a calendar that do not hop.
+    bool keeps_state(std::size_t window) const;
 
     std::size_t sources() const;  // of the spec, and behind them those that joins make
     std::size_t windows() const;

@@ -8,6 +8,7 @@
 #include "windows/civil.h"
 #include "windows/pattern.h"
 #include "windows/plan_calls.h"
+#include "windows/result_state.h"
 
 namespace weir {
 namespace {
@@ -172,6 +173,8 @@ bool PlanCompiler::window(const WindowSpec& spec) {
                                           "' come through several lanes: give the source one lane");
     if (!fits(out)) return false;
     out.definition = hash64(as_byte_span(definition_text(spec, out)));
+    out.keeps_state = plan_->spec.keep_states && !out.is_session && out.count == 0 && !out.is_hopping();
+    out.state_shape = state_shape(out);
     CompiledSource& source = plan_->sources[out.source];
     source.windows.push_back(plan_->windows.size());
     source.revises |= out.allow > 0 && !out.aside;

@@ -1,5 +1,8 @@
 #include "windows/results.h"
 
+#include <algorithm>
+
+#include "windows/result_state.h"
 #include "windows/window_layout.h"
 
 namespace weir {
@@ -121,6 +124,12 @@ void Results::emit(Of of, Emission& emission) {
     record.partition = of.partition_hash;
     record.key = emission.fields.first(keys);
     record.values = emission.fields.subspan(keys, values);
+    ByteWriter state(emission.state);
+    if (plan_.keeps_state && !emission.state.empty() && of.kind == RecordKind::result && !(of.flags & record_provisional)) {
+        leave(of, record.values, of.revision, state);
+        WEIR_ASSERT(state.ok());  // state_size_max()
+        record.state = state.written();
+    }
     emission.sink->emit(record);
 }
 
@@ -190,6 +199,55 @@ std::size_t Results::fill_values(const Of& of, std::span<Field> fields, Emission
         fields[count++].value = *of.folded_keys;
     }
     return count;
+}
+
+namespace {
+
+void put_sketch(const AggregateStates& states, std::uint32_t cell, ByteWriter& out) {
+    const Bytes size_at = out.size();
+    out.write(std::uint32_t{0});
+    out.patch(size_at, static_cast<std::uint32_t>(states.sketch(cell, out).bytes.size()));
+}
+
+}  // namespace
+
+// The value that shows the sketch of a state, if one does.
+std::uint8_t Results::shown_by(std::size_t state, std::span<const Field> values) const {
+    for (std::size_t i = 0; i < plan_.values.size(); ++i) {
+        const CompiledValue& value = plan_.values[i];
+        if (value.call && plan_.calls[*value.call].state == state && !values[i].value.sketch.bytes.empty())
+            return static_cast<std::uint8_t>(i);
+    }
+    return ResultState::own_sketch;
+}
+
+void Results::leave(const Of& of, std::span<const Field> values, std::uint32_t missing, ByteWriter& out) const {
+    ResultState{plan_.state_shape, missing}.write(out);
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+        if (!is_sketch(states_[i]->spec().kind)) {
+            states_[i]->leave(of.cell, out);
+            continue;
+        }
+        const std::uint8_t shown = shown_by(i, values);
+        out.write(shown);
+        if (shown == ResultState::own_sketch) put_sketch(*states_[i], of.cell, out);
+    }
+    if (of.folded) put_sketch(*of.folded, of.folded_cell, out);
+}
+
+bool Results::take(std::uint32_t cell, std::span<const Field> values, std::uint64_t seed, ByteReader& in) {
+    for (AggregateStates* states : states_) {
+        if (!is_sketch(states->spec().kind)) {
+            if (!states->take(cell, in)) return false;
+            continue;
+        }
+        const auto shown = in.read<std::uint8_t>();
+        const bool own = shown == ResultState::own_sketch;
+        if (!in.ok() || (!own && shown >= values.size())) return false;
+        const ByteSpan bytes = own ? in.bytes(in.read<std::uint32_t>()) : values[shown].value.sketch.bytes;
+        if (!in.ok() || !states->take_sketch(cell, bytes, seed = cell_hash(seed, plan_.size))) return false;
+    }
+    return true;
 }
 
 }  // namespace weir

@@ -30,6 +30,8 @@ public:
         const Value* folded_keys = nullptr; // of "(other)"
         RecordKind kind = RecordKind::result;  // a retraction has no values
         std::uint32_t early = 0;            // of a provisional record
+        const AggregateStates* folded = nullptr;  // of "(other)": what folded_keys is read from
+        std::uint32_t folded_cell = 0;
     };
 
     // states: plan's, but for sketches' room.
@@ -54,6 +56,12 @@ public:
     // Gaps add record_partial to the flags; a sequence number is taken, but by a provisional record.
     void emit(Of of, Emission& emission);
 
+    // For whoever makes a record itself (result_merger.h): its values, and what Record::state holds beside them (result_state.h).
+    std::size_t values(const Of& of, std::span<Field> fields, Emission& emission) { return fill_values(of, fields, emission); }
+    void leave(const Of& of, std::span<const Field> values, std::uint32_t missing, ByteWriter& out) const;
+    // The other way, behind the head, into a cell that is not in use; REQUIRES: states have room for sketches at full size.
+    bool take(std::uint32_t cell, std::span<const Field> values, std::uint64_t seed, ByteReader& in);
+
     static Bytes save_size_max(const CompiledWindow& plan, std::size_t cells);
     void save(std::uint32_t cell, ByteWriter& out) const;
     bool load(std::uint32_t cell, ByteReader& in);
@@ -70,6 +78,7 @@ private:
     std::size_t fill_key(const Of& of, std::span<Field> fields) const;
     std::size_t fill_values(const Of& of, std::span<Field> fields, Emission& emission);
     void fill_call(std::size_t call, const Value& value);
+    std::uint8_t shown_by(std::size_t state, std::span<const Field> values) const;
 
     const CompiledWindow& plan_;
     std::string_view name_;

@@ -173,6 +173,8 @@ void TumblingWindow::say(const Due& due, std::uint16_t flags, Emission& emission
         folded_keys = folded_->finish(keys, cell.interval, {});
         of.flags |= record_other;
         of.folded_keys = &folded_keys;
+        of.folded = folded_;
+        of.folded_cell = cell.interval;
     } else {
         of.key = key(number);
     }

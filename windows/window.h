@@ -53,6 +53,7 @@ struct Emission {
     std::span<Source* const> sources;  // of the engine; empty behind lanes, whose partials bring their flags along
     PartialSink* partials = nullptr;  // of a lane
     std::span<std::byte> partial;
+    std::span<std::byte> state;  // for Record::state; empty: records carry none
 
     // What is to be said of a record of [start, end), from the rows of a source, by what gaps and sampling touched it.
     std::uint16_t flags(std::uint64_t definition, std::size_t source, std::int64_t start, std::int64_t end) const {

@@ -300,6 +300,10 @@ void write_record(JsonWriter& out, const Record& record, const RecordJsonOptions
     out.integer(record.start.ms());
     out.key("end");
     out.integer(record.end.ms());
+    if (record.windows != 1) {
+        out.key("windows");
+        out.natural(record.windows);
+    }
     out.key("revision");
     out.natural(record.revision);
     out.key("key");

@@ -56,7 +56,8 @@ struct RecordJsonOptions {
     std::string_view agent;
 };
 
-// {"window":..,"start":MS,"end":MS,"revision":0,"key":{..},"values":{..}}; flags that are set follow.
+// {"window":..,"start":MS,"end":MS,"revision":0,"key":{..},"values":{..}}; flags that are set follow. A result that holds
+// several of its window says how many behind its end: "windows":12.
 // A value with error is {"estimate":E,"lower":L,"upper":U}, a top list {"items":[{"item":..,..}]},
 // a histogram {"bounds":[10,20],"counts":[3,5,1]}: below 10, from 10 to below 20, 20 and more.
 void write_record(JsonWriter& out, const Record& record, const RecordJsonOptions& options);

@@ -8,12 +8,18 @@
 //   integer i64 | real f64 | boolean u8 | text | estimate f64 x 3, sketch | top u16 n, n items, sketch
 //   histogram u16 n, n f64 bounds, n + 1 u64 counts
 // sketch: u8 kind, u8 item type, u32 length, bytes.
+// Version 2, of a record with a state or of several windows: behind the fields u32 windows, u32 length of the state, its bytes.
 // top item: u8 type, then text | i64 | f64, then f64 estimate, lower, upper.
 
 namespace weir {
 namespace {
 
 constexpr std::uint8_t record_version = 1;
+constexpr std::uint8_t record_version_merges = 2;
+
+std::uint8_t version_of(const Record& record) {
+    return record.windows == 1 && record.state.empty() ? record_version : record_version_merges;
+}
 
 // Counts what encode() would write, by the same code.
 class SizeCounter {
@@ -85,7 +91,7 @@ void put_field(const Field& field, Out& out) {
 
 template <typename Out>
 void put_record(const Record& record, Out& out) {
-    out.write(record_version);
+    out.write(version_of(record));
     out.write(static_cast<std::uint8_t>(record.kind));
     out.write(record.flags);
     out.text(record.window);
@@ -99,6 +105,10 @@ void put_record(const Record& record, Out& out) {
     out.write(static_cast<std::uint16_t>(record.values.size()));
     for (const Field& field : record.key) put_field(field, out);
     for (const Field& field : record.values) put_field(field, out);
+    if (version_of(record) == record_version) return;
+    out.write(record.windows);
+    out.write(static_cast<std::uint32_t>(record.state.size()));
+    out.bytes(record.state);
 }
 
 class Decoder {
@@ -106,7 +116,8 @@ public:
     Decoder(ByteSpan bytes, RecordStorage& storage) : in_(bytes), storage_(storage) {}
 
     Result<Record> run() {
-        if (in_.read<std::uint8_t>() != record_version) return in_.ok() ? Error::unsupported : Error::truncated;
+        const auto version = in_.read<std::uint8_t>();
+        if (version != record_version && version != record_version_merges) return in_.ok() ? Error::unsupported : Error::truncated;
         Record record;
         const auto kind = in_.read<std::uint8_t>();
         if (kind < 1 || kind > static_cast<std::uint8_t>(record_kind_last)) return failure(Error::invalid);
@@ -124,6 +135,11 @@ public:
         if (keys + values > storage_.fields.size()) return failure(Error::invalid);
         for (std::size_t i = 0; i < keys + values; ++i)
             if (!field(storage_.fields[i])) return failure(Error::invalid);
+        if (version == record_version_merges) {
+            record.windows = in_.read<std::uint32_t>();
+            record.state = in_.bytes(in_.read<std::uint32_t>());
+            if (record.windows == 0) return failure(Error::invalid);
+        }
         if (!in_.ok()) return Error::truncated;
         if (in_.remaining() != 0) return Error::invalid;
         record.key = std::span(storage_.fields).first(keys);

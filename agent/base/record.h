@@ -4,7 +4,7 @@
 // Memory: views; whoever makes a record owns what it points to. decode() points into the bytes it was
 // given and into a RecordStorage. encoded_size_max() bounds the bytes. Cost: O(fields).
 // Threads: plain values. Errors: decode() of hostile bytes gives Error::invalid or truncated.
-// Source: own format, version 1, described in record.cc; stored in the outbox only, never on a wire.
+// Source: own format, versions 1 and 2, described in record.cc; stored in the outbox only, never on a wire.
 #pragma once
 
 #include <array>
@@ -131,8 +131,10 @@ struct Record {
     std::uint32_t early = 0;      // of a provisional record, counted from the start: start + early x T has been passed
     std::uint64_t sequence = 0;   // of the engine's output within an epoch; 1, 2, 3 ...; 0 of a provisional record
     std::uint64_t partition = 0;  // hash of the partition that closed it, 0 for all: the emission frontier's key
+    std::uint32_t windows = 1;    // results of that window that it holds: more than one after an outage (row_merger.h)
     std::span<const Field> key;
     std::span<const Field> values;
+    ByteSpan state;  // what merging it takes beside the values; of the agent alone, not sent; empty: it is never merged
 };
 
 inline constexpr std::size_t record_fields_max = 64;   // key and values together

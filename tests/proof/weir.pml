@@ -9,9 +9,6 @@
  * FRONT: broker to outbox, the uplink is perfect. BACK: outbox to Kafka, rows come out of nowhere. Neither: all of it.
  * DISK: the journal is on disk. CARDS (with BACK): cards are replaced and put back. N: 2, 3 or 4 events.
  * NO_x takes a guard away. What is abstracted, and which code a step and a guard stand for: README.md.
- *
- * Here, and not in the code when this was written: coarsening (as DESIGN has it). README.md says what follows for the
- * code.
  */
 #ifndef FAULTS
 #define FAULTS 2

@@ -87,3 +87,33 @@ TEST(MemoryPlan, sketches_grow_in_what_the_budget_leaves) {
     STRCMP_CONTAINS("to grow in", render_plan(many).c_str());
     STRCMP_CONTAINS("\"sketch_bytes\":", render_plan_json(many).c_str());
 }
+
+TEST(MemoryPlan, says_what_coarsening_an_outbox_comes_down_to_and_counts_its_memory) {
+    const auto plan_with = [](const std::string& uplink) {
+        SystemFiles files;
+        ConfigContext context;
+        context.files = &files;
+        context.read_secrets = false;
+        const std::string text = std::string(small_config) +
+                                 "\n[[window]]\nname = \"s\"\nfrom = \"loops\"\nby = [\"site\"]\nsession = \"10s\"\nselect = { n = \"count()\" }\n"
+                                 "[uplink]\nurl = \"tls://b:7400\"\ntls = { cert = \"a.pem\", key = \"a.key\" }\n" + uplink;
+        const ConfigLoad load = parse_config(text, "/nowhere/weir.toml", context);
+        CHECK_TEXT(load.ok(), render_problems(load.config, load.problems).c_str());
+        std::vector<ConfigProblem> problems;
+        const auto assembly = Assembly::make(load.config, problems);
+        const PartOptions options = part_options(*assembly);
+        CHECK_EQUAL(load.config.uplink->coarsen, options.outbox.coarsen);
+        return make_plan(*assembly, options, false);
+    };
+    const MemoryPlan plan = plan_with("outbox = \"1MiB\"\n");
+    CHECK(plan.outbox_coarsens && part(plan, "outbox: merging results") > 0);
+    CHECK(plan.outbox_one_a_key_bytes > 9 * 100 && plan.outbox_one_a_key_bytes < 9 * 20000);
+    const std::string text = render_plan(plan);
+    STRCMP_CONTAINS("of 1024.0 KiB, so an outage costs resolution, not results", text.c_str());
+    STRCMP_CONTAINS("not merged, by their kind: s; of these the oldest go when it is full", text.c_str());
+    STRCMP_CONTAINS("\"outbox_not_merged\":[\"s\"]", render_plan_json(plan).c_str());
+    const MemoryPlan without = plan_with("on_full = \"stop\"\n");
+    CHECK(!without.outbox_coarsens);
+    CHECK_EQUAL(0u, part(without, "outbox: merging results"));
+    CHECK(render_plan(without).find("resolution") == std::string::npos);
+}

@@ -74,6 +74,25 @@ TEST(Config, every_key_of_the_full_one_arrives) {
     STRCMP_EQUAL("bridge.example.org", config.uplink->host.c_str());
 }
 
+TEST(Config, a_full_outbox_is_coarsened_first_unless_another_policy_stands_alone) {
+    const auto of = [&](const char* line) {
+        const ConfigLoad load = fix.parse(full_config, "on_full = \"stop\"", line);
+        CHECK_TEXT(load.ok(), ConfigFixture::rendered(load).c_str());
+        const UplinkConfig& uplink = *load.config.uplink;
+        CHECK(explain(load.config, false).find(uplink.coarsen ? "on_full = [\"coarsen\", \"" : "on_full = \"") != std::string::npos);
+        return std::pair(uplink.coarsen, uplink.on_full);
+    };
+    CHECK(of("") == std::pair(true, OnFull::drop_oldest));
+    CHECK(of("on_full = \"coarsen\"") == std::pair(true, OnFull::drop_oldest));
+    CHECK(of("on_full = [\"coarsen\", \"stop\"]") == std::pair(true, OnFull::stop));
+    CHECK(of("on_full = \"drop-oldest\"") == std::pair(false, OnFull::drop_oldest));
+    CHECK(of("on_full = \"stop\"") == std::pair(false, OnFull::stop));
+    const auto refused = [&](const char* line, const char* words) { CHECK_SAYS(fix.parse(full_config, "on_full = \"stop\"", line), words); };
+    refused("on_full = \"drop\"", "found \"drop\", expected \"coarsen\"");
+    refused("on_full = [\"stop\", \"coarsen\"]", "a list is \"coarsen\" and what happens");
+    refused("on_full = [\"coarsen\", \"wait\"]", "found \"wait\"");
+}
+
 TEST(Config, a_schema_has_the_captures_first_and_then_the_columns_in_the_files_order) {
     const ConfigLoad load = fix.parse(full_config);
     const Schema schema = load.config.sources[0].schema();
@@ -397,7 +416,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         {"when     = ", "absent = ", "absent in [[alert]] \"congestion\": not in this release"},
         {"mqtt = { topic = \"log\", connection = \"plant\", qos = 0 }", "exec = [\"/bin/true\"]",
          "do.exec in [[alert]] \"congestion\": not in this release"},
-        {"on_full = \"stop\"", "on_full = \"coarsen\"", "write \"drop-oldest\" or \"stop\""},
         {"tls://bridge.example.org:7400", "mqtt://bridge",
          "results to a plain broker are not in this release"},
         {"[uplink]", "[page]\nlisten = \"127.0.0.1:8780\"\n[uplink]",

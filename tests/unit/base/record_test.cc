@@ -152,8 +152,26 @@ TEST(Record, truncated_anywhere_is_said) {
 
 TEST(Record, other_version_is_unsupported) {
     std::vector<std::byte> bytes = encoded(Sample().record);
-    bytes[0] = std::byte{2};
+    bytes[0] = std::byte{3};
     CHECK(decode_record(bytes, *storage).error() == Error::unsupported);
+}
+
+TEST(Record, what_it_holds_of_others_and_its_state_come_back_and_cost_nothing_where_there_is_none) {
+    Sample sample;
+    const std::vector<std::byte> plain = encoded(sample.record);
+    CHECK(plain[0] == std::byte{1});
+    const std::vector<std::byte> state(40, std::byte{7});
+    sample.record.windows = 12;
+    sample.record.state = state;
+    const std::vector<std::byte> bytes = encoded(sample.record);
+    CHECK_EQUAL(plain.size() + 8 + state.size(), bytes.size());
+    const Result<Record> back = decode_record(bytes, *storage);
+    CHECK(back.ok());
+    CHECK_EQUAL(12, back->windows);
+    CHECK(std::equal(state.begin(), state.end(), back->state.begin(), back->state.end()));
+    STRCMP_CONTAINS("\"end\":0,\"windows\":12,\"revision\":3", as_json(*back).c_str());
+    for (Bytes length = 0; length < bytes.size(); ++length)
+        CHECK_FALSE(decode_record(std::span(bytes).first(length), *storage).ok());
 }
 
 TEST(Record, hostile_bytes_give_an_error_or_a_record_within_them) {

@@ -625,7 +625,7 @@ TEST(Outbox, a_file_of_version_1_goes_on_and_learns_how_large_its_rows_are) {
         auto select = std::move(*database->prepare("SELECT bytes FROM state"));
         CHECK_TRUE(*select.step());
         const ByteSpan now = select.bytes(0);
-        std::vector<std::byte> then(now.begin(), now.end() - 36);  // without record_bytes_max, seals and checksum
+        std::vector<std::byte> then(now.begin(), now.end() - 92);  // without record_bytes_max, seals, stretches and checksum
         select.reset();
         store_le(then.data(), std::uint32_t{1});
         const std::uint32_t crc = crc32c(then);
@@ -633,7 +633,8 @@ TEST(Outbox, a_file_of_version_1_goes_on_and_learns_how_large_its_rows_are) {
         store_le(then.data() + then.size() - 4, crc);
         auto update = std::move(*database->prepare("UPDATE state SET bytes=?1"));
         CHECK_TRUE(update.bind(1, then).run().ok());
-        CHECK_TRUE(database->execute("DROP TABLE pending; PRAGMA user_version=1").ok());
+        CHECK_TRUE(database->execute("DROP TABLE pending; DROP INDEX revised; ALTER TABLE row DROP COLUMN grp; ALTER TABLE row DROP COLUMN start;"
+                                      "ALTER TABLE row DROP COLUMN size; ALTER TABLE row DROP COLUMN missing; PRAGMA user_version=1").ok());
     }
     fixture.options.record_bytes_max = 1000;
     for (int opened = 0; opened < 2; ++opened) {
@@ -642,6 +643,60 @@ TEST(Outbox, a_file_of_version_1_goes_on_and_learns_how_large_its_rows_are) {
         CHECK_TRUE(outbox().identity().incarnation == before);
         CHECK_EQUAL(3000, outbox().row_bytes_max());
     }
+}
+
+// A numbered start, a backlog behind it, and what comes after the Welcome.
+TEST(Outbox, after_a_welcome_alerts_go_first_then_fresh_results_then_the_backlog_then_revisions) {
+    fixture.options.number_when_welcomed = true;
+    fixture.options.numbered_bytes_max = 1500;
+    fixture.options.backlog_bytes_max = 600;
+    CHECK_TRUE(fixture.open().ok());
+    const auto stage_revision = [&](std::uint64_t sequence) {
+        const auto bytes = OutboxFixture::body(sequence);
+        StagedRecord record;
+        record.epoch = 1;
+        record.sequence = sequence;
+        record.definition = 5;
+        record.end = Timestamp::seconds(static_cast<std::int64_t>(sequence));
+        record.revises = true;
+        record.bytes = bytes;
+        CHECK_TRUE(outbox().stage(record).ok());
+    };
+    stage(1, 40);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_EQUAL(0, outbox().identity().last_ship);
+    outbox().welcomed();
+    CHECK_TRUE(outbox().commit().ok());
+    const std::uint64_t numbered = outbox().identity().last_ship;
+    CHECK_TRUE(numbered >= 3 && numbered < 12);
+    stage_revision(41);
+    stage(42, 43);
+    stage(44, 44, RecordKind::alert);
+    CHECK_TRUE(outbox().commit().ok());
+    CHECK_TRUE(fixture.open().ok());  // the order outlives a crash
+    outbox().welcomed();
+    std::vector<std::uint64_t> order;
+    for (std::uint64_t mark = 0; order.size() < 44;) {
+        const auto got = fixture.drain(mark);
+        for (const auto& [ship, sequence] : got) order.push_back(sequence);
+        if (!got.empty()) mark = got.back().first;
+        fixture.acknowledge(mark);
+        const FlashCheckpoint none;
+        CHECK_TRUE(outbox().commit(&none).ok());
+    }
+    std::vector<std::uint64_t> wanted;
+    for (std::uint64_t i = 1; i <= numbered; ++i) wanted.push_back(i);
+    for (const std::uint64_t first : {44, 42, 43}) wanted.push_back(first);
+    for (std::uint64_t i = numbered + 1; i <= 40; ++i) wanted.push_back(i);
+    wanted.push_back(41);
+    for (std::size_t i = 0; i < wanted.size(); ++i) CHECK_EQUAL(wanted[i], order[i]);
+    // With no backlog left everything goes in its order again.
+    stage_revision(45);
+    stage(46, 46);
+    CHECK_TRUE(outbox().commit().ok());
+    const auto got = fixture.drain(44);
+    CHECK_EQUAL(2, got.size());
+    CHECK_EQUAL(45, got[0].second);
 }
 
 TEST(Outbox, a_damaged_file_is_set_aside_and_a_new_incarnation_begun) {
@@ -676,13 +731,13 @@ TEST(Outbox, a_newer_file_is_set_aside_unharmed) {
     fixture.outbox.reset();
     {
         auto database = Database::open({fixture.options.path, 65536, fixture.options.bytes_max});
-        CHECK_TRUE((*database)->execute("PRAGMA user_version=4").ok());
+        CHECK_TRUE((*database)->execute("PRAGMA user_version=99").ok());
     }
     CHECK_TRUE(fixture.open().ok());
     CHECK_TRUE(fixture.report.set_aside_path == fixture.options.path + ".newer");
     STRCMP_CONTAINS("newer version", fixture.report.reason.c_str());
     auto database = Database::open({fixture.report.set_aside_path, 65536, fixture.options.bytes_max});
-    CHECK_EQUAL(4, *(*database)->number("PRAGMA user_version"));
+    CHECK_EQUAL(99, *(*database)->number("PRAGMA user_version"));
 }
 
 TEST(Outbox, damage_found_while_running_is_set_aside_and_staging_goes_on) {

@@ -52,6 +52,22 @@ TEST(ResultCodec, every_kind_of_value_survives_the_way) {
     MEMCMP_EQUAL(expected.data(), actual.data(), expected.size());
 }
 
+TEST(ResultCodec, a_result_of_several_windows_says_so_and_its_state_stays_behind) {
+    SampleRecord sample(41);
+    Record record = sample.record();
+    const auto one = result_of({77, 3, record});
+    CHECK_EQUAL(1, decode_result(one, *storage)->record.windows);
+    record.windows = 12;
+    const std::vector<std::byte> state(100, std::byte{7});
+    record.state = state;
+    const auto bytes = result_of({77, 3, record});
+    CHECK_EQUAL(one.size() + 2, bytes.size());
+    const Result<ShippedRecord> back = decode_result(bytes, *storage);
+    CHECK_TRUE(back.ok());
+    CHECK_EQUAL(12, back->record.windows);
+    CHECK_TRUE(back->record.state.empty());
+}
+
 TEST(ResultCodec, nanopb_reads_what_is_written_by_hand) {
     SampleRecord sample(41);
     const auto bytes = result_of({77, 3, sample.record()});

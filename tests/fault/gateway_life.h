@@ -50,7 +50,8 @@ struct Failure {
 // One power cycle of a gateway whose journal is on disk: the engine's state is the number of events it has had.
 class Life {
 public:
-    Life(CrashDisk& disk, Entropy& entropy, Bridge& bridge, Script& script)
+    // adjust: of the outbox's options, before it is opened.
+    Life(CrashDisk& disk, Entropy& entropy, Bridge& bridge, Script& script, const std::function<void(OutboxOptions&)>& adjust = {})
         : disk_(disk), files_(disk), bridge_(bridge), script_(script) {
         options_.path = "weir.db";
         options_.bytes_max = Bytes{1} << 20;
@@ -62,12 +63,14 @@ public:
         options_.cache_bytes = Bytes{64} << 10;
         options_.frontiers_max = 64;
         options_.linger = Duration{};
+        if (adjust) adjust(options_);
         block_ = std::make_unique<ArenaBlock>(Outbox::need(options_));
         arena_ = std::make_unique<Arena>(block_->memory());
         auto opened = Outbox::open(options_, *arena_, files_, entropy, report_);
         if (opened.ok()) outbox_ = std::move(*opened);
     }
 
+    virtual ~Life() = default;
     bool opened() const { return outbox_ != nullptr; }
     // What it stands for when the outbox refuses something: a medium that fails, and the agent lives on.
     void live_on_errors() { lives_on_ = true; }
@@ -87,9 +90,10 @@ public:
             if (!take(event)) return;
             done_ = event;
             if (script_.chance(55) && !commit(script_.chance(35))) return;
-            if (script_.chance(60)) ship(script_.chance(70));
+            if (script_.chance(60) && is_connected(event)) ship(script_.chance(70));
         }
         heal();
+        (void)is_connected(events);
         // Until the bridge has everything.
         for (int idle = 0; idle < 3;) {
             if (!commit(false)) return;
@@ -99,7 +103,19 @@ public:
         (void)outbox_->close().ok();
     }
 
-private:
+protected:
+    // For engines that say more than results.
+    virtual bool take(std::uint64_t event) { return take_results(event); }
+    virtual bool is_connected(std::uint64_t) { return true; }
+    virtual void committed() {}
+    // A row that the bridge takes, perhaps not for the first time.
+    virtual void hear(const Incarnation& incarnation, const ShipRow& row) {
+        const Identity identity{load_le<std::uint64_t>(row.record.data()), load_le<std::uint64_t>(row.record.data() + 8)};
+        const auto [at, is_new] = bridge_.shipped.insert({{incarnation, row.ship}, identity});
+        if (!is_new && at->second != identity) throw Failure{"a ship number that names another row than before"};
+        ++bridge_.rows[identity];
+    }
+
     bool restore() {
         const Result<FlashCheckpointInfo> info = outbox_->checkpoint_info();
         if (info.ok()) {
@@ -130,7 +146,7 @@ private:
         return bytes;
     }
 
-    bool take(std::uint64_t event) {
+    bool take_results(std::uint64_t event) {
         const std::uint64_t partition = partition_of(event);
         const Timestamp end = Timestamp::seconds(static_cast<std::int64_t>(event));
         const auto frontier = frontiers_.find(partition);
@@ -159,6 +175,7 @@ private:
         // A checkpoint holds no half group.
         const FlashCheckpoint checkpoint{{{epoch_, sequence_}, done_, 1, 2, 0}, state};
         const bool done = outbox_->commit(with_checkpoint ? &checkpoint : nullptr).ok();
+        if (done) committed();
         return (done || lives_on_) && !disk_.is_off();
     }
 
@@ -171,11 +188,8 @@ private:
         std::vector<std::byte> space(options_.record_bytes_max * 2);
         const std::size_t count = outbox_->next(incarnation, mark, rows, space);
         for (const ShipRow& row : std::span(rows).first(count)) {
-            const Identity identity{load_le<std::uint64_t>(row.record.data()), load_le<std::uint64_t>(row.record.data() + 8)};
-            const auto [at, is_new] = bridge_.shipped.insert({{incarnation, row.ship}, identity});
-            if (!is_new && at->second != identity) throw Failure{"a ship number that names another row than before"};
             if (row.ship <= mark) throw Failure{"a row that was asked for no more"};
-            ++bridge_.rows[identity];
+            hear(incarnation, row);
             mark = row.ship;
         }
         if (acknowledged) outbox_->acknowledge(incarnation, mark);

@@ -459,7 +459,11 @@ Result<std::vector<Frontier>> OutboxStore::frontiers() {
     if (!select) return select.error();
     for (;;) {
         const Result<bool> row = select->step();
-        if (!row) return row.error();
+        if (!row && row.error() != Error::corrupt) return row.error();
+        if (!row) {
+            WEIR_LOG_ERROR("outbox", "%s: some of what was emitted is damaged: windows may be emitted again", options_.path.c_str());
+            return all;
+        }
         if (!*row) return all;
         all.push_back({select->bits(0), select->bits(1), Timestamp::micros(select->integer(2))});
     }

@@ -107,12 +107,6 @@ PLANTS = [
         ("outbox_faults_test", "-sn", "every_so_many_calls_on_files"),
     ),
     (
-        "frontiers-cut-short",
-        "an error while frontiers are read ends the list",
-        [(STORE, "        if (!row) return row.error();\n        if (!*row) return all;", "        if (!row || !*row) return all;")],
-        ("outbox_faults_test", "-sn", "each_allocation_of_sqlite"),
-    ),
-    (
         "staged-not-in-checkpoint",
         "results not yet on flash are left out of the crash checkpoint",
         [("agent/pipeline.cc", "if (parts_.outbox != nullptr) parts_.outbox->staged_snapshot(out);", "")],

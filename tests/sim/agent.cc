@@ -216,9 +216,11 @@ void SimAgent::step(Timestamp from, Timestamp to, std::optional<std::pair<Death,
         return true;
     };
     if (dies(Point::before)) return;
-    // Those that left in the last step have arrived.
-    for (const std::uint16_t id : acknowledgements_) broker_.acknowledge(id);
-    acknowledgements_.clear();
+    // Those that left in the last step have arrived, or are slow.
+    if (chance_.percent(70)) {
+        for (const std::uint16_t id : acknowledgements_) broker_.acknowledge(id);
+        acknowledgements_.clear();
+    }
     if (!broker_.connected() && to >= broker_away_until_)
         if (!broker_.connect()) recovered_.journal->forget_session(0);
     for (int turn = 0; turn < 4; ++turn) {

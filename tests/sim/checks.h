@@ -22,6 +22,8 @@ public:
     // After everything has been drained.
     void look_at_the_end();
 
+    // Nothing but order makes an event late: clocks do not step, no broker keeps messages back.
+    bool order_decides = false;
     // Of the simulation's beginning.
     std::int64_t begin_minute = 0;
     const std::string& trouble() const { return trouble_; }

@@ -53,6 +53,7 @@ Simulation::Simulation(std::uint64_t seed, const Options& options, const Identit
     for (std::size_t i = 0; i < scenario_.agents.size(); ++i)
         agents_.push_back(std::make_unique<SimAgent>(scenario_.agents[i], Chance::mix(seed) + 16 * (i + 1), disk_, [this, i] { return connect(i); }, begin_));
     verdict_.seed = seed;
+    checks_.order_decides = !scenario_.enabled(Fault::clock_step) && !scenario_.enabled(Fault::broker_away);
     checks_.begin_minute = begin_.ms() / 60000;
 }
 

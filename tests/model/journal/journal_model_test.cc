@@ -64,7 +64,8 @@ public:
 
         const Bytes used = journal_->stats().used;
         const Bytes bytes = align_up(sizeof(journal_format::EntryHeader) + content, 8);
-        const Bytes usable = static_cast<Bytes>(ring()) - (entry.kind == EntryKind::message ? params_.control_bytes : 0);
+        const bool from_outside = entry.kind == EntryKind::message || entry.kind == EntryKind::connection;
+        const Bytes usable = static_cast<Bytes>(ring()) - (from_outside ? params_.control_bytes : 0);
         const bool low = !journal_->above_high_mark();
         const auto appended = journal_->append(in);
         if (!appended) {

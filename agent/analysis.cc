@@ -195,9 +195,11 @@ void Analysis::transition(const AlertTransition& transition) {
     out_.alert(transition, record);
 }
 
-Bytes Analysis::save_size_max(const Assembly& assembly) {
-    return assembly.engine().save_size_max() + Alerts::save_size_max(assembly) +
-           Anomalies::save_size_max(assembly) + 3 * sizeof(std::uint64_t) + assembly.codecs().size() * decoded_save_bytes;
+Bytes Analysis::save_size_max(const Assembly& assembly, Options::Part part) {
+    Bytes total = 3 * sizeof(std::uint64_t);
+    if (part != Options::Part::behind_lanes) total += assembly.engine().save_size_max() + assembly.codecs().size() * decoded_save_bytes;
+    if (part != Options::Part::lane) total += Alerts::save_size_max(assembly) + Anomalies::save_size_max(assembly);
+    return total;
 }
 
 void Analysis::adopt_decoded(const Analysis& from) {
@@ -219,9 +221,12 @@ Status Analysis::save(ByteWriter& out) const {
     out.write(messages_);
     out.write(unrouted_);
     for (std::size_t i = 0; i < codecs_.size(); ++i) save_decoded(codecs_[i]->counters(), message_ends_[i], out);
-    if (Status saved = engine_->save(out); !saved.ok()) return saved;
-    alerts_->save(out);
-    anomalies_->save(out);
+    if (engine_)
+        if (Status saved = engine_->save(out); !saved.ok()) return saved;
+    if (alerts_) {
+        alerts_->save(out);
+        anomalies_->save(out);
+    }
     return out.ok() ? Status::success() : Status(Error::full);
 }
 
@@ -230,7 +235,9 @@ Status Analysis::load(ByteReader& in) {
     messages_ = in.read<std::uint64_t>();
     unrouted_ = in.read<std::uint64_t>();
     for (std::size_t i = 0; i < codecs_.size(); ++i) codecs_[i]->restore(load_decoded(message_ends_[i], in));
-    if (Status loaded = engine_->load(in); !loaded.ok()) return loaded;
+    if (engine_)
+        if (Status loaded = engine_->load(in); !loaded.ok()) return loaded;
+    if (!alerts_) return in.ok() ? Status::success() : Status(Error::truncated);
     if (Status loaded = alerts_->load(in); !loaded.ok()) return loaded;
     return anomalies_->load(in);
 }

@@ -71,6 +71,8 @@ public:
     void finish();
     // The same, each result marked as partial: what is open cannot be kept.
     void finish_partial();
+    // Results are marked as partial from here on. REQUIRES: behind lanes.
+    void mark_partial() { added_flags_ = record_partial; }
     // Behind lanes: a result of theirs, in the order that is to be numbered.
     void take(const Record& record) { emit(record); }
 
@@ -98,7 +100,7 @@ public:
     Alerts& alerts() { return *alerts_; }
     const Assembly& assembly() const { return assembly_; }
 
-    static Bytes save_size_max(const Assembly& assembly);
+    static Bytes save_size_max(const Assembly& assembly, Options::Part part = Options::Part::whole);
     // REQUIRES: flush() since the last message.
     Status save(ByteWriter& out) const;
     // Into a new Analysis of an assembly with the same fingerprint.

@@ -25,6 +25,12 @@ std::uint64_t hash_of(std::string_view text, std::uint64_t seed) {
 
 }  // namespace
 
+std::unique_ptr<Assembly> Assembly::make(const AgentConfig& config, std::vector<ConfigProblem>& problems) {
+    std::unique_ptr<Assembly> assembly = make(config, problems, config.agent.lanes);
+    if (assembly) assembly->warn_of_idle_lanes(problems);
+    return assembly;
+}
+
 std::unique_ptr<Assembly> Assembly::make(const AgentConfig& config, std::vector<ConfigProblem>& problems, std::size_t lanes) {
     std::unique_ptr<Assembly> assembly(new Assembly(config, lanes));
     const auto errors = [&] {
@@ -36,11 +42,16 @@ std::unique_ptr<Assembly> Assembly::make(const AgentConfig& config, std::vector<
     if (errors() == before) assembly->make_engine(problems, 0);
     if (errors() == before) assembly->make_alerts(problems);
     // What all else leaves of the budget is for sketches to grow in.
-    if (errors() == before) assembly->make_engine(problems, assembly->spare_budget());
+    if (errors() == before) assembly->spare_ = assembly->spare_budget();
+    if (errors() == before) assembly->make_engine(problems, assembly->spare_);
     if (errors() != before) return nullptr;
 
     std::uint64_t print = assembly->hash_inputs(assembly->engine_->fingerprint() ^ state_format);
     for (const AlertPlan& alert : assembly->alerts_) print = hash_of(config.alerts[alert.alert].name, print ^ alert.definition);
+    // Whose entries are in which lane's journal decides the order of what comes out.
+    if (lanes > 1) print = hash_of("lanes " + std::to_string(lanes), print);
+    for (std::size_t i = 0; i < assembly->lane_of_.size() && lanes > 1; ++i)
+        for (const std::size_t lane : assembly->lane_of_[i]) print = hash_of(std::to_string(lane), print + i);
     assembly->fingerprint_ = print;
     return assembly;
 }
@@ -182,22 +193,37 @@ bool Assembly::is_split(std::size_t source) const {
     return std::any_of(lanes.begin(), lanes.end(), [&](std::size_t lane) { return lane != lanes.front(); });
 }
 
+bool Assembly::has_topics(std::size_t source, std::size_t lane) const {
+    const std::vector<std::size_t>& lanes = lane_of_[source];
+    return std::find(lanes.begin(), lanes.end(), lane) != lanes.end();
+}
+
 // Topics go to the lanes in turn, those of one source to several if all that reads it can be put together again.
 void Assembly::assign_lanes() {
     std::size_t next = 0;
     for (std::size_t i = 0; i < config_.sources.size(); ++i) {
         const SourceConfig& source = config_.sources[i];
         std::vector<std::size_t> of(source.topics.size(), next);
-        if (lanes_ > 1 && of.size() > 1 && may_split(i))
+        if (source.lane) std::fill(of.begin(), of.end(), std::min<std::size_t>(*source.lane, lanes_ - 1));
+        if (!source.lane && lanes_ > 1 && of.size() > 1 && may_split(i))
             for (std::size_t topic = 0; topic < of.size(); ++topic) of[topic] = (next + topic) % lanes_;
         const bool joined = std::any_of(config_.joins.begin(), config_.joins.end(), [&](const JoinConfig& join) {
             return join.left.text == source.name || join.right.text == source.name;
         });
         if (joined || !source.time.align.empty())
             std::fill(of.begin(), of.end(), std::size_t{0});  // both sides in one, and what waits for each other
-        else
+        else if (!source.lane)
             next = (of.back() + 1) % lanes_;
         lane_of_.push_back(std::move(of));
+    }
+}
+
+void Assembly::warn_of_idle_lanes(std::vector<ConfigProblem>& problems) const {
+    for (std::size_t lane = 0; lane < lanes_; ++lane) {
+        const auto has_topics = [&](const std::vector<std::size_t>& of) { return std::find(of.begin(), of.end(), lane) != of.end(); };
+        if (lanes_ == 1 || std::any_of(lane_of_.begin(), lane_of_.end(), has_topics)) continue;
+        problems.push_back({{}, "lanes in [agent]: no topic goes to lane " + std::to_string(lane) +
+                                    ", which takes its memory all the same; write more topics, or fewer lanes", true});
     }
 }
 
@@ -223,6 +249,11 @@ void Assembly::make_engine(std::vector<ConfigProblem>& problems, Bytes sketch_by
 // With sketches in their smallest form so far. Rounded, so that a few bytes more or less elsewhere, as between boards,
 // seldom change it.
 Bytes Assembly::spare_budget() const {
+    if (lanes_ != config_.agent.lanes) {  // a replay in other lanes: as much as when it runs
+        std::vector<ConfigProblem> ignored;
+        const std::unique_ptr<Assembly> as_it_runs = make(config_, ignored, config_.agent.lanes);
+        return as_it_runs ? as_it_runs->spare_ : 0;
+    }
     const Bytes total = make_plan(*this, part_options(*this), true).total();
     if (total >= config_.agent.memory) return 0;
     return (config_.agent.memory - total) / copies_of_sketches_tenths * 10 / sketch_bytes_step * sketch_bytes_step;

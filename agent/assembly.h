@@ -37,15 +37,17 @@ struct AlertPlan {
 
 class Assembly {
 public:
-    // config must outlive it. Nullopt: problems say why.
-    static std::unique_ptr<Assembly> make(const AgentConfig& config, std::vector<ConfigProblem>& problems,
-                                          std::size_t lanes = 1);
+    // config must outlive it. Nullopt: problems say why. In so many lanes as the configuration says...
+    static std::unique_ptr<Assembly> make(const AgentConfig& config, std::vector<ConfigProblem>& problems);
+    // ...or in others: for a replay.
+    static std::unique_ptr<Assembly> make(const AgentConfig& config, std::vector<ConfigProblem>& problems, std::size_t lanes);
 
     const AgentConfig& config() const { return config_; }
     // Each with an engine of its own; which topics of a source go where.
     std::size_t lanes() const { return lanes_; }
     std::size_t lane_of(std::size_t source, std::size_t topic) const { return lane_of_[source][topic]; }
     bool is_split(std::size_t source) const;  // its topics are in several lanes
+    bool has_topics(std::size_t source, std::size_t lane) const;
     const EnginePlan& engine() const { return *engine_; }
     const std::vector<CodecSpec>& codecs() const { return codecs_; }  // one a source, in its schema's order
     const std::vector<AlertPlan>& alerts() const { return alerts_; }
@@ -61,6 +63,7 @@ public:
     std::uint64_t program() const;
 
 private:
+    void warn_of_idle_lanes(std::vector<ConfigProblem>& problems) const;
     Assembly(const AgentConfig& config, std::size_t lanes) : config_(config), lanes_(lanes) {}
     void assign_lanes();
     bool may_split(std::size_t source) const;
@@ -82,6 +85,7 @@ private:
     Bytes max_message_ = 0;
     std::uint64_t fingerprint_ = 0;
     Bytes condition_memory_ = 0;
+    Bytes spare_ = 0;  // of the budget, for sketches to grow in
 };
 
 }  // namespace weir

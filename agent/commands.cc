@@ -150,10 +150,10 @@ Exit code 0: it can be run. 78: it cannot. 1: with --connect, a broker could not
 )";
 
 // True when nothing but warnings came up.
-bool check_connection(const MqttConfig& config, const MqttOptions& options) {
+bool check_connection(const AgentConfig& config, const PartOptions::MqttOwner& owner, const MqttOptions& options) {
     SystemEntropy entropy;
-    const std::string label = config.name.empty() ? "mqtt" : "mqtt." + config.name;
-    std::printf("%s: trying %s\n", label.c_str(), config.url.c_str());
+    const std::string label = connection_title(config, owner);
+    std::printf("%s: trying %s\n", label.c_str(), options.url.c_str());
     std::fflush(stdout);
     const BrokerReport report = check_broker(options, {}, entropy);
     if (!report.connected) {
@@ -212,8 +212,8 @@ int run_check(const Invocation& invocation) {
     }
     bool connected = true;
     if (invocation.has("connect"))
-        for (std::size_t i = 0; i < loaded->config.mqtt.size(); ++i)
-            connected = check_connection(loaded->config.mqtt[i], loaded->options->mqtt[i]) && connected;
+        for (std::size_t i = 0; i < loaded->options->mqtt.size(); ++i)
+            connected = check_connection(loaded->config, loaded->options->mqtt_owners[i], loaded->options->mqtt[i]) && connected;
     return connected ? exit_done : exit_failed;
 }
 

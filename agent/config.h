@@ -65,6 +65,8 @@ struct JournalConfig {
     Duration sync = Duration::seconds(1);  // on disk only: the declared loss window of a power cut
 };
 
+inline constexpr std::uint32_t lanes_max = 8;
+
 struct AgentSection {
     std::string id;  // never empty after load_config()
     Bytes memory = 24 << 20;
@@ -74,6 +76,7 @@ struct AgentSection {
     Duration checkpoint = Duration::seconds(5);
     Duration flush = Duration::minutes(5);
     std::uint64_t flash_budget_per_day = 200 << 20;  // bytes
+    std::uint32_t lanes = 1;  // engines, each with a thread, a journal and connections of its own
 };
 
 struct MqttConfig {  // [mqtt] is the connection named "", [mqtt.NAME] the one named NAME
@@ -97,6 +100,9 @@ struct MqttConfig {  // [mqtt] is the connection named "", [mqtt.NAME] the one n
     std::uint32_t max_inflight = 64;  // QoS 1 messages not yet acknowledged that may come again
     ConfigPlace at;
 };
+
+// Of a lane's own connection: of lane 0 the configured one.
+std::string lane_client_id(const MqttConfig& mqtt, std::size_t lane);
 
 struct ColumnConfig {
     std::string name;
@@ -147,6 +153,7 @@ struct SourceConfig {
     std::vector<TopicCapture>
         captures;  // of the first topic; every other has the same, in any order
     int qos = 1;
+    std::optional<std::uint32_t> lane;  // all topics in this one; else they go to the lanes in turn
     PayloadFormat format = PayloadFormat::json;
     std::vector<std::string>
         csv_fields;  // csv.fields: names in order; empty: a message begins with them

@@ -360,6 +360,7 @@ private:
 void check_references(const AgentConfig& config, const ConfigContext& context,
                       ConfigProblems& problems) {
     Checker(config, context, problems).run();
+    check_lanes(config, problems);
 }
 
 }  // namespace weir

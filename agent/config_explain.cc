@@ -130,6 +130,7 @@ private:
         line("flush", toml(agent.flush), "to flash, for a power cut");
         line("flash_budget", toml(format_rate(agent.flash_budget_per_day, "day")),
              "a plan that would write more is refused");
+        line("lanes", std::to_string(agent.lanes), "engines, each with a thread and connections of its own");
     }
 
     void tls(const TlsConfig& tls) {
@@ -177,6 +178,7 @@ private:
              "{name} makes a level a column; + and # work too");
         line("qos", std::to_string(source.qos),
              "1: each event counts exactly once; 0: at most once");
+        if (source.lane) line("lane", std::to_string(*source.lane), "of all its topics; default: they go to the lanes in turn");
         line("format", toml(source.format == PayloadFormat::json ? "json" : "csv"),
              "one event, an array of events, or lines");
         if (!source.csv_fields.empty()) {

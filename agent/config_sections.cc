@@ -197,7 +197,8 @@ void ConfigSections::read_agent(const ConfigNode& node) {
     reader.duration("checkpoint", Duration::millis(100), Duration::minutes(60), agent.checkpoint);
     reader.duration("flush", Duration::seconds(1), day, agent.flush);
     reader.rate("flash_budget", "day", mib, 1024 * gib, agent.flash_budget_per_day);
-    reader.unreleased("lanes", "leave it out; one lane does the work");
+    std::uint64_t lanes = agent.lanes;
+    if (reader.natural("lanes", 1, lanes_max, lanes)) agent.lanes = static_cast<std::uint32_t>(lanes);
     reader.finish();
 }
 

@@ -78,6 +78,8 @@ private:
 };
 
 // References, clashes and limits between sections.
+// Lanes, and what the broker deals out by itself: shared subscriptions.
+void check_lanes(const AgentConfig& config, ConfigProblems& problems);
 void check_references(const AgentConfig& config, const ConfigContext& context,
                       ConfigProblems& problems);
 

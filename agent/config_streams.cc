@@ -94,6 +94,7 @@ void ConfigSections::read_format(ConfigReader& reader, SourceConfig& source) {
         std::uint64_t value = static_cast<std::uint64_t>(source.qos);
         if (reader.natural("qos", 0, 1, value)) source.qos = static_cast<int>(value);
     }
+    if (std::uint64_t lane = 0; reader.natural("lane", 0, lanes_max - 1, lane)) source.lane = static_cast<std::uint32_t>(lane);
     const ConfigNode* format = reader.find("format");
     const std::array<std::string_view, 4> later = {"senml", "influx", "sparkplug", "cbor"};
     if (format && std::find(later.begin(), later.end(), format->text) != later.end()) {

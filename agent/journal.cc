@@ -267,7 +267,8 @@ Result<Journal::Appended> Journal::append(const JournalEntry& entry) {
     const bool wraps = bytes > to_ring_end;
     const std::uint64_t end = start + (wraps ? to_ring_end : 0) + bytes;
     const bool from_outside = is_message || entry.kind == EntryKind::connection;
-    const Bytes usable = params_.ring_bytes - (from_outside ? params_.control_bytes : 0);
+    const Bytes kept = from_outside ? params_.control_bytes : entry.kind == EntryKind::tick ? 0 : params_.tick_bytes;
+    const Bytes usable = params_.ring_bytes - kept;
     if (end - freed_ > usable) {
         ++counted_.full;
         return Error::full;
@@ -292,6 +293,18 @@ Result<Journal::Appended> Journal::append(const JournalEntry& entry) {
     lock.unlock();
     notify_reader();
     return Appended{sequence, false};
+}
+
+bool Journal::is_repeated(const JournalEntry& entry) {
+    if (!entry.dup || entry.qos != 1) return false;
+    const std::lock_guard lock(append_mutex_);
+    return duplicates_.is_duplicate(entry.link, entry.packet_id, DuplicateHorizon::hash(entry.topic, entry.payload));
+}
+
+bool Journal::has_room_for_tick() {
+    const Bytes bytes = entry_bytes(sizeof(std::uint64_t));
+    const std::lock_guard lock(append_mutex_);
+    return end_ + 2 * bytes - freed_ <= params_.ring_bytes;  // and as much at most is passed over where the ring ends
 }
 
 void Journal::store(const JournalEntry& entry, std::uint64_t sequence) {

@@ -59,6 +59,7 @@ struct JournalParams {
     Bytes message_bytes_max = Bytes{256} << 10;    // topic and payload together
     Bytes read_ahead_bytes = Bytes{64} << 10;      // all links together: read from sockets, not yet appended
     Bytes control_bytes = Bytes{16} << 10;         // room that messages and notes of connections cannot take
+    Bytes tick_bytes = 0;                          // of it: room that only ticks can take
     std::uint16_t links = 1;                       // MQTT connections, 255 at most
     std::uint16_t horizon_rows = 256;              // a link: at least the broker's max_inflight
     bool durable = false;                          // on disk: released room is used again after a sync()
@@ -116,6 +117,10 @@ public:
         bool duplicate = false;
     };
     Result<Appended> append(const JournalEntry& entry);
+    // append() of a tick with a number will not say full, whatever else is appended before. REQUIRES: tick_bytes.
+    bool has_room_for_tick();
+    // append() would skip it as a duplicate.
+    bool is_repeated(const JournalEntry& entry);
     // The broker has no session for this link (CONNACK): what it sends from now on is new.
     void forget_session(std::uint16_t link);
 

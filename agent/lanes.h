@@ -12,10 +12,12 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "agent/analysis.h"
+#include "agent/base/time.h"
 #include "windows/lane_merger.h"
 
 namespace weir {
@@ -33,7 +35,13 @@ public:
     explicit LaneQueue(Bytes item_bytes_max);
 
     void put(LaneWord word, ByteSpan bytes);
-    Item take();
+    // Nullopt: nothing was said since.
+    std::optional<Item> try_take();
+    // Until there is something to take, or somebody pokes; false after at_most.
+    bool wait(Duration at_most = Duration::minutes(60));
+    void poke();
+    // Nobody will take any more: put() drops what it is given, and waits for nothing.
+    void close();
 
 private:
     static constexpr Bytes head_bytes = 8;
@@ -45,6 +53,8 @@ private:
     Bytes filled_ = 0;
     Bytes drained_ = 0;
     Bytes drain_end_ = 0;
+    bool poked_ = false;   // guarded by mutex_
+    bool closed_ = false;  // the same
     std::mutex mutex_;
     std::condition_variable changed_;
 };
@@ -53,7 +63,8 @@ private:
 class LaneOutput final : public OutputSink, public PartialSink {
 public:
     static Bytes item_bytes_max(const Assembly& assembly);
-    explicit LaneOutput(const Assembly& assembly);
+    static Bytes need(const Assembly& assembly) { return LaneQueue::need(item_bytes_max(assembly)) + item_bytes_max(assembly); }  // on the heap
+    LaneOutput(const Assembly& assembly, std::size_t lane);
 
     void result(const Record& record) override;
     void alert(const AlertTransition&, const Record&) override {}
@@ -67,6 +78,7 @@ public:
 
 private:
     const Assembly& assembly_;
+    const std::size_t lane_;
     LaneQueue queue_;
     std::vector<std::byte> encoded_;
 };
@@ -79,7 +91,25 @@ public:
 
     // Until every lane has ended.
     void run();
+
+    // The same bit by bit: the next lane's words up to one on time (`stretch`: what was heard so far is complete), or as
+    // far as they go (`dry`); behind the last lane's end of the round what all of them settles, and how it ended.
+    enum class Heard : std::uint8_t { stretch, dry, round, end };
+    Heard hear_next();
+    // After `dry`: until the lane that is next has said more, or somebody pokes it.
+    void wait(Duration at_most);
+    // After `end`: every window closes.
+    void finish() { merger_.finish(); }
     LaneMerger& merger() { return merger_; }
+    const LaneMerger& merger() const { return merger_; }
+
+    // Between two rounds.
+    static Bytes save_size_max(const Assembly& assembly) {
+        return LaneMerger::save_size_max(assembly.engine(), assembly.lanes()) + assembly.lanes() * sizeof(std::int64_t);
+    }
+    Status save(ByteWriter& out) const;
+    Status load(ByteReader& in);
+    void reset();
 
 private:
     struct Lane {
@@ -90,7 +120,8 @@ private:
     };
     void emit(const Record& record) override { behind_.take(record); }
     Lane* next_lane();
-    void hear(Lane& lane);
+    bool hear(Lane& lane);
+    bool take_in(Lane& lane, const LaneQueue::Item& item);
 
     Analysis& behind_;
     LaneMerger merger_;

@@ -25,6 +25,7 @@ namespace {
 constexpr Bytes process_bytes = Bytes{1536} << 10;
 constexpr unsigned threads_without_uplink = 5;  // main, engine, store, alerts, control
 constexpr unsigned threads_of_uplink = 1;
+constexpr Bytes tick_room = 1024;               // in each journal of several lanes
 constexpr unsigned threads_of_paho = 3;         // receive, send, and the watchdog of each connection
 
 // Rows and, once they are acknowledged, what that frees.
@@ -74,10 +75,10 @@ std::uint64_t flash_a_day(const Assembly& assembly, const PartOptions& options, 
     }
     const auto flush_us = static_cast<std::uint64_t>(std::max<std::int64_t>(config.agent.flush.us(), 1));
     const std::uint64_t flushes = seconds_a_day * 1000000 / flush_us;
-    const std::uint64_t state = Analysis::save_size_max(assembly);
+    const std::uint64_t state = Pipeline::state_bytes_max(assembly);
     load.commits += flushes;
     load.checkpoint_bytes = flushes * (all_groups == 0 ? state : state * used_groups / all_groups) +
-                            flushes * Journal::horizon_bytes(options.journal);
+                            flushes * config.agent.lanes * Journal::horizon_bytes(options.journal);
     return Outbox::flash_bytes(load);
 }
 
@@ -115,6 +116,34 @@ void append(std::string& out, const char* format, ...) {
     out += line.data();
 }
 
+std::string of_lanes(std::size_t lanes) { return lanes == 1 ? "" : ", " + std::to_string(lanes) + " lanes"; }
+
+// Of one connection, its part of a lane.
+MqttOptions mqtt_options(const Assembly& assembly, const MqttConfig& mqtt, std::size_t lane) {
+    const AgentConfig& config = assembly.config();
+    MqttOptions out;
+    out.url = mqtt.url;
+    out.client_id = lane_client_id(mqtt, lane);
+    out.username = mqtt.username;
+    out.password = mqtt.password;
+    out.tls = {mqtt.tls.ca, mqtt.tls.cert, mqtt.tls.key, mqtt.tls.server_name};
+    out.keepalive = mqtt.keep_alive;
+    out.silence = mqtt.silence;
+    out.max_message = mqtt.max_message;
+    if (lane == 0) {
+        const std::string status_topic = "weir/" + config.agent.id + "/status";
+        out.will = {status_topic, R"({"state":"lost"})", 1, true};
+        out.birth = {status_topic, R"({"state":"online","version":")" + std::string(version()) + "\"}", 1, true};
+    }
+    for (std::size_t source = 0; source < config.sources.size(); ++source) {
+        if (config.sources[source].connection != mqtt.name) continue;
+        const std::vector<TopicTemplate>& topics = assembly.codecs()[source].topics;
+        for (std::size_t topic = 0; topic < topics.size(); ++topic)
+            if (assembly.lane_of(source, topic) == lane) out.filters.push_back({topics[topic].subscription(), config.sources[source].qos});
+    }
+    return out;
+}
+
 }  // namespace
 
 PartOptions part_options(const Assembly& assembly) {
@@ -127,8 +156,10 @@ PartOptions part_options(const Assembly& assembly) {
     for (const MqttConfig& mqtt : config.mqtt) inflight = std::max(inflight, mqtt.max_inflight);
     options.journal.ring_bytes = config.agent.journal.size;
     options.journal.message_bytes_max = assembly.max_message() + topic_bytes_max;
-    options.journal.links = static_cast<std::uint16_t>(std::max<std::size_t>(config.mqtt.size(), 1));
-    options.journal.read_ahead_bytes = options.journal.links * (Bytes{64} << 10);
+    // A lane may be given what another's connection brings: where the broker's session is from before topics moved.
+    options.journal.links = static_cast<std::uint16_t>(std::max<std::size_t>(config.mqtt.size(), 1) * config.agent.lanes);
+    options.journal.tick_bytes = config.agent.lanes > 1 ? tick_room : 0;
+    options.journal.read_ahead_bytes = std::max<std::size_t>(config.mqtt.size(), 1) * (Bytes{64} << 10);  // those of the lane
     // Never fewer than max_inflight, which 65,535 bounds.
     options.journal.horizon_rows =
         static_cast<std::uint16_t>(std::max(inflight, std::clamp<std::uint32_t>(inflight * 4, 64, 4096)));
@@ -175,30 +206,19 @@ PartOptions part_options(const Assembly& assembly) {
     options.checkpoint_content = Pipeline::checkpoint_content_max(
         assembly, options.configuration, options.journal, options.outbox.staging_bytes + (Bytes{16} << 10));
 
-    for (const MqttConfig& mqtt : config.mqtt) {
-        MqttOptions out;
-        out.url = mqtt.url;
-        out.client_id = mqtt.client_id;
-        out.username = mqtt.username;
-        out.password = mqtt.password;
-        out.tls = {mqtt.tls.ca, mqtt.tls.cert, mqtt.tls.key, mqtt.tls.server_name};
-        out.keepalive = mqtt.keep_alive;
-        out.silence = mqtt.silence;
-        out.max_message = mqtt.max_message;
-        const std::string status_topic = "weir/" + config.agent.id + "/status";
-        out.will = {status_topic, R"({"state":"lost"})", 1, true};
-        out.birth = {status_topic, R"({"state":"online","version":")" + std::string(version()) + "\"}", 1, true};
-        for (const SourceConfig& source : config.sources) {
-            if (source.connection != mqtt.name) continue;
-            for (const ConfigString& topic : source.topics) {
-                Problem problem;
-                const Result<TopicTemplate> parsed = TopicTemplate::parse(topic.text, problem);
-                if (parsed.ok()) out.filters.push_back({parsed->filter(), source.qos});
-            }
+    for (std::size_t lane = 0; lane < config.agent.lanes; ++lane)
+        for (std::size_t i = 0; i < config.mqtt.size(); ++i) {
+            MqttOptions connection = mqtt_options(assembly, config.mqtt[i], lane);
+            if (lane > 0 && connection.filters.empty()) continue;
+            options.mqtt.push_back(std::move(connection));
+            options.mqtt_owners.push_back({i, lane});
         }
-        options.mqtt.push_back(std::move(out));
-    }
     return options;
+}
+
+std::string connection_title(const AgentConfig& config, const PartOptions::MqttOwner& owner) {
+    const std::string& name = config.mqtt[owner.config].name;
+    return "mqtt" + (name.empty() ? "" : "." + name) + (owner.lane == 0 ? "" : ", lane " + std::to_string(owner.lane));
 }
 
 Bytes MemoryPlan::total() const {
@@ -225,11 +245,14 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     const AgentConfig& config = assembly.config();
     MemoryPlan plan;
     plan.budget = config.agent.memory;
-    for (const EnginePlan::Part& part : assembly.engine().parts()) plan.parts.push_back({part.name, part.bytes});
+    const std::size_t lanes = config.agent.lanes;
+    for (const EnginePlan::Part& part : assembly.engine().parts()) plan.parts.push_back({part.name + of_lanes(lanes), part.bytes * lanes});
+    if (lanes > 1)
+        for (const EnginePlan::Part& part : LaneMerger::parts(assembly.engine(), lanes)) plan.parts.push_back({part.name, part.bytes});
     const auto add = [&](std::string name, Bytes bytes, bool mapped = false) {
         plan.parts.push_back({std::move(name), bytes, mapped});
     };
-    if (assembly.engine().expression_memory() > 0) add("expressions", assembly.engine().expression_memory());
+    if (assembly.engine().expression_memory() > 0) add("expressions", lanes * assembly.engine().expression_memory());
     if (!config.alerts.empty()) {
         add("alerts: state", Alerts::need(assembly));
         add("alerts: conditions", assembly.condition_memory());
@@ -238,11 +261,12 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     add("alerts: queue", AlertPublisher::need());
     const bool publishes = ResultPublisher::is_needed(assembly);
     if (publishes) add("publish: queue", ResultPublisher::need(assembly));
-    add("batches", Pipeline::need(assembly) - Engine::need(assembly.engine()) - Alerts::need(assembly) -
-                       Anomalies::need(assembly));
-    add("decoders", Analysis::codecs_need(assembly));
-    if (!config.tables.empty()) add("tables: reading a file", TableWatch::need(config));
-    add("journal", Journal::need(options.journal), true);
+    add("batches" + of_lanes(lanes), Pipeline::need(assembly) - lanes * Engine::need(assembly.engine()) - Alerts::need(assembly) -
+                                         Anomalies::need(assembly) - (lanes > 1 ? LaneMerge::need(assembly) : 0));
+    add("decoders" + of_lanes(lanes), lanes * Analysis::codecs_need(assembly));
+    if (lanes > 1) add("queues behind lanes", LaneGroup::heap_need(assembly) - lanes * Analysis::codecs_need(assembly));
+    if (!config.tables.empty()) add("tables: reading a file", lanes * TableWatch::need(config));
+    add("journal" + of_lanes(lanes), lanes * Journal::need(options.journal), true);
     add("crash checkpoint, two copies", CheckpointFile::need(options.checkpoint_content), true);
     add("outbox: staging and send buffers", Outbox::need(options.outbox));
     if (options.outbox.coarsen) add("outbox: merging results", ResultMerger::need(assembly.engine()));
@@ -252,13 +276,14 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
         add("uplink: mbedTLS", tls_session_bytes + 2 * tls_context_bytes);  // the second while new files are read
     }
     for (std::size_t i = 0; i < options.mqtt.size(); ++i)
-        add("mqtt" + (config.mqtt[i].name.empty() ? "" : "." + config.mqtt[i].name) + ": Paho" +
-                (config.mqtt[i].tls_on ? " and OpenSSL" : ""),
+        add(connection_title(config, options.mqtt_owners[i]) + ": Paho" +
+                (config.mqtt[options.mqtt_owners[i].config].tls_on ? " and OpenSSL" : ""),
             MqttSource::need(options.mqtt[i]));
     if (print) add("printer", ResultPrinter::need(6 * assembly.engine().record_size_max()));
     add("control socket", control_answer_bytes_max);
     const unsigned threads = threads_without_uplink + (config.uplink ? threads_of_uplink : 0) +
-                             (publishes ? 1 : 0) + (options.mqtt.empty() ? 0 : threads_of_paho);
+                             (publishes ? 1 : 0) + (options.mqtt.empty() ? 0 : threads_of_paho) +
+                             (lanes > 1 ? static_cast<unsigned>(lanes + options.mqtt.size() - config.mqtt.size()) : 0);
     add("thread stacks", threads * thread_stack_bytes);
     add("process", process_bytes);
 

@@ -30,10 +30,18 @@ struct PartOptions {
     Bytes checkpoint_content = 0;
     OutboxOptions outbox;
     UplinkOptions uplink;             // only with an [uplink]
-    std::vector<MqttOptions> mqtt;    // as config.mqtt, without what is known only at run time
+    // Without what is known only at run time: as config.mqtt, in lane 0; then those that other lanes have.
+    std::vector<MqttOptions> mqtt;
+    struct MqttOwner {
+        std::size_t config = 0;  // index into config.mqtt
+        std::size_t lane = 0;
+    };
+    std::vector<MqttOwner> mqtt_owners;  // of each
     std::string configuration;        // explain() without comments
 };
 PartOptions part_options(const Assembly& assembly);
+// "mqtt", "mqtt.NAME", "mqtt.NAME, lane 1".
+std::string connection_title(const AgentConfig& config, const PartOptions::MqttOwner& owner);
 
 struct MemoryPlan {
     std::vector<PlanPart> parts;

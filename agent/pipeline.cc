@@ -18,6 +18,11 @@ constexpr Bytes entry_overhead_max = 128;  // of the staging ring, padding inclu
 
 std::size_t links_of(const Assembly& assembly) { return assembly.config().mqtt.size(); }
 
+Analysis::Options behind_lanes(Analysis::Options options) {
+    options.part = Analysis::Options::Part::behind_lanes;
+    return options;
+}
+
 }  // namespace
 
 // An alert's record has its window's key and plain values, and says state and severity.
@@ -31,13 +36,21 @@ Bytes Pipeline::record_bytes_max(const Assembly& assembly) {
 }
 
 Bytes Pipeline::need(const Assembly& assembly) {
-    return Analysis::need(assembly, {}) + Arena::need<std::byte>(record_bytes_max(assembly)) + Intake::need(links_of(assembly));
+    const Bytes own = Arena::need<std::byte>(record_bytes_max(assembly)) + Intake::need(links_of(assembly));
+    if (assembly.lanes() == 1) return own + Analysis::need(assembly, {});
+    return own + Analysis::need(assembly, behind_lanes({})) + LaneGroup::need(assembly, {});
+}
+
+Bytes Pipeline::state_bytes_max(const Assembly& assembly) {
+    const Bytes intake = Intake::save_size(links_of(assembly));
+    if (assembly.lanes() == 1) return intake + Analysis::save_size_max(assembly);
+    return LaneGroup::save_size_max(assembly) + intake + Analysis::save_size_max(assembly, Analysis::Options::Part::behind_lanes);
 }
 
 Bytes Pipeline::checkpoint_content_max(const Assembly& assembly, std::string_view configuration,
                                        const JournalParams& journal, Bytes staged_bytes_max) {
-    return 2 * sizeof(std::uint32_t) + configuration.size() + Journal::horizon_bytes(journal) + Intake::save_size(links_of(assembly)) +
-           Analysis::save_size_max(assembly) + staged_bytes_max;
+    return 2 * sizeof(std::uint32_t) + configuration.size() + assembly.lanes() * Journal::horizon_bytes(journal) +
+           state_bytes_max(assembly) + staged_bytes_max;
 }
 
 Pipeline::Pipeline(Arena& arena, const Assembly& assembly, const Analysis::Options& analysis,
@@ -48,10 +61,14 @@ Pipeline::Pipeline(Arena& arena, const Assembly& assembly, const Analysis::Optio
       configuration_(std::move(configuration)),
       encoded_(arena.take<std::byte>(record_bytes_max(assembly))),
       intake_(arena, links_of(assembly)),
-      analysis_(arena, assembly, analysis, *this) {}
+      analysis_(arena, assembly, assembly.lanes() == 1 ? analysis : behind_lanes(analysis), *this) {
+    if (assembly.lanes() > 1) lanes_ = std::make_unique<LaneGroup>(arena, assembly, analysis, analysis_);
+}
 
 Status Pipeline::restore(ByteSpan state) {
     ByteReader in(state);
+    if (lanes_)
+        if (Status loaded = lanes_->load(in); !loaded.ok()) return loaded;
     if (!intake_.load(in)) return Error::invalid;
     if (Status loaded = analysis_.load(in); !loaded.ok()) return loaded;
     return in.remaining() == 0 ? Status::success() : Status(Error::invalid);
@@ -59,7 +76,10 @@ Status Pipeline::restore(ByteSpan state) {
 
 void Pipeline::reset_state() {
     intake_.reset();
-    analysis_.reset();
+    if (lanes_)
+        lanes_->reset();
+    else
+        analysis_.reset();
 }
 
 void Pipeline::adopt_intake(const Pipeline& from) {
@@ -67,13 +87,23 @@ void Pipeline::adopt_intake(const Pipeline& from) {
     const std::vector<MqttConfig>& theirs = from.assembly_.config().mqtt;
     for (std::size_t i = 0; i < ours.size(); ++i)
         for (std::size_t j = 0; j < theirs.size(); ++j)
-            if (ours[i].name == theirs[j].name) intake_.adopt(i, from.intake_.links()[j]);
+            if (ours[i].name == theirs[j].name) intake_.adopt(i, from.link_accounting(j));
 }
 
 void Pipeline::begin(std::uint64_t epoch, std::uint64_t journal_sequence_from) {
     epoch_ = epoch;
     sealed_ = 0;
     if (parts_.journal != nullptr) cursor_ = parts_.journal->seek(journal_sequence_from);
+    schedule();
+}
+
+void Pipeline::begin_epoch(std::uint64_t epoch) {
+    epoch_ = epoch;
+    sealed_ = 0;
+    schedule();
+}
+
+void Pipeline::schedule() {
     const MonotonicTime now = parts_.clock->monotonic();
     next_tick_ = now;
     next_checkpoint_ = now + options_.checkpoint;
@@ -81,6 +111,7 @@ void Pipeline::begin(std::uint64_t epoch, std::uint64_t journal_sequence_from) {
 }
 
 void Pipeline::catch_up() {
+    if (lanes_) return catch_up_lanes();
     while (take_entry(*parts_.journal)) {
     }
     parts_.journal->mark_read(cursor_);
@@ -129,6 +160,7 @@ void Pipeline::append_tick() {
 }
 
 void Pipeline::step(Duration limit) {
+    if (lanes_) return step_lanes(limit);
     const MonotonicTime now = parts_.clock->monotonic();
     if (now >= next_tick_) {
         append_tick();
@@ -138,27 +170,41 @@ void Pipeline::step(Duration limit) {
     while (taken < entries_a_step && take_entry(*parts_.journal)) ++taken;
     analysis_.flush();
     seal();
-    done_position_ = journal_position();
+    done_positions_[0] = journal_position();
     parts_.journal->mark_read(cursor_);
     if (parts_.printer != nullptr) parts_.printer->flush();
 
-    if (checkpoint_due()) {
-        if (!checkpoint().ok()) {
-            ++counters_.checkpoint_failures;
-            WEIR_LOG_ERROR("checkpoint", "the crash checkpoint could not be written");
-        }
-        next_checkpoint_ = parts_.clock->monotonic() + options_.checkpoint;
-    }
+    checkpoint_if_due();
     if (taken == 0) {
         const Duration until_tick = next_tick_ - parts_.clock->monotonic();
         parts_.journal->wait_for_more(cursor_, std::max(Duration{}, std::min(limit, until_tick)));
     }
 }
 
+void Pipeline::checkpoint_if_due() {
+    if (!checkpoint_due()) return;
+    if (!checkpoint().ok()) {
+        ++counters_.checkpoint_failures;
+        WEIR_LOG_ERROR("checkpoint", "the crash checkpoint could not be written");
+    }
+    next_checkpoint_ = parts_.clock->monotonic() + options_.checkpoint;
+}
+
 bool Pipeline::checkpoint_due() const {
     if (slot_is_being_read()) return false;
-    return parts_.clock->monotonic() >= next_checkpoint_ || parts_.journal->wants_checkpoint(cursor_) || flash_wanted_;
+    return parts_.clock->monotonic() >= next_checkpoint_ || journals_fill() || flash_wanted_;
 }
+
+bool Pipeline::journals_fill() const { return lanes_ ? lanes_->hurries() : parts_.journal->wants_checkpoint(cursor_); }
+
+std::uint64_t Pipeline::position(std::size_t lane) const { return lanes_ ? lanes_->lane(lane).position() : journal_position(); }
+
+void Pipeline::release_journals() {
+    for (std::size_t lane = 0; lane < engines(); ++lane)
+        journal(lane).release_to(options_.release_after_flush_only ? flushed_positions_[lane].load() : position(lane));
+}
+
+Journal& Pipeline::journal(std::size_t lane) const { return lanes_ ? lanes_->lane(lane).journal() : *parts_.journal; }
 
 // By the store thread, which copies it into the database: a matter of milliseconds.
 bool Pipeline::slot_is_being_read() const {
@@ -174,36 +220,35 @@ Status Pipeline::checkpoint(bool keep_journal) {
     const MutableByteSpan content = parts_.checkpoints->begin();
     ByteWriter out(content);
     out.text(configuration_);
-    out.write(static_cast<std::uint32_t>(Journal::horizon_bytes(parts_.journal->params())));
-    parts_.journal->save_horizon(journal_position(), out);
+    out.write(static_cast<std::uint32_t>(engines() * Journal::horizon_bytes(parts_.journal->params())));
+    for (std::size_t lane = 0; lane < engines(); ++lane) journal(lane).save_horizon(position(lane), out);
     CheckpointFile::Sizes sizes;
     sizes.configuration = out.size();
-    intake_.save(out);
+    if (lanes_)
+        if (Status saved = lanes_->save(out); !saved.ok()) return saved;
+    intake_.save(out);  // with several lanes, what was counted before there were
     if (Status saved = analysis_.save(out); !saved.ok()) return saved;
     sizes.engine = out.size() - sizes.configuration;
     if (parts_.outbox != nullptr) parts_.outbox->staged_snapshot(out);
     if (!out.ok()) return Error::full;
     sizes.staged_results = out.size() - sizes.configuration - sizes.engine;
 
-    const CheckpointLabel label{assembly_.program(), epoch_, journal_position()};
+    const CheckpointLabel label{assembly_.program(), epoch_, position(0)};
     if (Status committed = parts_.checkpoints->commit(label, sizes); !committed.ok()) return committed;
     ++counters_.checkpoints;
     ++checkpoints_since_flash_;
 
     if (keep_journal) return {};
-    if (options_.release_after_flush_only)
-        parts_.journal->release_to(flushed_sequence_);
-    else
-        parts_.journal->release_to(label.journal_sequence);
-
+    release_journals();
     const bool due = flash_wanted_ || parts_.clock->monotonic() >= next_flush_ ||
-                     (options_.release_after_flush_only && parts_.journal->wants_checkpoint(cursor_));
+                     (options_.release_after_flush_only && journals_fill());
     if (parts_.outbox != nullptr && due && flash_state_ == Flash::none) {
         flash_wanted_ = false;
         next_flush_ = parts_.clock->monotonic() + options_.flush;
         flash_.info = {{epoch_, analysis_.last_sequence()}, label.journal_sequence, flash_format,
                        assembly_.program(), sizes.configuration + sizes.engine};
         flash_.bytes = content.first(sizes.configuration + sizes.engine);
+        for (std::size_t lane = 0; lane < engines(); ++lane) offered_positions_[lane] = position(lane);
         checkpoints_since_flash_ = 0;
         flash_state_ = Flash::offered;
         parts_.outbox->wake();
@@ -214,7 +259,7 @@ Status Pipeline::checkpoint(bool keep_journal) {
 std::optional<FlashCheckpoint> Pipeline::flash_due() {
     Flash offered = Flash::offered;
     if (!flash_state_.compare_exchange_strong(offered, Flash::reading)) return std::nullopt;
-    flash_sequence_ = flash_.info.journal_position;
+    flash_positions_ = offered_positions_;
     return flash_;
 }
 
@@ -222,7 +267,7 @@ void Pipeline::bytes_taken() { flash_state_ = Flash::none; }
 
 void Pipeline::flash_done(bool written) {
     if (written)
-        flushed_sequence_ = flash_sequence_;
+        std::copy(flash_positions_.begin(), flash_positions_.end(), flushed_positions_.begin());
     else
         flash_wanted_ = true;
     Flash reading = Flash::reading;  // unless bytes_taken() has given it back, and a newer one is offered

@@ -4,15 +4,21 @@
 // position, what repetitions of entries up to it are known by (duplicates.h: a power cut takes the journal), and the
 // configuration's text under which it must be replayed. Loading it and replaying the journal
 // behind it gives the same output with the same numbers; the outbox ignores what it has.
+// With several lanes their threads take the entries, and what is said here of the journal and the analysis holds of all of
+// them: checkpoints are taken at barriers, where all stand (lane_group.h); pipeline_lanes.cc.
 // Memory: need(), from the arena: one encoded record. The checkpoint's slots are the file's.
 // Cost: of the analysis; a checkpoint copies the live state. Threads: the engine's; requests by atomics.
 // Errors: a journal or checkpoint that cannot be written is counted and told; the analysis goes on.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "agent/accounting.h"
 #include "agent/alert_publisher.h"
@@ -20,6 +26,7 @@
 #include "agent/base/clock.h"
 #include "agent/checkpoint_file.h"
 #include "agent/journal.h"
+#include "agent/lane_group.h"
 #include "agent/result_printer.h"
 #include "agent/result_publisher.h"
 #include "uplink/outbox.h"
@@ -62,21 +69,40 @@ public:
     static Bytes need(const Assembly& assembly);
     // No result or alert encodes to more.
     static Bytes record_bytes_max(const Assembly& assembly);
+    static Bytes state_bytes_max(const Assembly& assembly);
     static Bytes checkpoint_content_max(const Assembly& assembly, std::string_view configuration,
                                         const JournalParams& journal, Bytes staged_bytes_max);
     // configuration: explain() of the assembly's; carried in each checkpoint.
     Pipeline(Arena& arena, const Assembly& assembly, const Analysis::Options& analysis, const Options& options,
              const Parts& parts, std::string configuration);
 
+    // What numbers the output and decides alerts. Has no engine where there are several lanes.
     Analysis& analysis() { return analysis_; }
-    const Intake& intake() const { return intake_; }
+    // Null: there is one lane.
+    LaneGroup* lanes() { return lanes_.get(); }
+    // Each that takes rows. REQUIRES: lanes stand.
+    std::size_t engines() const { return lanes_ ? lanes_->size() : 1; }
+    Analysis& analysis_of(std::size_t lane) { return lanes_ ? lanes_->lane(lane).analysis() : analysis_; }
+    const Analysis& analysis_of(std::size_t lane) const { return lanes_ ? lanes_->lane(lane).analysis() : analysis_; }
+    SourceStatus source_status(std::size_t source) const;
+    WindowStatus window_status(std::size_t window) const;
+    PatternStatus pattern_status(std::size_t pattern) const;
+    JoinStatus join_status(std::size_t join) const;
+    // Groups of a lane that came behind what the merger had passed: their rows count as counted in the window.
+    std::uint64_t lane_groups_late(std::size_t window) const;
+    const Intake& intake() const { return intake_; }  // of one lane
+    LinkAccounting link_accounting(std::size_t link) const;
+    std::uint64_t messages() const;
+    // To every engine, and to what puts lanes together: Engine::set_frontier(), Engine::mark_gap().
+    Status set_frontier(std::uint64_t definition, std::uint64_t partition, Timestamp end);
+    void mark_gap(Timestamp from, Timestamp to, std::uint64_t definition = 0);
     // What connections of the same name have counted under an earlier configuration.
     void adopt_intake(const Pipeline& from);
     const PipelineCounters& counters() const { return counters_; }
     std::uint64_t epoch() const { return epoch_; }
     std::uint64_t journal_position() const { return cursor_.sequence == 0 ? 0 : cursor_.sequence - 1; }
-    // The same, for other threads: entries up to here have had their effect.
-    std::uint64_t done_position() const { return done_position_; }
+    // For other threads: entries of a lane's journal up to here have had their effect.
+    std::uint64_t done_position(std::size_t lane = 0) const { return done_positions_[lane]; }
 
     // ---- at start-up ------------------------------------------------------------------------------
     // State as a checkpoint holds it; the caller has compared fingerprints.
@@ -84,10 +110,18 @@ public:
     // What restore() refused: nothing of it stays.
     void reset_state();
     void begin(std::uint64_t epoch, std::uint64_t journal_sequence_from);
-    // Everything the journal has, without waiting.
+    // The same of several lanes: each journal behind its position. Error::full: a journal has no room for a missing tick.
+    Status begin(std::uint64_t epoch, std::span<Journal* const> journals, std::span<const std::uint64_t> positions);
+    // Where it is, in another epoch.
+    void begin_epoch(std::uint64_t epoch);
+    // Everything the journal has, without waiting. Of several lanes at start-up and at the end only: pipeline_lanes.cc.
     void catch_up();
     // The same from another journal, behind sequence: one whose file has another shape.
     void catch_up_from(Journal& other, std::uint64_t sequence);
+    // Every window closes, and results from here on say that they are partial: what is open cannot be kept.
+    void finish_partial();
+    // The end of a test: every window closes.
+    void finish();
     // All that was emitted so far is complete: the outbox may number it. Between two journal entries.
     void seal();
     // From now on the store thread commits; before, a full staging ring is committed here.
@@ -129,6 +163,18 @@ private:
     bool checkpoint_due() const;
     bool slot_is_being_read() const;
     bool make_room(Bytes bytes);
+    void schedule();
+    bool is_merged(std::size_t window) const;
+    void step_lanes(Duration limit);
+    void end_round();
+    void checkpoint_if_due();
+    void run_round(LaneRunner::Until until);
+    void catch_up_lanes();
+    void close_lanes();
+    bool journals_fill() const;
+    std::uint64_t position(std::size_t lane) const;
+    Journal& journal(std::size_t lane) const;
+    void release_journals();
 
     const Assembly& assembly_;
     const Options options_;
@@ -137,6 +183,7 @@ private:
     std::span<std::byte> encoded_;
     Intake intake_;
     Analysis analysis_;
+    std::unique_ptr<LaneGroup> lanes_;
     PipelineCounters counters_;
     std::uint64_t epoch_ = 0;
     std::uint64_t sealed_ = 0;  // of the output
@@ -150,10 +197,12 @@ private:
     std::atomic<bool> flash_wanted_{false};
     std::atomic<Flash> flash_state_{Flash::none};
     FlashCheckpoint flash_;                 // written before it is offered
-    std::uint64_t flash_sequence_ = 0;      // the store thread's: what it is writing
+    // Positions in the lanes' journals:
+    std::array<std::uint64_t, lanes_max> offered_positions_{};  // of flash_
+    std::array<std::uint64_t, lanes_max> flash_positions_{};    // the store thread's: of what it is writing
+    std::array<std::atomic<std::uint64_t>, lanes_max> flushed_positions_{};
+    std::array<std::atomic<std::uint64_t>, lanes_max> done_positions_{};
     unsigned checkpoints_since_flash_ = 0;  // a second one would overwrite flash_'s slot
-    std::atomic<std::uint64_t> flushed_sequence_{0};
-    std::atomic<std::uint64_t> done_position_{0};
     bool store_runs_ = false;
     std::optional<OutputPosition> stuck_at_;  // the store made no room in time, and has committed nothing since
 };

@@ -19,12 +19,13 @@ unsigned long long number(std::uint64_t n) { return n; }
 std::string text_of(ByteSpan bytes) { return std::string(as_text(bytes)); }
 
 // The least watermark of sources that have one: windows that end before it were complete when the state was saved.
-std::optional<Timestamp> least_watermark(const Engine& engine, std::size_t sources) {
+std::optional<Timestamp> least_watermark(Pipeline& pipeline, std::size_t sources) {
     std::optional<Timestamp> least;
-    for (std::size_t i = 0; i < sources; ++i) {
-        const Timestamp watermark = engine.source_status(i).watermark;
-        if (watermark != Timestamp::min()) least = std::min(least.value_or(watermark), watermark);
-    }
+    for (std::size_t lane = 0; lane < pipeline.engines(); ++lane)
+        for (std::size_t i = 0; i < sources; ++i) {
+            const Timestamp watermark = pipeline.analysis_of(lane).engine().source_status(i).watermark;
+            if (watermark != Timestamp::min()) least = std::min(least.value_or(watermark), watermark);
+        }
     return least;
 }
 
@@ -40,9 +41,12 @@ RunFiles run_files(const AgentConfig& config) {
 }
 
 Status Recovery::prepare(Recovered& recovered, std::string& reason) {
-    open_old_journal();
+    OldJournal old = open_old_journal(run_files(assembly_.config()).journal);
+    old_journal_ = std::move(old.journal);
+    same_journal_ = old.same;
     found_ = find_crash_checkpoint();
     if (!found_ && trouble_.ok()) found_ = find_flash_checkpoint();
+    if (trouble_.ok()) open_old_lanes(found_ ? &*found_ : nullptr);
     if (!trouble_) return not_read(reason);
     forget_next_files();
     if (!found_) {
@@ -55,6 +59,7 @@ Status Recovery::prepare(Recovered& recovered, std::string& reason) {
             if (!run_other_configuration(*found_)) {
                 something_was_lost_ = true;
                 position_ = 0;
+                old_lanes_.clear();
             }
             if (!trouble_) return not_read(reason);
             found_.reset();
@@ -63,26 +68,31 @@ Status Recovery::prepare(Recovered& recovered, std::string& reason) {
     return open_files(recovered, reason);
 }
 
-void Recovery::open_old_journal() {
-    const std::string path = run_files(assembly_.config()).journal;
+Recovery::OldJournal Recovery::open_old_journal(const std::string& path) {
     const Result<JournalParams> shape = Journal::inspect(files_, path);
-    if (!shape.ok()) return note_trouble(shape.error());
-    same_journal_ = same_shape(*shape, parts_.journal);
+    if (!shape.ok()) {
+        note_trouble(shape.error());
+        return {};
+    }
+    const bool same = same_shape(*shape, parts_.journal);
     JournalOpenReport report;
-    Result<std::unique_ptr<Journal>> journal =
-        Journal::open(files_, entropy_, path, same_journal_ ? parts_.journal : *shape, report);
+    Result<std::unique_ptr<Journal>> journal = Journal::open(files_, entropy_, path, same ? parts_.journal : *shape, report);
     if (report.kind == JournalOpenReport::Kind::set_aside)
         WEIR_LOG_ERROR("journal", "%.*s; the file is now %s", static_cast<int>(report.reason.size()),
                        report.reason.data(), report.aside_path.c_str());
-    if (!journal.ok()) return note_trouble(journal.error());
-    if (report.kind == JournalOpenReport::Kind::recovered) old_journal_ = std::move(*journal);
-    if (!old_journal_) same_journal_ = false;
+    if (!journal.ok()) {
+        note_trouble(journal.error());
+        return {};
+    }
+    if (report.kind == JournalOpenReport::Kind::recovered) return {std::move(*journal), same};
+    return {};
 }
 
 // What a start left that did not come to its end, and that nothing goes on from: it must not take anybody's place later.
 void Recovery::forget_next_files() {
     const RunFiles paths = run_files(assembly_.config());
-    for (const std::string& path : {paths.checkpoint, paths.journal}) (void)files_.remove(path + ".next").ok();
+    (void)files_.remove(paths.checkpoint + ".next").ok();
+    for (std::size_t lane = 0; lane < lanes_max; ++lane) (void)files_.remove(paths.journal_of(lane) + ".next").ok();
 }
 
 // A change of the configuration leaves its checkpoint beside the old one until the new epoch has begun.
@@ -173,11 +183,17 @@ bool Recovery::journal_continues(std::uint64_t sequence) const {
            old_journal_->newest_sequence() >= sequence;
 }
 
+bool Recovery::nothing_behind(const Found& found) const {
+    if (!several_) return journal_continues(found.journal_sequence) && old_journal_->newest_sequence() == found.journal_sequence;
+    for (std::size_t lane = 0; lane < old_lanes_.size(); ++lane)
+        if (!lane_continues(lane) || old_lanes_[lane].old.journal->newest_sequence() != old_lanes_[lane].position) return false;
+    return true;
+}
+
 // The same program under a configuration that computes the same; or a new version, and nothing to replay.
 bool Recovery::may_go_on(const Found& found) const {
     if (found.program == assembly_.program()) return true;
-    if (!journal_continues(found.journal_sequence) || old_journal_->newest_sequence() != found.journal_sequence)
-        return false;
+    if (!nothing_behind(found)) return false;
     ConfigContext context;
     context.files = &files_;
     context.read_secrets = false;
@@ -234,14 +250,20 @@ bool Recovery::run_other_configuration(const Found& found) {
     if (!found.after_crash) {
         const Result<std::uint64_t> begun = outbox_.begin_epoch();
         if (begun.ok()) earlier->epoch = *begun;
-        trouble_ = begun.ok() ? set_frontiers(pipeline.analysis().engine()) : Status(begun.error());
+        trouble_ = begun.ok() ? set_frontiers(pipeline) : Status(begun.error());
         if (!trouble_) return false;
         something_was_lost_ = true;
     }
     trouble_ = restage(found.staged);
     if (!trouble_) return false;
-    pipeline.begin(earlier->epoch, 0);
-    if (old_journal_) pipeline.catch_up_from(*old_journal_, found.journal_sequence);
+    if (pipeline.lanes()) {
+        trouble_ = replay_old_lanes(pipeline, earlier->epoch);
+        if (!trouble_) return false;
+    } else {
+        Journal* const journal = several_ ? old_lanes_[0].old.journal.get() : old_journal_.get();
+        pipeline.begin(earlier->epoch, 0);
+        if (journal) pipeline.catch_up_from(*journal, found.journal_sequence);
+    }
     earlier_ = std::move(earlier);
     return true;
 }
@@ -249,12 +271,15 @@ bool Recovery::run_other_configuration(const Found& found) {
 // Windows, patterns and alerts whose definition is still there go on; what else was open is closed as partial.
 Status Recovery::take_over(Pipeline& pipeline) {
     Pipeline& old = *earlier_->pipeline;
-    adopted_ = pipeline.analysis().engine().adopt(old.analysis().engine());
-    pipeline.analysis().adopt_decoded(old.analysis());
+    if (several_) {  // in which lane a row lies is part of what a window is
+        seen_ = latest_seen(old);
+    } else {
+        adopted_ = pipeline.analysis().engine().adopt(old.analysis().engine());
+        pipeline.analysis().adopt_decoded(old.analysis());
+    }
     pipeline.adopt_intake(old);
     (void)pipeline.analysis().anomalies().adopt(old.analysis().anomalies());
-    old.analysis().finish_partial();
-    old.seal();
+    old.finish_partial();
     if (const Status committed = outbox_.commit(); !committed.ok()) return committed;
     const std::vector<Alerts::Standing> standing = old.analysis().alerts().standing();
     const std::size_t alerts = pipeline.analysis().alerts().adopt(standing);
@@ -290,11 +315,12 @@ Status Recovery::open_files(Recovered& recovered, std::string& reason) {
 }
 
 Status Recovery::open_journal(Recovered& recovered, std::string& reason) {
+    if (several_) return open_lane_journals(recovered, reason);
     const RunFiles paths = run_files(assembly_.config());
     // Without a state to continue, what the journal still holds is counted from nothing.
     const bool reaches = old_journal_ && old_journal_->newest_sequence() >= position_;
     if (same_journal_ && reaches && same_links() && (!found_ || journal_continues(position_))) {
-        carry_horizon(*old_journal_);
+        carry_horizon(*old_journal_, old_journal_.get(), position_, as_byte_span(horizon_), links_now());
         recovered.journal = std::move(old_journal_);
         journal_covers_ = found_.has_value();
         return {};
@@ -314,7 +340,7 @@ Status Recovery::open_journal(Recovered& recovered, std::string& reason) {
         reason = journal_path + ": " + std::string(name(journal.error()));
         return journal.error();
     }
-    carry_horizon(**journal);
+    carry_horizon(**journal, old_journal_.get(), position_, as_byte_span(horizon_), links_now());
     recovered.journal = std::move(*journal);
     return {};
 }
@@ -340,21 +366,20 @@ bool Recovery::same_links() const {
 
 // What the broker may send again is known by the rows of the checkpoint, and by those of the journal, which has heard of
 // sessions that the broker forgot since.
-void Recovery::carry_horizon(Journal& to) {
+void Recovery::carry_horizon(Journal& to, Journal* old, std::uint64_t position, ByteSpan saved, std::span<const std::uint16_t> links) {
     if (!found_ && !earlier_) return;
-    const auto load = [](Journal& into, ByteSpan saved, std::span<const std::uint16_t> links) {
-        if (!saved.empty() && !into.load_horizon(saved, links).ok())
+    const auto load = [](Journal& into, ByteSpan rows, std::span<const std::uint16_t> link_of) {
+        if (!rows.empty() && !into.load_horizon(rows, link_of).ok())
             WEIR_LOG_ERROR("recovery", "what repeated messages are known by is damaged: some may count twice");
     };
-    const std::vector<std::uint16_t> links = links_now();
-    if (!old_journal_ || old_journal_->newest_sequence() < position_) return load(to, as_byte_span(horizon_), links);
+    if (!old || old->newest_sequence() < position) return load(to, saved, links);
     std::vector<std::uint16_t> as_they_are(links.size());
     std::iota(as_they_are.begin(), as_they_are.end(), std::uint16_t{0});
-    load(*old_journal_, as_byte_span(horizon_), as_they_are);
-    if (&to == old_journal_.get()) return;
-    std::vector<std::byte> rows(Journal::horizon_bytes(old_journal_->params()));
+    load(*old, saved, as_they_are);
+    if (&to == old) return;
+    std::vector<std::byte> rows(Journal::horizon_bytes(old->params()));
     ByteWriter out(rows);
-    old_journal_->save_horizon(old_journal_->newest_sequence(), out);
+    old->save_horizon(old->newest_sequence(), out);
     load(to, out.written(), links);
 }
 
@@ -415,21 +440,20 @@ Status Recovery::fill(Pipeline& pipeline, Recovered& recovered, std::string& rea
             epoch = std::max(outbox_.identity().epoch, behind) + 1;
         else if (const Status begun = begin_epoch(behind, epoch, reason); !begun.ok())
             return begun;
-        if (const Status set = set_frontiers(pipeline.analysis().engine(), adopted_); !set.ok()) {
+        if (const Status set = set_frontiers(pipeline, adopted_); !set.ok()) {
             reason = parts_.outbox.path + " cannot be read";
             return set;
         }
         if (!first_ever && !earlier_) something_was_lost_ = true;
     }
-    const std::uint64_t from = restored ? found_->journal_sequence : 0;
-    const std::uint64_t newest = recovered.journal->newest_sequence();
-    pipeline.begin(epoch, earlier_ ? newest + 1 : std::max(from + 1, recovered.journal->oldest_sequence()));
-    const std::uint64_t before = pipeline.analysis().messages();
-    if (old_journal_ && !earlier_) {
-        pipeline.catch_up_from(*old_journal_, from);
-        pipeline.begin(epoch, recovered.journal->oldest_sequence());
+    const std::uint64_t before = pipeline.messages();
+    if (pipeline.lanes()) {
+        if (const Status replayed = replay_lanes(pipeline, recovered, epoch); !replayed.ok()) {
+            reason = "the journals of the lanes cannot be evened out";
+            return replayed;
+        }
     } else {
-        pipeline.catch_up();
+        replay(pipeline, recovered, epoch, restored ? found_->journal_sequence : 0);
     }
     if (same_epoch)
         if (const Status apart = leave_foreign_results(pipeline, epoch, reason); !apart.ok()) return apart;
@@ -438,7 +462,7 @@ Status Recovery::fill(Pipeline& pipeline, Recovered& recovered, std::string& rea
     else if (earlier_)
         mark_beginnings(pipeline);
     WEIR_LOG_INFO("recovery", "epoch %llu %s, %llu messages replayed from the journal%s", number(epoch),
-                  same_epoch ? "goes on" : "begins", number(pipeline.analysis().messages() - before),
+                  same_epoch ? "goes on" : "begins", number(pipeline.messages() - before),
                   something_was_lost_ ? "; windows that may miss events are marked partial" : "");
 
     // Another configuration's checkpoint needs its journal until the new epoch has begun.
@@ -446,8 +470,10 @@ Status Recovery::fill(Pipeline& pipeline, Recovered& recovered, std::string& rea
     if (earlier_)
         if (const Status begun = begin_epoch(epoch - 1, epoch, reason); !begun.ok()) return begun;
     if (const Status moved = move_next_files(); !moved.ok()) return moved;
+    remove_other_lanes();
     old_journal_.reset();
     earlier_.reset();
+    old_lanes_.clear();
     found_.reset();
     return {};
 }
@@ -460,15 +486,28 @@ Status Recovery::leave_foreign_results(Pipeline& pipeline, std::uint64_t& epoch,
     outbox_.seal(outbox_.committed_position());
     if (const Status committed = outbox_.commit(); !committed.ok()) return committed;
     if (const Status begun = begin_epoch(epoch, epoch, reason); !begun.ok()) return begun;
-    if (const Status set = set_frontiers(pipeline.analysis().engine()); !set.ok()) return set;
-    pipeline.begin(epoch, pipeline.journal_position() + 1);
+    if (const Status set = set_frontiers(pipeline); !set.ok()) return set;
+    pipeline.begin_epoch(epoch);
     return {};
+}
+
+void Recovery::replay(Pipeline& pipeline, Recovered& recovered, std::uint64_t epoch, std::uint64_t from) {
+    const std::uint64_t newest = recovered.journal->newest_sequence();
+    pipeline.begin(epoch, earlier_ ? newest + 1 : std::max(from + 1, recovered.journal->oldest_sequence()));
+    if (old_journal_ && !earlier_) {
+        pipeline.catch_up_from(*old_journal_, from);
+        pipeline.begin(epoch, recovered.journal->oldest_sequence());
+    } else {
+        pipeline.catch_up();
+    }
 }
 
 // The new files hold everything: they take the places of those of another size or configuration.
 Status Recovery::move_next_files() {
     const RunFiles paths = run_files(assembly_.config());
-    for (const std::string& path : {paths.checkpoint, paths.journal})
+    std::vector<std::string> moved = {paths.checkpoint};
+    for (std::size_t lane = 0; lane < assembly_.lanes(); ++lane) moved.push_back(paths.journal_of(lane));
+    for (const std::string& path : moved)
         if (files_.size(path + ".next").ok())
             if (const Status renamed = files_.rename(path + ".next", path); !renamed.ok()) return renamed;
     return {};
@@ -476,12 +515,12 @@ Status Recovery::move_next_files() {
 
 // What belongs to windows that are gone is not for this engine.
 // What goes on in this very process knows by itself what it has emitted.
-Status Recovery::set_frontiers(Engine& engine, std::span<const std::uint64_t> but) {
+Status Recovery::set_frontiers(Pipeline& pipeline, std::span<const std::uint64_t> but) {
     const Result<std::vector<Frontier>> frontiers = outbox_.frontiers();
     if (!frontiers) return frontiers.error();
     for (const Frontier& frontier : *frontiers) {
         if (std::find(but.begin(), but.end(), frontier.definition) != but.end()) continue;
-        if (const Status set = engine.set_frontier(frontier.definition, frontier.partition, frontier.end);
+        if (const Status set = pipeline.set_frontier(frontier.definition, frontier.partition, frontier.end);
             !set.ok() && set.error() != Error::missing)
             WEIR_LOG_ERROR("recovery", "more partitions than max_partitions: a window may be emitted again");
     }
@@ -490,28 +529,36 @@ Status Recovery::set_frontiers(Engine& engine, std::span<const std::uint64_t> bu
 
 // A window that a new configuration began has not seen what came before.
 void Recovery::mark_beginnings(Pipeline& pipeline) {
-    Engine& engine = pipeline.analysis().engine();
     const EnginePlan& plan = assembly_.engine();
-    Timestamp seen = Timestamp::min();
-    for (std::size_t i = 0; i < plan.sources(); ++i) {
-        const SourceStatus status = engine.source_status(i);
-        if (status.watermark != Timestamp::min()) seen = std::max(seen, status.watermark + status.lateness);
-    }
-    if (seen == Timestamp::min()) return;
-    if (clock_.wall_trusted()) seen = std::max(seen, clock_.wall());
+    const std::optional<Timestamp> latest = seen_ ? seen_ : latest_seen(pipeline);
+    if (!latest) return;
+    const Timestamp seen = clock_.wall_trusted() ? std::max(*latest, clock_.wall()) : *latest;
     const auto mark = [&](std::uint64_t definition) {
         if (std::find(adopted_.begin(), adopted_.end(), definition) == adopted_.end())
-            engine.mark_gap(Timestamp::min(), seen, definition);
+            pipeline.mark_gap(Timestamp::min(), seen, definition);
     };
     for (std::size_t i = 0; i < plan.windows(); ++i) mark(plan.definition(i));
     for (std::size_t i = 0; i < plan.patterns(); ++i) mark(plan.pattern_definition(i));
 }
 
+// The furthest that an event can have been from which a source has its watermark.
+std::optional<Timestamp> Recovery::latest_seen(Pipeline& pipeline) {
+    std::optional<Timestamp> seen;
+    for (std::size_t lane = 0; lane < pipeline.engines(); ++lane) {
+        const Analysis& analysis = pipeline.analysis_of(lane);
+        for (std::size_t i = 0; i < analysis.assembly().engine().sources(); ++i) {
+            const SourceStatus status = analysis.engine().source_status(i);
+            if (status.watermark == Timestamp::min()) continue;
+            seen = std::max(seen.value_or(Timestamp::min()), status.watermark + status.lateness);
+        }
+    }
+    return seen;
+}
+
 void Recovery::mark_gap(Pipeline& pipeline) {
-    Engine& engine = pipeline.analysis().engine();
-    const Timestamp from = least_watermark(engine, assembly_.engine().sources()).value_or(Timestamp::min());
+    const Timestamp from = least_watermark(pipeline, assembly_.engine().sources()).value_or(Timestamp::min());
     const Timestamp at_least = from + assembly_.config().agent.flush + gap_margin;
-    engine.mark_gap(from, clock_.wall_trusted() ? std::max(clock_.wall(), at_least) : at_least);
+    pipeline.mark_gap(from, clock_.wall_trusted() ? std::max(clock_.wall(), at_least) : at_least);
 }
 
 }  // namespace weir

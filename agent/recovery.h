@@ -16,12 +16,16 @@ namespace weir {
 struct RunFiles {
     std::string journal;     // on tmpfs, or in the state folder with journal.on = "disk"
     std::string checkpoint;  // on tmpfs
+
+    // Lane 0 has the name above.
+    std::string journal_of(std::size_t lane) const { return lane == 0 ? journal : journal + "-lane" + std::to_string(lane); }
 };
 RunFiles run_files(const AgentConfig& config);
 
 struct Recovered {
     std::unique_ptr<Journal> journal;
     std::unique_ptr<CheckpointFile> checkpoints;
+    std::vector<std::unique_ptr<Journal>> more_journals;  // of lanes 1, 2 ...
 };
 
 class Recovery {
@@ -56,10 +60,16 @@ private:
     std::optional<Found> find_crash_checkpoint();
     std::optional<Found> crash_checkpoint_at(const std::string& path, bool any_epoch);
     std::optional<Found> find_flash_checkpoint();
-    void open_old_journal();
     void note_trouble(Error error);
     Status not_read(std::string& reason) const;
+    struct OldJournal {
+        std::unique_ptr<Journal> journal;  // if there was a readable one
+        bool same = false;                 // its file is of the shape this configuration wants
+    };
+    OldJournal open_old_journal(const std::string& path);
     bool journal_continues(std::uint64_t sequence) const;
+    bool nothing_behind(const Found& found) const;
+    static std::optional<Timestamp> latest_seen(Pipeline& pipeline);
     bool may_go_on(const Found& found) const;
     bool run_other_configuration(const Found& found);
     Status take_over(Pipeline& pipeline);
@@ -71,10 +81,21 @@ private:
     Status open_journal(Recovered& recovered, std::string& reason);
     std::vector<std::uint16_t> links_now() const;
     bool same_links() const;
-    void carry_horizon(Journal& to);
+    void carry_horizon(Journal& to, Journal* old, std::uint64_t position, ByteSpan saved, std::span<const std::uint16_t> links);
+    // ---- several lanes, in the state that was found or in this configuration: recovery_lanes.cc ----
+    void open_old_lanes(const Found* found);
+    bool lane_continues(std::size_t lane) const;
+    void stand_in_for_lost_journals();
+    Status replay_old_lanes(Pipeline& pipeline, std::uint64_t epoch);
+    Status open_lane_journals(Recovered& recovered, std::string& reason);
+    Result<std::unique_ptr<Journal>> open_lane_journal(std::size_t lane, std::string& reason);
+    std::vector<std::uint16_t> lane_links_now() const;
+    Status replay_lanes(Pipeline& pipeline, Recovered& recovered, std::uint64_t epoch);
+    void remove_other_lanes();
     Status restage(const std::string& staged);
     bool restore(Pipeline& pipeline);
-    Status set_frontiers(Engine& engine, std::span<const std::uint64_t> but = {});
+    void replay(Pipeline& pipeline, Recovered& recovered, std::uint64_t epoch, std::uint64_t from);
+    Status set_frontiers(Pipeline& pipeline, std::span<const std::uint64_t> but = {});
     void mark_gap(Pipeline& pipeline);
     void mark_beginnings(Pipeline& pipeline);
 
@@ -85,6 +106,15 @@ private:
     const Clock& clock_;
     Outbox& outbox_;
     const Options options_;
+    // With several lanes, instead of what speaks of one journal below; and outlives the earlier pipeline.
+    struct OldLane {
+        OldJournal old;
+        std::uint64_t position = 0;
+        std::string horizon;
+        bool lost = false;  // it is an empty one that stands for what is gone
+    };
+    std::vector<OldLane> old_lanes_;
+    bool several_ = false;
     std::optional<Found> found_;            // to go on from, under this configuration
     std::unique_ptr<Earlier> earlier_;
     std::vector<std::uint64_t> adopted_;    // definitions that go on from it
@@ -96,6 +126,7 @@ private:
     bool journal_covers_ = false;           // every entry behind found_ can be replayed
     Status trouble_;                        // the medium or memory stood in the way of reading: nothing may be given up
     bool something_was_lost_ = false;       // windows may miss events: a power cut, or state given up
+    std::optional<Timestamp> seen_;  // of events, by an earlier configuration in several lanes
 };
 
 }  // namespace weir

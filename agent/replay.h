@@ -13,7 +13,7 @@
 
 namespace weir {
 
-inline constexpr std::size_t replay_lanes_max = 8;
+inline constexpr std::size_t replay_lanes_max = lanes_max;
 
 struct ReplayRequest {
     std::string path;            // "-" is standard input

@@ -96,7 +96,7 @@ Status replay_in_lanes(const Assembly& assembly, const ReplayRequest& request, c
     for (std::size_t i = 0; i < assembly.lanes(); ++i) {
         Result<std::unique_ptr<ReplayReader>> reader = ReplayReader::open(file, problem);
         if (!reader.ok()) return reader.error();
-        outputs.push_back(std::make_unique<LaneOutput>(assembly));
+        outputs.push_back(std::make_unique<LaneOutput>(assembly, i));
         lanes.push_back(std::make_unique<ReplayLane>(assembly, request.sketches, i, *outputs.back(), std::move(*reader)));
         if (Status loaded = lanes.back()->load_tables(images); !loaded.ok()) return loaded;
     }

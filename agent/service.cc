@@ -20,18 +20,18 @@
 #include "agent/memory_limit.h"
 #include "agent/out_of_memory.h"
 #include "agent/pipeline.h"
+#include "agent/receiver.h"
 #include "agent/recovery.h"
+#include "agent/remembered_filters.h"
 #include "agent/status.h"
 #include "agent/table_watch.h"
 #include "windows/result_merger.h"
-#include "agent/thinning.h"
 
 namespace weir {
 namespace {
 
 constexpr Duration engine_wait_max = Duration::millis(500);
 constexpr Duration store_wait_max = Duration::seconds(1);
-constexpr auto ring_full_pause = std::chrono::milliseconds(1);
 constexpr Duration last_delivery_limit = Duration::seconds(2);
 constexpr Duration drain_limit = Duration::seconds(2);
 constexpr Duration last_alerts_limit = Duration::seconds(1);
@@ -55,152 +55,6 @@ std::string what_to_do(Error error) {
         default: return "";
     }
 }
-
-// From Paho's receive thread into the journal.
-class Receiver final : public MqttHandler {
-public:
-    Receiver(Journal& journal, std::uint16_t link, const MqttConfig& mqtt, const Clock& clock, unsigned sampling_level)
-        : journal_(journal), link_(link), name_(mqtt.name.empty() ? "mqtt" : "mqtt." + mqtt.name), clock_(clock),
-          message_max_(mqtt.max_message), thinning_(journal, link, sampling_level, mqtt.overflow == MqttConfig::Overflow::sample) {}
-
-    bool ready() override { return !closed_ && !journal_.above_high_mark(); }
-
-    bool on_message(const MqttMessage& message) override {
-        if (message.retained) {  // a state told to a new subscriber: the event itself was counted when it came
-            ++retained_;
-            note(IntakeDrop::retained);
-            return true;
-        }
-        if (message.payload.size() > message_max_ || message.topic.size() > topic_bytes_max) {
-            ++oversized_;
-            WEIR_LOG_WARNING(name_.c_str(), "a message of %zu bytes is above max_message: counted and dropped",
-                             message.payload.size());
-            note(IntakeDrop::oversized);
-            return true;
-        }
-        JournalEntry entry;
-        entry.arrival = clock_.wall();
-        entry.clock_trusted = clock_.wall_trusted();
-        entry.link = link_;
-        entry.connection = connection_;
-        entry.packet_id = message.packet_id;
-        entry.qos = static_cast<std::uint8_t>(message.qos);
-        entry.dup = message.duplicate;
-        entry.topic = message.topic;
-        entry.payload = message.payload;
-        if (!thinning_.keep(entry.arrival, entry.clock_trusted)) entry.kind = EntryKind::shed;
-        const Result<Journal::Appended> appended = append(entry);
-        if (!appended.ok()) {
-            ++oversized_;
-            note(IntakeDrop::oversized);
-        } else if (appended->duplicate) {
-            note(IntakeDrop::duplicates);
-        }
-        return true;
-    }
-    void on_connected(bool session_present) override {
-        ++connection_;
-        if (!session_present) journal_.forget_session(link_);
-    }
-    void on_disconnected(std::string_view) override {}
-    void on_subscribed(std::string_view, int) override {}
-    void on_subscription_refused(std::string_view filter) override {
-        WEIR_LOG_ERROR(name_.c_str(), "the broker refused the subscription to %.*s: no message will come from there",
-                       static_cast<int>(filter.size()), filter.data());
-    }
-    void on_silence(Duration silent) override {
-        WEIR_LOG_WARNING(name_.c_str(), "connected, but no message for %lld s: subscribing again",
-                         static_cast<long long>(silent.us() / 1000000));
-    }
-
-    // Nothing more is read; what was read ahead still comes.
-    void close() { closed_ = true; }
-    std::uint64_t oversized() const { return oversized_; }
-    std::uint64_t retained() const { return retained_; }
-
-private:
-    static constexpr Bytes topic_bytes_max = 1024;
-
-    Result<Journal::Appended> append(const JournalEntry& entry) {
-        for (;;) {
-            const Result<Journal::Appended> appended = journal_.append(entry);
-            if (appended.ok() || appended.error() != Error::full) return appended;
-            // The high mark leaves room for what was read ahead; without the gate, wait for the engine, which
-            // runs until the connections have stopped.
-            std::this_thread::sleep_for(ring_full_pause);
-        }
-    }
-    // What is acknowledged without being journaled is counted from the journal, too: so a kill does not change the count.
-    void note(IntakeDrop drop) {
-        const auto payload = Intake::write_drop(drop);
-        JournalEntry entry;
-        entry.kind = EntryKind::connection;
-        entry.arrival = clock_.wall();
-        entry.clock_trusted = clock_.wall_trusted();
-        entry.link = link_;
-        entry.connection = connection_;
-        entry.payload = payload;
-        (void)append(entry).ok();
-    }
-
-    Journal& journal_;
-    const std::uint16_t link_;
-    const std::string name_;
-    const Clock& clock_;
-    const Bytes message_max_;
-    Thinning thinning_;
-    std::atomic<std::uint32_t> connection_{0};
-    std::atomic<std::uint64_t> oversized_{0};
-    std::atomic<std::uint64_t> retained_{0};
-    std::atomic<bool> closed_{false};
-};
-
-// The filters that were ever subscribed to and may live on in the broker's session, one a line a connection.
-class RememberedFilters {
-public:
-    RememberedFilters(Files& files, const AgentConfig& config) : files_(files), path_(config.agent.state + "/subscriptions") {
-        const Result<std::string> text = files_.read(path_, 1 << 20);
-        readable_ = text.ok() || text.error() == Error::missing;
-        if (!readable_)
-            WEIR_LOG_WARNING("mqtt", "%s cannot be read (%s): filters that were removed stay subscribed until a later start",
-                             path_.c_str(), std::string(name(text.error())).c_str());
-        if (!text.ok()) return;
-        for (std::size_t at = 0; at < text->size();) {
-            const std::size_t end = std::min(text->find('\n', at), text->size());
-            const std::string line = text->substr(at, end - at);
-            if (const std::size_t tab = line.find('\t'); tab != std::string::npos)
-                lines_.emplace_back(line.substr(0, tab), line.substr(tab + 1));
-            at = end + 1;
-        }
-    }
-    std::vector<std::string> of(const std::string& client_id) const {
-        std::vector<std::string> filters;
-        for (const auto& [owner, filter] : lines_)
-            if (owner == client_id) filters.push_back(filter);
-        return filters;
-    }
-    // With what was remembered, or once that has been unsubscribed, without.
-    void store(const std::vector<MqttOptions>& connections, bool with_remembered) {
-        if (!readable_) return;  // what it holds is not lost
-        std::vector<std::pair<std::string, std::string>> all;
-        if (with_remembered) all = lines_;
-        for (const MqttOptions& connection : connections)
-            for (const MqttFilter& filter : connection.filters) {
-                const std::pair<std::string, std::string> line(connection.client_id, filter.filter);
-                if (std::find(all.begin(), all.end(), line) == all.end()) all.push_back(line);
-            }
-        std::string text;
-        for (const auto& [owner, filter] : all) text += owner + "\t" + filter + "\n";
-        if (!files_.replace(path_, as_byte_span(text), true).ok())
-            WEIR_LOG_WARNING("mqtt", "%s cannot be written: filters removed later will stay subscribed", path_.c_str());
-    }
-
-private:
-    Files& files_;
-    std::string path_;
-    bool readable_ = true;
-    std::vector<std::pair<std::string, std::string>> lines_;
-};
 
 // One agent a run folder.
 class RunLock {
@@ -270,11 +124,12 @@ private:
     std::unique_ptr<ResultMerger> merger_;
     std::unique_ptr<Outbox> outbox_;
     Recovered recovered_;
+    std::vector<Journal*> journals_;  // of recovered_, one a lane
     std::unique_ptr<ResultPrinter> printer_;
     std::unique_ptr<AlertPublisher> publisher_;
     std::unique_ptr<ResultPublisher> results_;
     std::unique_ptr<Pipeline> pipeline_;
-    std::unique_ptr<TableWatch> tables_;
+    std::vector<std::unique_ptr<TableWatch>> tables_;  // one a lane
     std::unique_ptr<UplinkClient> uplink_;
     std::unique_ptr<RememberedFilters> remembered_;
     std::vector<std::unique_ptr<Receiver>> receivers_;
@@ -319,6 +174,8 @@ bool Service::open_state() {
     std::string reason;
     if (const Status prepared = recovery.prepare(recovered_, reason); !prepared.ok())
         return fail(reason + what_to_do(prepared.error()));
+    journals_.push_back(recovered_.journal.get());
+    for (const auto& journal : recovered_.more_journals) journals_.push_back(journal.get());
 
     publisher_ = std::make_unique<AlertPublisher>(
         arena_, config_.agent.id,
@@ -349,8 +206,11 @@ bool Service::open_state() {
     if (const Status filled = recovery.fill(*pipeline_, recovered_, reason); !filled.ok())
         return fail("recovery failed: " + (reason.empty() ? "the crash checkpoint cannot be written" : reason) +
                     what_to_do(filled.error()));
-    tables_ = std::make_unique<TableWatch>(config_, files_, *recovered_.journal, clock_, pipeline_->analysis().engine());
-    tables_->poll();  // before the first message
+    for (std::size_t lane = 0; lane < assembly_.lanes(); ++lane) {
+        const Engine& engine = pipeline_->analysis_of(lane).engine();
+        tables_.push_back(std::make_unique<TableWatch>(config_, files_, *journals_[lane], clock_, engine));
+        tables_.back()->poll();  // before the first message
+    }
     if (config_.uplink)
         uplink_ = std::make_unique<UplinkClient>(options_.uplink, arena_, *outbox_, network_, clock_, entropy_);
     return true;
@@ -361,10 +221,14 @@ void Service::make_connections() {
     mqtt_options_ = options_.mqtt;
     for (std::size_t i = 0; i < mqtt_options_.size(); ++i) {
         mqtt_options_[i].remembered = remembered_->of(mqtt_options_[i].client_id);
-        receivers_.push_back(std::make_unique<Receiver>(*recovered_.journal, static_cast<std::uint16_t>(i),
-                                                        config_.mqtt[i], clock_, pipeline_->analysis().sampling_level(i)));
+        const PartOptions::MqttOwner owner = options_.mqtt_owners[i];
+        const unsigned sampling_level = pipeline_->analysis_of(owner.lane).sampling_level(owner.config);
+        receivers_.push_back(std::make_unique<Receiver>(assembly_, journals_, owner.config, owner.lane, clock_, sampling_level));
         mqtt_.push_back(std::make_unique<MqttSource>(mqtt_options_[i], *receivers_[i], clock_, entropy_));
     }
+    for (const std::string& id : remembered_->others(mqtt_options_))
+        WEIR_LOG_WARNING("mqtt", "the broker may still keep a session for %s, which this configuration does not use: what it queues there is not "
+                                 "counted; connect once with that client id and a clean session to end it", id.c_str());
     remembered_->store(mqtt_options_, true);
 }
 
@@ -424,9 +288,10 @@ void Service::store_loop() {
         outbox_->wait(store_wait_max);
         if (store_stopping_) break;
         store_once();
-        tables_->poll();
+        for (const auto& tables : tables_) tables->poll();
         if (options_.journal.durable && std::chrono::steady_clock::now() >= next_sync) {
-            if (!recovered_.journal->sync().ok()) WEIR_LOG_ERROR("journal", "cannot be synced to its disk");
+            for (Journal* journal : journals_)
+                if (!journal->sync().ok()) WEIR_LOG_ERROR("journal", "cannot be synced to its disk");
             next_sync = std::chrono::steady_clock::now() + std::chrono::microseconds(config_.agent.journal.sync.us());
         }
     }
@@ -434,7 +299,7 @@ void Service::store_loop() {
 
 bool Service::publish(const std::string& connection, std::string_view topic, std::string_view payload, int qos,
                       bool retain) {
-    for (std::size_t i = 0; i < mqtt_.size(); ++i)
+    for (std::size_t i = 0; i < std::min(config_.mqtt.size(), mqtt_.size()); ++i)  // in lane 0
         if (config_.mqtt[i].name == connection) return mqtt_[i]->publish(topic, as_byte_span(payload), qos, retain).ok();
     return true;  // nowhere to publish to: it has been logged
 }
@@ -447,11 +312,13 @@ std::string_view Service::answer(std::string_view request, std::span<char> buffe
     parts.uplink = uplink_.get();
     parts.publisher = publisher_.get();
     parts.results = results_.get();
+    parts.more_journals.assign(journals_.begin() + 1, journals_.end());
     for (const auto& source : mqtt_) parts.mqtt.push_back(source.get());
+    parts.mqtt_owners = options_.mqtt_owners;
     parts.clock = &clock_;
     parts.memory_budget = plan_.budget;
     parts.memory_planned = plan_.total();
-    parts.tables = tables_.get();
+    for (const auto& tables : tables_) parts.tables.push_back(tables.get());
     for (const auto& receiver : receivers_) {
         parts.oversized_messages += receiver->oversized();
         parts.retained_skipped += receiver->retained();
@@ -468,7 +335,7 @@ void Service::wait_for_signal() {
         if (::sigwait(&signals, &signal) != 0) continue;
         if (signal == SIGHUP) {
             WEIR_LOG_WARNING("agent", "SIGHUP: the files of tables are read again; the configuration is read at start only, state is kept");
-            tables_->look_again();
+            for (const auto& tables : tables_) tables->look_again();
             outbox_->wake();
             continue;
         }
@@ -491,20 +358,24 @@ void Service::stop() {
 
     // The last events may raise an alert, which wants the connection.
     for (const auto& receiver : receivers_) receiver->close();
-    const std::uint64_t newest = recovered_.journal->newest_sequence();
     const MonotonicTime drained_by = clock_.monotonic() + drain_limit;
-    while (pipeline_->done_position() < newest && clock_.monotonic() < drained_by)
-        std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    for (std::size_t lane = 0; lane < journals_.size(); ++lane) {
+        const std::uint64_t newest = journals_[lane]->newest_sequence();
+        while (pipeline_->done_position(lane) < newest && clock_.monotonic() < drained_by)
+            std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
     publisher_->stop(last_alerts_limit);
     if (results_) results_->stop(last_results_limit);
     for (std::size_t i = 0; i < mqtt_.size(); ++i)
-        mqtt_[i]->stop(MqttPublication{"weir/" + config_.agent.id + "/status", R"({"state":"offline"})", 1, true});
+        mqtt_[i]->stop(options_.mqtt_owners[i].lane > 0
+                           ? std::nullopt
+                           : std::optional(MqttPublication{"weir/" + config_.agent.id + "/status", R"({"state":"offline"})", 1, true}));
     if (!mqtt_.empty()) {
         const bool settled = std::all_of(mqtt_.begin(), mqtt_.end(), [](const auto& m) { return m->filters_settled(); });
         if (settled) remembered_->store(mqtt_options_, false);
     }
     engine_stopping_ = true;
-    recovered_.journal->wake();
+    for (Journal* journal : journals_) journal->wake();
     engine_thread_.join();
     store_stopping_ = true;
     outbox_->wake();

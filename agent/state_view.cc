@@ -272,19 +272,18 @@ void Look::at_analysis() {
     AnalysisView& view = view_.analysis.emplace();
     view.from_crash_checkpoint = crash_.has_value();
     view.other_program = kept->program != assembly->program();
-    const Engine& engine = pipeline.analysis().engine();
     for (std::size_t i = 0; i < load.config.sources.size(); ++i) {
-        const SourceStatus status = engine.source_status(i);
+        const SourceStatus status = pipeline.source_status(i);
         AnalysisView::Source source{load.config.sources[i].name, {}, status.partitions};
         if (status.watermark != Timestamp::min()) source.watermark = status.watermark;
         view.sources.push_back(source);
     }
     for (std::size_t i = 0; i < load.config.windows.size(); ++i) {
-        const WindowStatus status = engine.window_status(i);
+        const WindowStatus status = pipeline.window_status(i);
         view.windows.push_back({load.config.windows[i].name, status.open_intervals, status.cells});
     }
     for (std::size_t i = 0; i < load.config.patterns.size(); ++i)
-        view.patterns.push_back({load.config.patterns[i].name, engine.pattern_status(i).groups});
+        view.patterns.push_back({load.config.patterns[i].name, pipeline.pattern_status(i).groups});
     for (std::size_t i = 0; i < load.config.alerts.size(); ++i)
         view.alerts.push_back({load.config.alerts[i].name, pipeline.analysis().alerts().raised(i)});
 }

@@ -139,6 +139,7 @@ void put_window(JsonWriter& json, const WindowSnapshot& window) {
     put(json, "open_intervals", window.status.open_intervals);
     put(json, "groups", window.status.cells);
     put(json, "groups_max", window.status.cells_max);
+    put(json, "lane_groups_late", window.groups_late);
     json.key("counters");
     json.begin_object();
     for (std::size_t i = 0; i < window_counters; ++i)
@@ -167,10 +168,11 @@ void put_pattern(JsonWriter& json, const PatternSnapshot& pattern) {
     json.end_object();
 }
 
-void put_mqtt(JsonWriter& json, const MqttConfig& config, const MqttSource& source) {
+void put_mqtt(JsonWriter& json, const MqttConfig& config, std::size_t lane, const MqttSource& source) {
     const MqttCounters counters = source.counters();
     json.begin_object();
     put(json, "name", config.name);
+    put(json, "lane", lane);
     put(json, "url", config.url);
     json.key("connected");
     json.boolean(counters.connected);
@@ -189,18 +191,56 @@ void put_mqtt(JsonWriter& json, const MqttConfig& config, const MqttSource& sour
     json.end_object();
 }
 
-void put_journal(JsonWriter& json, Journal& journal) {
-    const JournalStats stats = journal.stats();
+// Of all lanes together.
+struct JournalSums {
+    JournalStats stats;
+    Bytes ring_bytes = 0;
+    bool above_high_mark = false;
+
+    explicit JournalSums(const StatusParts& parts) {
+        add(*parts.journal);
+        for (Journal* journal : parts.more_journals) add(*journal);
+    }
+
+private:
+    void add(Journal& journal) {
+        const JournalStats one = journal.stats();
+        stats.appended += one.appended;
+        stats.duplicates += one.duplicates;
+        stats.full += one.full;
+        stats.used += one.used;
+        stats.used_max += one.used_max;
+        ring_bytes += journal.params().ring_bytes;
+        above_high_mark |= journal.above_high_mark();
+    }
+};
+
+void put_journal(JsonWriter& json, const StatusParts& parts) {
+    const JournalSums journal(parts);
     json.begin_object();
-    put(json, "appended", stats.appended);
-    put(json, "duplicates_skipped", stats.duplicates);
-    put(json, "refused_full", stats.full);
-    put(json, "used_bytes", stats.used);
-    put(json, "used_bytes_max", stats.used_max);
-    put(json, "ring_bytes", journal.params().ring_bytes);
+    put(json, "appended", journal.stats.appended);
+    put(json, "duplicates_skipped", journal.stats.duplicates);
+    put(json, "refused_full", journal.stats.full);
+    put(json, "used_bytes", journal.stats.used);
+    put(json, "used_bytes_max", journal.stats.used_max);
+    put(json, "ring_bytes", journal.ring_bytes);
     json.key("above_high_mark");
-    json.boolean(journal.above_high_mark());
+    json.boolean(journal.above_high_mark);
     json.end_object();
+}
+
+// Messages of each lane; what its journal holds.
+void put_lanes(JsonWriter& json, const StatusParts& parts, std::span<const std::uint64_t> messages) {
+    json.key("lanes");
+    json.begin_array();
+    for (std::size_t lane = 0; lane < messages.size(); ++lane) {
+        Journal& journal = lane == 0 ? *parts.journal : *parts.more_journals[lane - 1];
+        json.begin_object();
+        put(json, "messages", messages[lane]);
+        put(json, "journal_used_bytes", journal.stats().used);
+        json.end_object();
+    }
+    json.end_array();
 }
 
 void put_outbox(JsonWriter& json, const Outbox& outbox) {
@@ -270,47 +310,16 @@ StatusBoard::StatusBoard(const Assembly& assembly) {
     }
     for (std::size_t w = 0; w < assembly.engine().windows(); ++w) {
         const WindowSpec& spec = assembly.engine().window(w);
-        windows_.push_back({spec.name, *assembly.engine().find_source(spec.from), {}});
+        windows_.push_back({spec.name, *assembly.engine().find_source(spec.from), {}, 0});
     }
     for (std::size_t p = 0; p < assembly.engine().patterns(); ++p) patterns_.push_back({assembly.engine().pattern(p).name, {}});
     links_.resize(config.mqtt.size());
+    if (assembly.lanes() > 1) lane_messages_.resize(assembly.lanes());
     tables_.resize(config.tables.size());
     joins_.resize(config.joins.size());
     for (std::size_t s = 0; s < config.sources.size(); ++s)
         for (std::size_t i = 0; i < config.sources[s].enrich.size(); ++i) enrichments_.push_back({s, i, {}});
     for (const AlertConfig& alert : config.alerts) alerts_.push_back({alert.name, 0});
-}
-
-void StatusBoard::take(Pipeline& pipeline) {
-    const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock.owns_lock()) return;
-    Analysis& analysis = pipeline.analysis();
-    for (std::size_t i = 0; i < sources_.size(); ++i) {
-        SourceSnapshot& source = sources_[i];
-        const Codec& codec = analysis.codec(i);
-        source.decode = codec.counters();
-        source.ends = analysis.message_ends_of(i);
-        source.status = analysis.engine().source_status(i);
-        source.holder_size = std::min(source.status.holder.size(), source.holder_text.size());
-        std::copy_n(source.status.holder.begin(), source.holder_size, source.holder_text.begin());
-        source.status.holder = {};
-        source.samples_used = codec.samples();
-        for (std::size_t s = 0; s < source.samples_used; ++s) source.samples[s] = codec.sample(s);
-    }
-    for (std::size_t i = 0; i < windows_.size(); ++i) windows_[i].status = analysis.engine().window_status(i);
-    for (std::size_t i = 0; i < patterns_.size(); ++i) patterns_[i].status = analysis.engine().pattern_status(i);
-    std::copy(pipeline.intake().links().begin(), pipeline.intake().links().end(), links_.begin());
-    for (std::size_t i = 0; i < tables_.size(); ++i) tables_[i] = analysis.engine().table_status(i);
-    for (std::size_t i = 0; i < joins_.size(); ++i) joins_[i] = analysis.engine().join_status(i);
-    for (EnrichmentSnapshot& use : enrichments_) use.status = analysis.engine().enrichment_status(use.source, use.index);
-    for (std::size_t i = 0; i < alerts_.size(); ++i) alerts_[i].raised = analysis.alerts().raised(i);
-    pipeline_ = pipeline.counters();
-    messages_ = analysis.messages();
-    unrouted_ = analysis.unrouted();
-    shed_ = 0;
-    for (const LinkAccounting& link : links_) shed_ += link.dropped[static_cast<std::size_t>(IntakeDrop::shed)];
-    epoch_ = pipeline.epoch();
-    sequence_ = analysis.last_sequence();
 }
 
 std::string_view StatusBoard::answer(std::string_view request, const StatusParts& parts, std::span<char> buffer) {
@@ -361,10 +370,12 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
     json.end_array();
     json.key("mqtt");
     json.begin_array();
-    for (std::size_t i = 0; i < parts.mqtt.size(); ++i) put_mqtt(json, parts.config->mqtt[i], *parts.mqtt[i]);
+    for (std::size_t i = 0; i < parts.mqtt.size(); ++i)
+        put_mqtt(json, parts.config->mqtt[parts.mqtt_owners[i].config], parts.mqtt_owners[i].lane, *parts.mqtt[i]);
     json.end_array();
     json.key("journal");
-    put_journal(json, *parts.journal);
+    put_journal(json, parts);
+    put_lanes(json, parts, lane_messages_);
     if (parts.outbox != nullptr) {
         json.key("outbox");
         put_outbox(json, *parts.outbox);
@@ -453,7 +464,7 @@ void StatusBoard::put_tables(JsonWriter& json, const StatusParts& parts) const {
         put(json, "rows_max", std::uint64_t{parts.config->tables[i].max_rows});
         put(json, "loads", tables_[i].loads);
         put(json, "refused_parts", tables_[i].refused);
-        if (parts.tables != nullptr) put(json, "bad_files", parts.tables->status(i).bad);
+        if (!parts.tables.empty()) put(json, "bad_files", parts.tables.front()->status(i).bad);
         json.key("sources");
         json.begin_array();
         for (const EnrichmentSnapshot& use : enrichments_) {
@@ -518,17 +529,20 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
           static_cast<double>(parts.memory_planned) / 1048576, static_cast<double>(resident_bytes_now()) / 1048576);
     for (std::size_t i = 0; i < parts.mqtt.size(); ++i) {
         const MqttCounters c = parts.mqtt[i]->counters();
-        print("mqtt      %s: %s, %llu messages, %llu connections, %llu failed, %llu lost\n",
-              parts.config->mqtt[i].url.c_str(), c.connected ? "connected" : "not connected", number(c.messages),
+        const PartOptions::MqttOwner& owner = parts.mqtt_owners[i];
+        const std::string lane = owner.lane == 0 ? "" : ", lane " + std::to_string(owner.lane);
+        print("mqtt      %s%s: %s, %llu messages, %llu connections, %llu failed, %llu lost\n",
+              parts.config->mqtt[owner.config].url.c_str(), lane.c_str(), c.connected ? "connected" : "not connected", number(c.messages),
               number(c.connections), number(c.failed_connections), number(c.lost_connections));
         if (c.refused_subscriptions > 0)
             print("  the broker refused %llu subscriptions: see the log for which\n", number(c.refused_subscriptions));
     }
-    const JournalStats journal = parts.journal->stats();
-    print("journal   %llu entries, %llu repeated deliveries skipped, %.1f %% of the ring in use%s\n",
-          number(journal.appended), number(journal.duplicates),
-          100.0 * static_cast<double>(journal.used) / static_cast<double>(parts.journal->params().ring_bytes),
-          parts.journal->above_high_mark() ? ", the broker is held back" : "");
+    const JournalSums journal(parts);
+    print("journal   %llu entries, %llu repeated deliveries skipped, %.1f %% of the ring%s in use%s\n",
+          number(journal.stats.appended), number(journal.stats.duplicates),
+          100.0 * static_cast<double>(journal.stats.used) / static_cast<double>(journal.ring_bytes),
+          parts.more_journals.empty() ? "" : "s", journal.above_high_mark ? ", the broker is held back" : "");
+    for (std::size_t lane = 0; lane < lane_messages_.size(); ++lane) print("  lane %zu: %llu messages\n", lane, number(lane_messages_[lane]));
     if (parts.oversized_messages > 0) print("  %llu messages above max_message, dropped\n", number(parts.oversized_messages));
     if (parts.retained_skipped > 0)
         print("  %llu retained messages not counted: each repeats an earlier event\n", number(parts.retained_skipped));
@@ -557,8 +571,8 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
     for (std::size_t i = 0; i < tables_.size(); ++i) {
         print("table     %s: %zu of %zu rows, loaded %llu times\n", parts.config->tables[i].name.c_str(), tables_[i].rows,
               std::size_t{parts.config->tables[i].max_rows}, number(tables_[i].loads));
-        if (parts.tables != nullptr && parts.tables->status(i).bad > 0)
-            print("  %llu bad files, see the log: what was there before went on\n", number(parts.tables->status(i).bad));
+        if (!parts.tables.empty() && parts.tables.front()->status(i).bad > 0)
+            print("  %llu bad files, see the log: what was there before went on\n", number(parts.tables.front()->status(i).bad));
         for (const EnrichmentSnapshot& use : enrichments_)
             if (use.status.table == i && use.status.rows.unmatched > 0)
                 print("  %llu events of %s unmatched, %llu matched\n", number(use.status.rows.unmatched),

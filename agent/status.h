@@ -12,6 +12,7 @@
 
 #include "agent/base/clock.h"
 #include "agent/journal.h"
+#include "agent/memory_plan.h"
 #include "agent/pipeline.h"
 #include "agent/table_watch.h"
 #include "drivers/mqtt_source.h"
@@ -37,6 +38,7 @@ struct WindowSnapshot {
     std::string name;
     std::size_t source = 0;
     WindowStatus status;
+    std::uint64_t groups_late = 0;  // of a lane, behind what the others had passed: their rows count as counted
 };
 
 struct PatternSnapshot {
@@ -59,12 +61,14 @@ struct AlertSnapshot {
 struct StatusParts {
     const AgentConfig* config = nullptr;
     Journal* journal = nullptr;
+    std::vector<Journal*> more_journals;  // of lanes 1, 2 ...
     const Outbox* outbox = nullptr;
     const UplinkClient* uplink = nullptr;
     const AlertPublisher* publisher = nullptr;
     const ResultPublisher* results = nullptr;  // where a window publishes
-    std::vector<const MqttSource*> mqtt;  // as config.mqtt
-    const TableWatch* tables = nullptr;
+    std::vector<const MqttSource*> mqtt;
+    std::vector<PartOptions::MqttOwner> mqtt_owners;  // of each
+    std::vector<const TableWatch*> tables;            // one a lane; all read the same files
     const Clock* clock = nullptr;
     Bytes memory_budget = 0;
     Bytes memory_planned = 0;
@@ -75,13 +79,14 @@ struct StatusParts {
 class StatusBoard {
 public:
     explicit StatusBoard(const Assembly& assembly);
-    // Engine thread. Skipped when somebody is reading.
+    // Engine thread, when no lane runs. Skipped when somebody is reading.
     void take(Pipeline& pipeline);
 
     // "status", "status json", "why NAME": what the control socket is asked.
     std::string_view answer(std::string_view request, const StatusParts& parts, std::span<char> buffer);
 
 private:
+    void take_source(std::size_t source, Pipeline& pipeline);
     std::string_view render_json(const StatusParts& parts, std::span<char> buffer) const;
     void put_accounting(JsonWriter& json, const StatusParts& parts) const;
     bool adds_up() const;
@@ -96,6 +101,7 @@ private:
     std::vector<WindowSnapshot> windows_;
     std::vector<PatternSnapshot> patterns_;
     std::vector<LinkAccounting> links_;
+    std::vector<std::uint64_t> lane_messages_;  // none of one lane
     std::vector<Table::Status> tables_;
     std::vector<EnrichmentSnapshot> enrichments_;
     std::vector<JoinStatus> joins_;

@@ -56,6 +56,8 @@ TopicValue typed_value(std::string_view text, ColumnType type) {
     return value;
 }
 
+constexpr std::string_view share_prefix = "$share/";
+
 }  // namespace
 
 Result<TopicTemplate> TopicTemplate::parse(std::string_view text, Problem& problem) {
@@ -66,10 +68,19 @@ Result<TopicTemplate> TopicTemplate::parse(std::string_view text, Problem& probl
         return Error::invalid;
     };
     if (!has_valid_size(text)) return fail(0, "a topic has 1 to 65,535 bytes, none of them NUL");
-    Levels levels(text);
+    if (text.starts_with(share_prefix)) {
+        const std::size_t end = text.find('/', share_prefix.size());
+        if (end == std::string_view::npos || end + 1 == text.size())
+            return fail(0, "a shared subscription is $share/GROUP/TOPIC; here there is no topic");
+        const std::string_view group = text.substr(share_prefix.size(), end - share_prefix.size());
+        if (group.empty() || group.find_first_of("+#{}") != std::string_view::npos)
+            return fail(share_prefix.size(), "a shared subscription is $share/GROUP/TOPIC; GROUP has none of '+', '#', '{' and '}'");
+        result.share_ = text.substr(0, end + 1);
+    }
+    Levels levels(text.substr(result.share_.size()));
     while (!levels.done()) {
         const std::string_view part = levels.next();
-        const std::size_t offset = levels.offset();
+        const std::size_t offset = result.share_.size() + levels.offset();
         Level level;
         if (part == "#") {
             if (!levels.done()) return fail(offset, "'#' can only be the last level of a topic");

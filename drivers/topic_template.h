@@ -2,11 +2,14 @@
 // "city/{site}/loop/{lane:int}" subscribes to "city/+/loop/+" and captures two levels of each topic;
 // "+" and a last "#" work too and capture nothing. A capture is a whole level; its type is string
 // (the default), int or float.
+// "$share/group/city/+/loop/+" is a shared subscription: the broker hands each message to one member of the group, and the
+// topics are those of the filter behind the group's name.
 // Memory: a few strings a template, taken at start-up; matching allocates nothing.
 // Cost: match() one pass over the topic; TopicMatcher one pass a template.
 // Threads: constant after parse(); any number of readers.
 // Errors: parse() says what is wrong and where; a topic that does not match is false, never an error.
-// Source: MQTT 3.1.1 (OASIS), section 4.7: wildcards, and topics that begin with '$'.
+// Source: MQTT 3.1.1 (OASIS), section 4.7: wildcards, and topics that begin with '$'; MQTT 5.0, section 4.8.2, for shared
+// subscriptions, which brokers such as mosquitto give clients of 3.1.1, too.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +44,9 @@ public:
     static Result<TopicTemplate> parse(std::string_view text, Problem& problem);
 
     const std::string& text() const { return text_; }
-    const std::string& filter() const { return filter_; }  // what to subscribe to
+    const std::string& filter() const { return filter_; }  // which topics fit
+    std::string subscription() const { return share_ + filter_; }
+    bool is_shared() const { return !share_.empty(); }
     const std::vector<TopicCapture>& captures() const { return captures_; }
 
     bool matches(std::string_view topic) const;
@@ -58,6 +63,7 @@ private:
 
     std::string text_;
     std::string filter_;
+    std::string share_;  // "$share/group/", or empty
     std::vector<Level> levels_;
     std::vector<TopicCapture> captures_;
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "windows/partial.h"
+#include "windows/tumbling_window.h"
 
 // The way of rows and of time. What is kept and handed over is in engine_keep.cc.
 
@@ -240,6 +241,7 @@ void EngineState::release(Source& source, const CompiledSource& plan) {
 void EngineState::tick(Timestamp arrival, bool trusted) {
     std::size_t count = 0;
     for (std::size_t i = 0; i < sources_.size(); ++i) {
+        sources_[i]->held = sources_[i]->watermarks().holds();
         if (plan_.sources[i].join) continue;
         if (!sources_[i]->watermarks().arrive(arrival, trusted)) sources_[i]->counters().add(SourceCounter::arrival_steps);
         sources_[i]->watermarks().find_idle();
@@ -259,7 +261,18 @@ void EngineState::tick(Timestamp arrival, bool trusted) {
         advance_patterns(*sources_[i], plan_.sources[i]);
         release(*sources_[i], plan_.sources[i]);
         sources_[i]->watermarks().clear_passed();
+        if (sources_[i]->held && !sources_[i]->watermarks().holds()) leave_open(plan_.sources[i]);
     }
+}
+
+// A split source is silent in this lane: other lanes go on without it, and pass what it has open. So that goes before them.
+void EngineState::leave_open(const CompiledSource& plan) {
+    const auto number = static_cast<std::size_t>(&plan - plan_.sources.data());
+    if (!emission_.partials || !plan_.spec.sources[number].split) return;
+    std::size_t count = 0;
+    for (const std::size_t window : plan.windows) static_cast<TumblingWindow&>(*windows_[window]).collect_open(due_, count);
+    emit(count);
+    for (const std::size_t window : plan.windows) static_cast<TumblingWindow&>(*windows_[window]).free_open();
 }
 
 void EngineState::close_all() {

@@ -48,6 +48,7 @@ private:
     void collect(Source& source, const CompiledSource& plan, std::size_t& count);
     bool before(const Due& a, const Due& b) const;
     void emit(std::size_t count);
+    void leave_open(const CompiledSource& plan);
     void tell(const Source& source, const CompiledSource& plan);
     bool limit(const CompiledSource& plan);
     void advance_patterns(Source& source, const CompiledSource& plan);

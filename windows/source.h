@@ -45,6 +45,8 @@ public:
 
     // A message has rows in an earlier batch and has not ended.
     bool message_open = false;
+    // During a tick: it held the watermarks of other lanes.
+    bool held = false;
     // The message under way, or the rows since forget_rows(), hold an event behind a watermark.
     bool behind = false;
     // Of the rows since forget_rows(): one is quarantined, or came while the clock was not trusted.

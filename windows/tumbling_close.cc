@@ -64,6 +64,20 @@ void TumblingWindow::release(const Watermarks& watermarks) {
     }
 }
 
+void TumblingWindow::collect_open(std::span<Due> due, std::size_t& count) const {
+    for (std::uint32_t cell = 0; cell < cells_.size(); ++cell)
+        if ((cells_[cell].flags & (used | closed)) == used) due[count++] = {number_, cell, end(cell)};
+}
+
+// An interval closes with all of its cells where a source is split.
+void TumblingWindow::free_open() {
+    const auto is_open = [&](std::uint32_t cell) { return (cells_[cell].flags & (used | closed)) == used; };
+    for (std::uint32_t cell = 0; cell < plan_.cells_max; ++cell)
+        if (is_open(cell)) free_cell(cell);
+    for (std::uint32_t i = 0; i < intervals_.size(); ++i)
+        if (intervals_[i].used && intervals_[i].live == 0 && ((cells_[other(i)].flags & used) == 0 || is_open(other(i)))) free_interval(i);
+}
+
 void TumblingWindow::free_cell(std::uint32_t number) {
     index_.erase(number, [this](std::uint32_t of) { return cells_[of].hash; });
     unlink(number);

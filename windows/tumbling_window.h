@@ -36,6 +36,9 @@ public:
     void release(const Watermarks& watermarks) override;
     void emit(const Due& due, std::uint16_t flags, Emission& emission) override;
     bool before(const Due& a, const Due& b) const override { return before(a.cell, b.cell); }
+    // Of a lane whose source is silent: what is open is due as it stands, and once that was emitted is gone.
+    void collect_open(std::span<Due> due, std::size_t& count) const;
+    void free_open();
     bool has_late_additions() const override { return dirty_count_ > 0; }
 
     Frontier& frontier() override { return frontier_; }

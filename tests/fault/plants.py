@@ -115,7 +115,7 @@ PLANTS = [
     (
         "released-before-the-checkpoint",
         "the journal on disk forgets what only the checkpoint on tmpfs holds",
-        [("agent/pipeline.cc", "parts_.journal->release_to(flushed_sequence_);", "parts_.journal->release_to(label.journal_sequence);")],
+        [("agent/pipeline.cc", "options_.release_after_flush_only ? flushed_positions_[lane].load() : position(lane)", "position(lane)")],
         ("agent_tests",),
     ),
     (
@@ -185,7 +185,7 @@ PLANTS = [
     (
         "retained-counted",
         "the last state that a broker keeps is taken for an event",
-        [("agent/service.cc", "if (message.retained) {", "if (false) {")],
+        [("agent/receiver.cc", "if (message.retained) {", "if (false) {")],
         ("system", "bad_input.Retained"),
     ),
 ]

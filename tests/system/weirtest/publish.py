@@ -127,11 +127,14 @@ class Load:
                 time.sleep(ahead)
         self._idle.set()
 
+    def topic(self, site):
+        return f"city/{site}/events"
+
     def _one(self):
         i = len(self.events)
         site, ts = f"s{i % self.SITES}", self.START_MS + i // self.SITES * self._step_ms
         self.events.append((site, ts, i))
-        self.publisher.publish(f"city/{site}/events", {"ts": ts, "i": i})
+        self.publisher.publish(self.topic(site), {"ts": ts, "i": i})
 
     def pause(self):
         """Returns when everything published is acknowledged by the broker."""
@@ -150,7 +153,7 @@ class Load:
         self.publisher.drain()
         for site in range(self.SITES):
             self.publisher.publish(
-                f"city/s{site}/events", {"ts": self.events[-1][1] + 86_400_000, "i": -1}
+                self.topic(f"s{site}"), {"ts": self.events[-1][1] + 86_400_000, "i": -1}
             )
         self.publisher.drain()
         self.publisher.close()

@@ -36,7 +36,9 @@ public:
         outbox = std::move(*opened);
         Recovery recovery(*assembled.assembly, options, assembled.files, entropy, clock, *outbox, {true, report.fresh});
         std::string reason;
-        WEIR_ASSERT(recovery.prepare(recovered, reason).ok());
+        const Status prepared = recovery.prepare(recovered, reason);
+        if (!prepared.ok()) fputs((reason + "\n").c_str(), stderr);
+        WEIR_ASSERT(prepared.ok());
         publisher = std::make_unique<AlertPublisher>(
             arena, "a1", [](const std::string&, std::string_view, std::string_view, int, bool) { return true; });
         Pipeline::Options pipeline_options;
@@ -48,7 +50,7 @@ public:
             Pipeline::Parts{recovered.journal.get(), recovered.checkpoints.get(), outbox.get(), nullptr, publisher.get(), &clock},
             options.configuration);
         WEIR_ASSERT(recovery.fill(*pipeline, recovered, reason).ok());
-        tables = std::make_unique<TableWatch>(assembled.load.config, assembled.files, *recovered.journal, clock, pipeline->analysis().engine());
+        tables = std::make_unique<TableWatch>(assembled.load.config, assembled.files, *recovered.journal, clock, pipeline->analysis_of(0).engine());
         tables->poll();
     }
 

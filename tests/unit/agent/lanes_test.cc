@@ -13,9 +13,38 @@ namespace {
 
 std::string item(std::uint64_t number) { return std::string((number * 7919) % 40'000, static_cast<char>('a' + number % 26)); }
 
+LaneQueue::Item take(LaneQueue& queue) {
+    for (;;) {
+        if (const std::optional<LaneQueue::Item> item = queue.try_take()) return *item;
+        (void)queue.wait();
+    }
+}
+
 }  // namespace
 
 TEST_GROUP(LaneQueue) {};
+
+TEST(LaneQueue, a_wait_ends_with_an_item_a_poke_or_in_time) {
+    LaneQueue queue(100);
+    CHECK(!queue.try_take());
+    CHECK(!queue.wait(Duration::millis(1)));
+    queue.poke();
+    CHECK(queue.wait());
+    CHECK(!queue.wait(Duration::millis(1)));  // once
+    queue.put(LaneWord::round, {});
+    CHECK(queue.wait());
+    CHECK(queue.try_take()->word == LaneWord::round);
+}
+
+TEST(LaneQueue, that_is_closed_keeps_nobody_waiting) {
+    LaneQueue queue(40'000);
+    std::thread writer([&] {
+        for (std::uint64_t i = 0; i < 2'000; ++i) queue.put(LaneWord::record, as_byte_span(item(i)));
+    });
+    (void)queue.wait();
+    queue.close();
+    writer.join();
+}
 
 TEST(LaneQueue, holds_a_writer_back_and_loses_nothing) {
     constexpr std::uint64_t items = 2'000;  // 150 times what the queue holds
@@ -26,10 +55,10 @@ TEST(LaneQueue, holds_a_writer_back_and_loses_nothing) {
     });
     bool equal = true;
     for (std::uint64_t i = 0; i < items; ++i) {
-        const LaneQueue::Item got = queue.take();
+        const LaneQueue::Item got = take(queue);
         equal &= got.word == (i % 2 == 0 ? LaneWord::record : LaneWord::partial) && as_text(got.bytes) == item(i);
     }
-    const LaneQueue::Item last = queue.take();
+    const LaneQueue::Item last = take(queue);
     writer.join();
     CHECK(equal);
     CHECK(last.word == LaneWord::end && last.bytes.empty());
@@ -40,8 +69,8 @@ TEST(LaneQueue, has_room_for_the_longest_item_whatever_is_in_it) {
     const std::string longest(1 << 20, 'x');
     queue.put(LaneWord::round, {});
     queue.put(LaneWord::record, as_byte_span(longest));
-    CHECK(queue.take().word == LaneWord::round);
-    CHECK(as_text(queue.take().bytes) == longest);
+    CHECK(take(queue).word == LaneWord::round);
+    CHECK(as_text(take(queue).bytes) == longest);
     CHECK(LaneQueue::need(1 << 20) >= 4 * longest.size());
 }
 
@@ -63,7 +92,7 @@ TEST(LaneMerge, hears_the_lane_that_is_furthest_behind_and_ties_in_their_order) 
     Arena arena(block.memory());
     Analysis behind(arena, *assembly, options, out);
     std::vector<std::unique_ptr<LaneOutput>> lanes;
-    for (int i = 0; i < 2; ++i) lanes.push_back(std::make_unique<LaneOutput>(*assembly));
+    for (std::size_t i = 0; i < 2; ++i) lanes.push_back(std::make_unique<LaneOutput>(*assembly, i));
     LaneMerge merge(arena, *assembly, lanes, behind);
     // Lane 0 is at 10 s, then 30 s; lane 1 at 20 s, then 40 s; each says a record behind each word on time.
     const auto say = [&](std::size_t lane, std::int64_t seconds) {

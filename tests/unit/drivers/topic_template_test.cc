@@ -154,3 +154,20 @@ TEST(TopicTemplate, matching_and_overlap_agree_with_the_slow_rules) {
     CHECK_FALSE(filters_overlap("a", "a/+"));
     CHECK(filters_overlap("a", "a/#"));
 }
+
+TEST(TopicTemplate, a_shared_subscription_matches_by_what_stands_behind_its_group) {
+    Problem problem;
+    const Result<TopicTemplate> shared = TopicTemplate::parse("$share/group/city/{site}/#", problem);
+    CHECK(shared.ok());
+    CHECK(shared->is_shared());
+    STRCMP_EQUAL("city/+/#", shared->filter().c_str());
+    STRCMP_EQUAL("$share/group/city/+/#", shared->subscription().c_str());
+    CHECK(shared->matches("city/s1/loop"));
+    CHECK(!shared->matches("$share/group/city/s1/loop"));
+    CHECK(!TopicTemplate::parse("city/+", problem)->is_shared());
+    STRCMP_EQUAL("city/+", TopicTemplate::parse("city/{site}", problem)->subscription().c_str());
+    for (const char* bad : {"$share/group", "$share/group/", "$share//city", "$share/a+b/city", "$share/{g}/city"})
+        CHECK(!TopicTemplate::parse(bad, problem).ok());
+    CHECK(!TopicTemplate::parse("$share/g/a+", problem).ok());
+    LONGS_EQUAL(10, problem.offset);  // of what was written
+}

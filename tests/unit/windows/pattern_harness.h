@@ -91,7 +91,7 @@ public:
         for (const Expression& input : inputs_) evaluators_.push_back(arena_->make<Evaluator>(*arena_, input, batch_rows_max));
         block_ = std::make_unique<ArenaBlock>(Arena::need<Pattern>() + Pattern::need(*plan_, partitions));
         pattern_arena_ = std::make_unique<Arena>(block_->memory());
-        pattern_ = pattern_arena_->make<Pattern>(*pattern_arena_, *plan_, spec_.name, 77u, partitions);
+        pattern_ = pattern_arena_->make<Pattern>(*pattern_arena_, *plan_, spec_.name, 77u, 0u, partitions);
         CHECK_EQUAL(pattern_arena_->used(), block_->memory().size());
         fields_.resize(record_fields_max);
         emission_.sink = &matches;
@@ -136,7 +136,7 @@ public:
     bool load(ByteSpan bytes) {
         auto block = std::make_unique<ArenaBlock>(Arena::need<Pattern>() + Pattern::need(*plan_, params_.partitions_max));
         auto arena = std::make_unique<Arena>(block->memory());
-        Pattern* const loaded = arena->make<Pattern>(*arena, *plan_, spec_.name, 77u, params_.partitions_max);
+        Pattern* const loaded = arena->make<Pattern>(*arena, *plan_, spec_.name, 77u, 0u, params_.partitions_max);
         ByteReader in(bytes);
         const bool good = loaded->load(in, params_.partitions_max) && in.remaining() == 0;
         if (!good) return false;

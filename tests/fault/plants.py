@@ -116,7 +116,7 @@ PLANTS = [
         "released-before-the-checkpoint",
         "the journal on disk forgets what only the checkpoint on tmpfs holds",
         [("agent/pipeline.cc", "options_.release_after_flush_only ? flushed_positions_[lane].load() : position(lane)", "position(lane)")],
-        ("agent_tests",),
+        ("simulate", "--seeds", "60"),
     ),
     (
         "window-off-by-one",

@@ -1,6 +1,7 @@
 #include "uplink/client.h"
 
 #include <atomic>
+#include <set>
 #include <thread>
 
 #include "tests/unit/uplink/fake_bridge.h"
@@ -470,7 +471,7 @@ TEST(UplinkClient, after_many_failures_one_block_is_a_probe_until_it_is_acknowle
 }
 
 // As in the agent: engine, store and uplink each on a thread, here with the bridge beside the engine.
-TEST(UplinkClient, the_three_threads_deliver_everything_in_order) {
+TEST(UplinkClient, the_three_threads_deliver_everything_once) {
     SystemClock real;
     options.backoff_min = Duration::millis(5);
     options.backoff_max = Duration::millis(20);
@@ -512,7 +513,16 @@ TEST(UplinkClient, the_three_threads_deliver_everything_in_order) {
     done = true;
     fixture.outbox->wake();
     store.join();
-    check_all_delivered(3000);
+    // When the bridge was gone for long enough fresh results overtake what waited: in order are the numbers alone.
+    STRCMP_EQUAL("", bridge->trouble.c_str());
+    CHECK_EQUAL(3000U, bridge->records.size());
+    std::set<std::uint64_t> sequences;
+    for (std::uint64_t i = 0; i < 3000; ++i) {
+        CHECK_EQUAL(i + 1, bridge->records[i].first);
+        sequences.insert(bridge->records[i].second);
+    }
+    CHECK_EQUAL(3000U, sequences.size());
+    CHECK_EQUAL(3000U, *sequences.rbegin());
     CHECK_TRUE(bridge->sessions >= 2);
 }
 

@@ -182,7 +182,7 @@ std::vector<Event> events(std::uint64_t seed, std::size_t count, std::int64_t sp
     for (std::size_t i = 0; i < count; ++i) {
         const std::uint64_t word = random.word();
         counter = word % 97 == 0 ? 0 : counter + static_cast<std::int64_t>(word % 7);
-        all.push_back({static_cast<std::int64_t>(i * static_cast<std::size_t>(span_ms) / count), "s" + std::to_string(word % 3),
+        all.push_back({static_cast<std::int64_t>(i) * span_ms / static_cast<std::int64_t>(count), "s" + std::to_string(word % 3),
                        counter, random.unit() * 100 - 20, "v" + std::to_string(random.word() % vids), word % 3 == 0});
     }
     return all;

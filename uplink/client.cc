@@ -190,7 +190,8 @@ private:
         show_breaker();
     }
 
-    void end(Error error, std::string reason) {
+    // transient: it may pass by itself, whatever the error says.
+    void end(Error error, std::string reason, bool transient = false) {
         const bool said_by_bridge = std::exchange(said_by_bridge_, false);
         const bool lived = stream_ != nullptr && clock_.monotonic() - connected_ > options_.backoff_max;
         stream_.reset();
@@ -199,7 +200,7 @@ private:
         // What TLS says once may come of bytes that were damaged on the way.
         const bool doubtful = !said_by_bridge && (error == Error::unauthenticated || error == Error::refused) && last_error_ != error;
         last_error_ = error;
-        const Duration pause = breaker_.failed(clock_.monotonic(), needs_a_person(error) && !doubtful);
+        const Duration pause = breaker_.failed(clock_.monotonic(), needs_a_person(error) && !doubtful && !transient);
         const LogLevel level = said_.worth_saying(reason, clock_.monotonic()) ? LogLevel::warning : LogLevel::debug;
         log(level, "uplink", "%s:%u: %s; next try in %lld s%s", host_.c_str(), unsigned{port_}, reason.c_str(),
             static_cast<long long>(pause.us() / 1000000), level == LogLevel::warning ? said_.count_text().c_str() : "");
@@ -274,7 +275,8 @@ private:
         new_files_.forget();
         std::string reason;
         const auto context = TlsContext::load(TlsRole::client, options_.tls, entropy_, reason);
-        if (!context) return end(context.error(), reason);
+        // Files that are being replaced, or no memory to read them: to look again costs nobody anything.
+        if (!context) return end(context.error(), reason, true);
         if ((*context)->own_name() != options_.agent)
             return end(Error::refused, options_.tls.certificate + ": is for " + std::string((*context)->own_name()) +
                                            ", not for agent " + options_.agent);

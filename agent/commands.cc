@@ -244,7 +244,7 @@ int run_plan(const Invocation& invocation) {
 
 // ---- replay ---------------------------------------------------------------------------------------
 
-constexpr const char* replay_help = R"(usage: weir replay CONFIG FILE [--source NAME] [--topic TOPIC] [--sketches] [--scores DIR] [--lanes N]
+constexpr const char* replay_help = R"(usage: weir replay CONFIG FILE [--alerts [--json]] [--source NAME] [--topic TOPIC] [--sketches] [--scores DIR] [--lanes N]
 
 Puts FILE through the configuration's windows and prints one JSON object a result. No broker is needed, nothing is
 written but standard output. FILE ("-" is standard input) holds one payload of the source's format a line:
@@ -257,6 +257,9 @@ A CSV file begins with a line of column names. Where no topic is given, a column
 field of its name, or is null. At the end of the input every window closes. What was late, undecodable or folded is
 told on standard error.
 
+  --alerts        when each alert would have fired, instead of results: a line whenever one is raised or cleared (in event
+                  time, with its key and values), and at the end how often, the median and the longest. No action is run
+  --json          with --alerts: one JSON object a line
   --source NAME   which source the lines belong to; needed when the topics do not say it
   --topic TOPIC   the topic of lines that name none
   --sketches      sketches too, in base64, in their DataSketches format
@@ -275,6 +278,12 @@ int run_replay_command(const Invocation& invocation) {
     request.source = invocation.option("source");
     request.topic = invocation.option("topic");
     request.sketches = invocation.has("sketches");
+    request.alerts = invocation.has("alerts");
+    request.json = invocation.has("json");
+    if (request.json && !request.alerts) {
+        std::fprintf(stderr, "weir: replay: --json goes with --alerts; results are JSON anyway\n");
+        return exit_usage;
+    }
     request.scores = invocation.option("scores");
     if (const std::string lanes = invocation.option("lanes"); !lanes.empty()) {
         request.lanes = lanes.size() == 1 ? static_cast<std::size_t>(lanes[0] - '0') : 0;
@@ -470,7 +479,7 @@ const std::vector<Command>& commands() {
         {"run", run_help, {"CONFIG"}, {"print"}, {}, run_run},
         {"check", check_help, {"CONFIG"}, {"connect", "explain"}, {}, run_check},
         {"plan", plan_help, {"CONFIG"}, {"json"}, {}, run_plan},
-        {"replay", replay_help, {"CONFIG", "FILE"}, {"sketches"}, {"source", "topic", "scores", "lanes"}, run_replay_command},
+        {"replay", replay_help, {"CONFIG", "FILE"}, {"sketches", "alerts", "json"}, {"source", "topic", "scores", "lanes"}, run_replay_command},
         {"init", init_help, {"URL", "FILTER"}, {}, {"seconds", "username", "password-file", "ca"}, run_init},
         {"status", status_help, {"CONFIG"}, {"json"}, {}, run_status},
         {"why", why_help, {"CONFIG", "WINDOW"}, {}, {}, run_why},

@@ -7,6 +7,7 @@
 #include <cinttypes>
 #include <cstdio>
 
+#include "agent/alert_list.h"
 #include "agent/analysis.h"
 #include "agent/replay_feed.h"
 #include "agent/replay_lanes.h"
@@ -61,22 +62,30 @@ class Output {
 public:
     Output(const Assembly& assembly, const ReplayRequest& request)
         : printer_(request.output, request.sketches, assembly.engine().record_size_max() * json_expansion),
-          scores_(printer_, assembly),
+          alerts_(request.output, request.json, assembly),
+          listing_(request.alerts),
+          scores_(printed(), assembly),
           scoring_(!request.scores.empty()) {}
 
     Status open(const ReplayRequest& request, Problem& problem) {
         return scoring_ ? scores_.open(request.scores, request.path, problem) : Status::success();
     }
-    OutputSink& sink() { return scoring_ ? static_cast<OutputSink&>(scores_) : printer_; }
+    OutputSink& sink() { return scoring_ ? static_cast<OutputSink&>(scores_) : printed(); }
     // read: how reading went.
     Status finish(Status read) {
         printer_.flush();
+        const Status listed = listing_ ? alerts_.finish() : Status::success();
         if (Status scored = scores_.finish(); !scored.ok()) return scored;
+        if (!listed.ok()) return listed;
         return read.ok() ? printer_.status() : read;
     }
 
 private:
+    OutputSink& printed() { return listing_ ? static_cast<OutputSink&>(alerts_) : printer_; }
+
     ResultPrinter printer_;
+    AlertList alerts_;
+    bool listing_;
     ScoreFiles scores_;
     bool scoring_;
 };

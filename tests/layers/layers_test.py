@@ -26,7 +26,7 @@ LAYERS = {
 TARGETS = {
     "weir_base": "agent/base", "weir_sketches": "sketches", "weir_windows": "windows", "weir_drivers": "drivers",
     "weir_socket_gate": "drivers", "weir_uplink": "uplink", "weir_bridge_lib": "uplink/bridge", "weir_agent": "agent",
-    "weir": "agent", "weir-bridge": "uplink/bridge",
+    "weir_exec_lib": "drivers", "weir-exec": "drivers", "weir": "agent", "weir-bridge": "uplink/bridge",
 }
 THIRD_PARTIES = {
     "paho": r"mqtt/|MQTT\w*\.h", "openssl": r"openssl/", "simdjson": r"simdjson", "nanopb": r"pb(_\w+)?\.h", "cbor": r"cbor",

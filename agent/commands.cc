@@ -18,6 +18,7 @@
 #include "agent/init.h"
 #include "agent/memory_plan.h"
 #include "agent/replay.h"
+#include "agent/rule_command.h"
 #include "agent/service.h"
 #include "agent/sketch_command.h"
 #include "agent/state_command.h"
@@ -37,6 +38,7 @@ usage: weir COMMAND ...
   check CONFIG            check a configuration with the very code that `run` uses
   plan CONFIG             what every part will use, in bytes, before it runs
   replay CONFIG FILE      put a file of payloads through the configuration's windows
+  test FILE...            run cases beside the rules: events in, alerts out
   init URL FILTER         listen to a broker for 30 seconds and write a configuration
   status CONFIG           what a running agent says of itself
   why CONFIG WINDOW       why a window is empty, or late
@@ -550,12 +552,14 @@ int run_command(const std::vector<std::string>& arguments) {
         return exit_done;
     }
     if (first == "--version") return print_version();
+    if (first == "test") return run_rule_command({arguments.begin() + 1, arguments.end()});
     if (first == "sketch") return run_sketch_command({arguments.begin() + 1, arguments.end()});
     for (const Command& command : commands())
         if (first == command.name) return invoke(command, arguments);
     std::vector<std::string> names;
     for (const Command& command : commands()) names.emplace_back(command.name);
     names.emplace_back("sketch");
+    names.emplace_back("test");
     const std::string_view near = nearest_word(first, names);
     return usage("unknown command '" + first + "'" + (near.empty() ? "" : ": did you mean '" + std::string(near) + "'?"),
                  general_help);

@@ -21,6 +21,9 @@ public:
 
     // source: of all lines, whatever their topics say.
     void take(ReplayLine& line, std::optional<std::size_t> source);
+    // Ticks up to a time, as a silence would bring them.
+    void advance(Timestamp to) { tick_until(to); }
+    std::uint64_t unrouted() const { return unrouted_; }
     void tell_what_had_no_place() const;
 
 private:

@@ -10,13 +10,16 @@
 #include <set>
 #include <thread>
 
+#include "agent/alert_list.h"
 #include "agent/assembly.h"
 #include "agent/base/build_info.h"
 #include "agent/base/clock.h"
 #include "agent/base/nearest.h"
+#include "agent/config_units.h"
 #include "agent/control.h"
 #include "agent/init.h"
 #include "agent/memory_plan.h"
+#include "agent/record.h"
 #include "agent/replay.h"
 #include "agent/rule_command.h"
 #include "agent/service.h"
@@ -39,6 +42,7 @@ usage: weir COMMAND ...
   plan CONFIG             what every part will use, in bytes, before it runs
   replay CONFIG FILE      put a file of payloads through the configuration's windows
   test FILE...            run cases beside the rules: events in, alerts out
+  record CONFIG           what just happened, as a file that `replay` and `test` take
   init URL FILTER         listen to a broker for 30 seconds and write a configuration
   status CONFIG           what a running agent says of itself
   why CONFIG WINDOW       why a window is empty, or late
@@ -302,6 +306,52 @@ int run_replay_command(const Invocation& invocation) {
     return exit_failed;
 }
 
+// ---- record ---------------------------------------------------------------------------------------
+
+constexpr const char* record_help = R"(usage: weir record CONFIG [--last 10m] > FILE
+
+Writes what the agent of this machine took in of late, out of its journal: one message a line, ARRIVAL<TAB>TOPIC<TAB>PAYLOAD,
+as `weir replay` and `weir test` take it. Where a byte would break the line, a # stands behind ARRIVAL, and \n, \r, \t,
+\\ and \xHH stand for bytes. A running agent is not disturbed; if none runs, what it had is still there.
+
+    weir record weir.toml --last 5m > odd.tsv && weir replay weir.toml odd.tsv --alerts
+
+  --last SPAN   how far back from the newest entry ("90s", "10m", "1h"): 10m. The journal reaches back as far as
+                agent.journal.size has room; where that is less, standard error says so
+)";
+
+int run_record_command(const Invocation& invocation) {
+    const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::look);
+    if (!loaded->ok()) {
+        loaded->tell();
+        return exit_configuration;
+    }
+    RecordRequest request;
+    if (const std::string last = invocation.option("last"); !last.empty()) {
+        const Result<Duration> span = parse_duration(last);
+        if (!span.ok() || *span <= Duration()) {
+            std::fprintf(stderr, "weir: record: --last takes a span such as 90s, 10m or 1h, found '%s'\n", last.c_str());
+            return exit_usage;
+        }
+        request.last = *span;
+    }
+    SystemFiles files;
+    RecordReport report;
+    Problem problem;
+    const Status done = run_record(loaded->config, files, request, report, problem);
+    if (!done.ok() && done.error() != Error::closed) {
+        std::fprintf(stderr, "weir: record: %s\n", problem.what.empty() ? std::string(name(done.error())).c_str() : problem.what.c_str());
+        return exit_failed;
+    }
+    std::fprintf(stderr, "weir: record: %llu messages", static_cast<unsigned long long>(report.messages));
+    if (report.messages > 0) std::fprintf(stderr, " from %s to %s", text_of(report.first).c_str(), text_of(report.newest).c_str());
+    if (report.shed > 0) std::fprintf(stderr, "; %llu more were not kept (overflow = \"sample\")", static_cast<unsigned long long>(report.shed));
+    if (!report.reaches_back)
+        std::fprintf(stderr, "; the journal (%s) reaches back no further: a greater agent.journal.size would", format_size(report.ring_bytes).c_str());
+    std::fputc('\n', stderr);
+    return exit_done;
+}
+
 // ---- init -----------------------------------------------------------------------------------------
 
 constexpr const char* init_help = R"(usage: weir init URL FILTER [--seconds N] [--username NAME --password-file FILE] [--ca FILE] > weir.toml
@@ -482,6 +532,7 @@ const std::vector<Command>& commands() {
         {"check", check_help, {"CONFIG"}, {"connect", "explain"}, {}, run_check},
         {"plan", plan_help, {"CONFIG"}, {"json"}, {}, run_plan},
         {"replay", replay_help, {"CONFIG", "FILE"}, {"sketches", "alerts", "json"}, {"source", "topic", "scores", "lanes"}, run_replay_command},
+        {"record", record_help, {"CONFIG"}, {}, {"last"}, run_record_command},
         {"init", init_help, {"URL", "FILTER"}, {}, {"seconds", "username", "password-file", "ca"}, run_init},
         {"status", status_help, {"CONFIG"}, {"json"}, {}, run_status},
         {"why", why_help, {"CONFIG", "WINDOW"}, {}, {}, run_why},

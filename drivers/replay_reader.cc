@@ -8,17 +8,18 @@
 #include <cerrno>
 #include <cstring>
 
+#include "drivers/replay_line.h"
 #include "drivers/timestamps.h"
 
 namespace weir {
 
 namespace {
 
-constexpr Bytes buffer_bytes_least = 1024 * 1024;
+// Topic and time of a line whose every byte is escaped.
+constexpr Bytes line_head_bytes = 512 * 1024;
+constexpr Bytes escape_bytes = 4;
 
-Bytes buffer_bytes(const ReplayOptions& options) {
-    return std::max(buffer_bytes_least, 2 * options.line_bytes_max);
-}
+Bytes buffer_bytes(const ReplayOptions& options) { return line_head_bytes + escape_bytes * options.line_bytes_max; }
 
 bool is_digits(std::string_view text) {
     return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -50,7 +51,12 @@ Result<std::unique_ptr<ReplayReader>> ReplayReader::open(const ReplayOptions& op
     std::unique_ptr<ReplayReader> reader(new ReplayReader(options, descriptor, size));
     std::string_view line;
     while (options.csv_header && reader->header_.empty() && reader->fill()) {
+        const Bytes begin = reader->begin_;
         if (!reader->take_line(line) || line.empty()) continue;
+        if (reader->says_arrival(line)) {  // it was recorded: each message says its columns
+            reader->begin_ = begin;
+            break;
+        }
         if (line.starts_with("\xEF\xBB\xBF")) line.remove_prefix(3);
         auto header = split_csv_header(line);
         if (!header) {
@@ -129,15 +135,22 @@ bool ReplayReader::next(ReplayLine& out) {
             continue;
         }
         if (line.empty()) continue;
-        if (line.size() > options_.line_bytes_max) {
+        parse(line, out);
+        if (out.message.payload.size() > options_.line_bytes_max) {
             ++oversized_lines_;
             continue;
         }
         ++lines_;
-        parse(line, out);
         return true;
     }
     return false;
+}
+
+bool ReplayReader::says_arrival(std::string_view line) const {
+    std::string_view first = line.substr(0, line.find('\t'));
+    if (first.size() == line.size() || line.find('\t', first.size() + 1) == std::string_view::npos) return false;
+    if (first.ends_with('#')) first.remove_suffix(1);
+    return parse_arrival(first).ok();
 }
 
 void ReplayReader::parse(std::string_view line, ReplayLine& out) {
@@ -150,13 +163,19 @@ void ReplayReader::parse(std::string_view line, ReplayLine& out) {
         topic = line.substr(0, tab);
         line.remove_prefix(tab + 1);
         const std::size_t second = line.find('\t');
-        const Result<Timestamp> arrival = parse_arrival(topic);
+        const bool escaped = topic.ends_with('#');
+        const Result<Timestamp> arrival = parse_arrival(topic.substr(0, topic.size() - escaped));
         if (second != std::string_view::npos && (arrival.ok() || arrival.error() == Error::out_of_range)) {
             out.arrival_given = arrival.ok();
             if (arrival.ok()) out.message.arrival = *arrival;
             bad_arrivals_ += !arrival.ok();
             topic = line.substr(0, second);
             line.remove_prefix(second + 1);
+            for (std::string_view* field : {&topic, &line}) {
+                if (!escaped || field->empty()) continue;
+                char* const own = buffer_.get() + (field->data() - buffer_.get());
+                *field = {own, unescape_replay({own, field->size()})};
+            }
         }
     }
     out.message.topic = topic;

@@ -1,15 +1,16 @@
-// Reads messages from a file, for `weir replay`: one message a line, in one of three forms.
+// Reads messages from a file, for `weir replay`: one message a line, in one of these forms.
 //     PAYLOAD
 //     TOPIC <TAB> PAYLOAD
 //     ARRIVAL <TAB> TOPIC <TAB> PAYLOAD       ARRIVAL in milliseconds since 1970, or ISO 8601
+// With a '#' behind ARRIVAL, which no topic holds, \n, \r, \t, \\ and \xHH stand for bytes: replay_line.h.
 // A line is a PAYLOAD if it begins with '{', '[', '"' or a blank, or holds no TAB. Otherwise it is the third form
 // if its first field is digits only or an ISO 8601 time and there is a second TAB; else the second form. (A JSON
 // text has no TAB inside its strings, and CSV with commas has none; JSON's TABs between tokens come after
 // a bracket, so the first rule holds for them.) Lines end in LF or CRLF; empty lines are skipped.
 // Without ARRIVAL the message carries no arrival time: the caller decides (arrival_given).
-// Memory: ReplayReader::need(), taken at open(): one buffer of twice the longest line, at least 1 MiB.
+// Memory: ReplayReader::need(), taken at open(): one buffer of four times the longest message and 512 KiB, since escapes are longer.
 // Cost: one read() a buffer, one pass over the bytes. Threads: one owner.
-// Errors: open: missing, io. A line above line_bytes_max is skipped and counted; a read error ends the input
+// Errors: open: missing, io. A line whose payload is above line_bytes_max is skipped and counted; a read error ends the input
 // and is told by status().
 #pragma once
 
@@ -28,7 +29,7 @@ namespace weir {
 struct ReplayOptions {
     std::string path = {};  // "-": standard input
     std::string topic = {};  // of lines that name none
-    bool csv_header = false;  // the first line names the columns: see header()
+    bool csv_header = false;  // the first line names the columns, unless it says an ARRIVAL: see header()
     Bytes line_bytes_max = 256 * 1024;
     // Called after each buffer; size is 0 where it is not known (a pipe).
     std::function<void(std::uint64_t done_bytes, std::uint64_t size_bytes)> progress = {};
@@ -60,6 +61,7 @@ public:
 private:
     ReplayReader(const ReplayOptions& options, int descriptor, std::uint64_t size_bytes);
     bool take_line(std::string_view& line);
+    bool says_arrival(std::string_view line) const;
     bool read_more();
     void make_room();
     void parse(std::string_view line, ReplayLine& out);

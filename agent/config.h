@@ -19,6 +19,7 @@
 #include "agent/base/problem.h"
 #include "agent/base/result.h"
 #include "agent/base/time.h"
+#include "agent/page/listen.h"
 #include "drivers/codec.h"
 #include "drivers/timestamps.h"
 #include "drivers/topic_template.h"
@@ -280,6 +281,14 @@ struct UplinkConfig {
     ConfigPlace at;
 };
 
+struct PageConfig {
+    PageListen listen;
+    std::string token_file;          // absolute; empty: nobody can acknowledge by the page
+    std::string token;               // its content
+    std::vector<std::string> hosts;  // names to be asked by, in lower case
+    ConfigPlace at;
+};
+
 struct AgentConfig {
     AgentSection agent;
     std::vector<MqttConfig> mqtt;  // "" first if there is one
@@ -290,6 +299,7 @@ struct AgentConfig {
     std::vector<PatternConfig> patterns;
     std::vector<AlertConfig> alerts;
     std::optional<UplinkConfig> uplink;
+    std::optional<PageConfig> page;
     std::vector<ConfigFile> files;  // CONFIG, then its drop-ins
 
     const MqttConfig* find_mqtt(std::string_view name) const;

@@ -82,6 +82,7 @@ public:
         for (const PatternConfig& each : config_.patterns) pattern(each);
         for (const AlertConfig& each : config_.alerts) alert(each);
         if (config_.uplink) uplink(*config_.uplink);
+        if (config_.page) page(*config_.page);
         return std::move(out_);
     }
 
@@ -389,6 +390,18 @@ private:
              "coarsen: neighbouring results become one; drop-oldest: counted; stop: keep what is there");
         line("rate", toml(format_rate(uplink.rate_per_second, "s")),
              "backlog is sent no faster; plan refuses steady output above it");
+    }
+
+    void page(const PageConfig& page) {
+        section("[page]", "The status page, /metrics and /api/v1; without this section nothing listens.");
+        const bool six = page.listen.address.find(':') != std::string::npos;
+        line("listen", toml((six ? "[" + page.listen.address + "]" : page.listen.address) + ":" + std::to_string(page.listen.port)),
+             "off loopback everything needs the token");
+        if (!page.token_file.empty()) line("token_file", toml(page.token_file), "to acknowledge, and off loopback");
+        if (page.hosts.empty()) return;
+        std::string hosts;
+        for (const std::string& host : page.hosts) hosts += (hosts.empty() ? "" : ", ") + toml(host);
+        line("hosts", "[" + hosts + "]", "names to be asked by, besides addresses");
     }
 
     const AgentConfig& config_;

@@ -81,7 +81,7 @@ void ConfigSections::read(const ConfigNode& root) {
     read_each("pattern", &ConfigSections::read_pattern);
     read_each("alert", &ConfigSections::read_alert);
     if (const auto* node = reader.find("uplink", ConfigType::table, "[uplink]")) read_uplink(*node);
-    reader.unreleased("page", "leave it out; `weir status` shows counters and alerts");
+    if (const auto* node = reader.find("page", ConfigType::table, "[page]")) read_page(*node);
     reader.require("source", "[[source]] with name, topics and columns");
     if (!root.find("pattern")) reader.require("window", "[[window]] with name, from, size and select");
     reader.finish();

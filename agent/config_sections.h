@@ -50,6 +50,7 @@ private:
     void read_anomaly(ConfigReader& reader, AlertConfig& alert);
     void read_action(const ConfigNode& node, const std::string& title, AlertConfig& alert);
     void read_uplink(const ConfigNode& node);
+    void read_page(const ConfigNode& node);
     void read_on_full(ConfigReader& reader, UplinkConfig& uplink);
     void read_tls(ConfigReader& reader, TlsConfig& tls);
     void settle_agent_id();

@@ -13,6 +13,7 @@
 #include "agent/pipeline.h"
 #include "agent/result_printer.h"
 #include "agent/result_publisher.h"
+#include "agent/status_page.h"
 #include "agent/table_watch.h"
 #include "uplink/tls.h"
 #include "windows/result_merger.h"
@@ -22,7 +23,7 @@ namespace {
 
 // Measured with `weir status` after start: what the C and C++ libraries, their relocations and the heap's own
 // bookkeeping take before any part of ours does.
-constexpr Bytes process_bytes = Bytes{1536} << 10;
+constexpr Bytes process_bytes = Bytes{1792} << 10;
 constexpr unsigned threads_without_uplink = 5;  // main, engine, store, alerts, control
 constexpr unsigned threads_of_uplink = 1;
 constexpr Bytes tick_room = 1024;               // in each journal of several lanes
@@ -238,6 +239,7 @@ Bytes arena_need(const Assembly& assembly, const PartOptions& options) {
     Bytes total = Pipeline::need(assembly) + AlertPublisher::need() + ResultPublisher::need(assembly) + Outbox::need(options.outbox);
     if (options.outbox.coarsen) total += ResultMerger::need(assembly.engine());
     if (assembly.config().uplink) total += UplinkClient::need(options.uplink);
+    if (assembly.config().page) total += StatusPage::need(assembly);
     return total;
 }
 
@@ -281,8 +283,12 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
             MqttSource::need(options.mqtt[i]));
     if (print) add("printer", ResultPrinter::need(6 * assembly.engine().record_size_max()));
     add("control socket", control_answer_bytes_max);
+    if (config.page) {
+        add("page: answers and events", StatusPage::need(assembly));
+        add("page: HTTP connections", PageServer::library_bytes());
+    }
     const unsigned threads = threads_without_uplink + (config.uplink ? threads_of_uplink : 0) +
-                             (publishes ? 1 : 0) + (options.mqtt.empty() ? 0 : threads_of_paho) +
+                             (publishes ? 1 : 0) + (config.page ? 1 : 0) + (options.mqtt.empty() ? 0 : threads_of_paho) +
                              (lanes > 1 ? static_cast<unsigned>(lanes + options.mqtt.size() - config.mqtt.size()) : 0);
     add("thread stacks", threads * thread_stack_bytes);
     add("process", process_bytes);

@@ -24,6 +24,7 @@
 #include "agent/recovery.h"
 #include "agent/remembered_filters.h"
 #include "agent/status.h"
+#include "agent/status_page.h"
 #include "agent/table_watch.h"
 #include "windows/result_merger.h"
 
@@ -104,6 +105,8 @@ private:
     void store_once();
     bool publish(const std::string& connection, std::string_view topic, std::string_view payload, int qos, bool retain);
     std::string_view answer(std::string_view request, std::span<char> buffer);
+    StatusParts status_parts();
+    void make_page();
     bool fail(const std::string& what) {
         std::fprintf(stderr, "weir: %s\n", what.c_str());
         return false;
@@ -136,12 +139,14 @@ private:
     std::vector<MqttOptions> mqtt_options_;
     std::vector<std::unique_ptr<MqttSource>> mqtt_;
     std::unique_ptr<ControlServer> control_;
+    std::unique_ptr<StatusPage> page_;
     std::thread engine_thread_;
     std::thread store_thread_;
     std::thread uplink_thread_;
     std::atomic<bool> engine_stopping_{false};
     std::atomic<bool> store_stopping_{false};
     std::uint64_t last_board_tick_ = 0;
+    std::atomic<std::int64_t> engine_progress_us_{0};  // monotonic: when the engine last went on
 };
 
 bool Service::make_folders() {
@@ -246,6 +251,8 @@ void Service::start_threads() {
     else
         WEIR_LOG_WARNING("control", "%s cannot be made (%s): `weir status` will not work; a socket's path has 107 bytes at most",
                          control_path(config_).c_str(), std::string(name(control.error())).c_str());
+    engine_progress_us_ = clock_.monotonic().since_start.us();
+    if (page_) page_->start();
 }
 
 void Service::limit_memory() {
@@ -262,6 +269,7 @@ void Service::limit_memory() {
 void Service::engine_loop() {
     while (!engine_stopping_) {
         pipeline_->step(engine_wait_max);
+        engine_progress_us_ = clock_.monotonic().since_start.us();
         if (printer_ && !printer_->status().ok())
             WEIR_LOG_ERROR("print", "standard output takes no more results (%s)", std::string(name(printer_->status().error())).c_str());
         if (pipeline_->counters().ticks != last_board_tick_) {
@@ -305,6 +313,10 @@ bool Service::publish(const std::string& connection, std::string_view topic, std
 }
 
 std::string_view Service::answer(std::string_view request, std::span<char> buffer) {
+    return board_.answer(request, status_parts(), buffer);
+}
+
+StatusParts Service::status_parts() {
     StatusParts parts;
     parts.config = &config_;
     parts.journal = recovered_.journal.get();
@@ -318,12 +330,22 @@ std::string_view Service::answer(std::string_view request, std::span<char> buffe
     parts.clock = &clock_;
     parts.memory_budget = plan_.budget;
     parts.memory_planned = plan_.total();
+    parts.plan = &plan_;
     for (const auto& tables : tables_) parts.tables.push_back(tables.get());
     for (const auto& receiver : receivers_) {
         parts.oversized_messages += receiver->oversized();
         parts.retained_skipped += receiver->retained();
     }
-    return board_.answer(request, parts, buffer);
+    return parts;
+}
+
+void Service::make_page() {
+    if (!config_.page) return;
+    StatusPage::Parts parts;
+    parts.board = &board_;
+    parts.status = [this] { return status_parts(); };
+    parts.since_progress = [this] { return clock_.monotonic().since_start - Duration::micros(engine_progress_us_); };
+    page_ = std::make_unique<StatusPage>(arena_, assembly_, std::move(parts));
 }
 
 void Service::wait_for_signal() {
@@ -396,6 +418,7 @@ void Service::stop() {
         store_once();
     }
     control_.reset();
+    if (page_) page_->stop();
     if (!outbox_->close().ok()) WEIR_LOG_ERROR("outbox", "cannot be closed in order; it will be recovered at the next start");
 }
 
@@ -408,6 +431,7 @@ int Service::run() {
 
     if (!make_folders() || !open_state()) return 1;
     make_connections();
+    make_page();
     board_.take(*pipeline_);
     start_threads();
     limit_memory();

@@ -72,6 +72,7 @@ struct StatusParts {
     const Clock* clock = nullptr;
     Bytes memory_budget = 0;
     Bytes memory_planned = 0;
+    const MemoryPlan* plan = nullptr;
     std::uint64_t oversized_messages = 0;
     std::uint64_t retained_skipped = 0;
 };
@@ -85,18 +86,34 @@ public:
     // "status", "status json", "why NAME": what the control socket is asked.
     std::string_view answer(std::string_view request, const StatusParts& parts, std::span<char> buffer);
 
+    // For the page: with(*this) under the lock. What follows is for it.
+    template <typename With>
+    auto read(With&& with) const {
+        const std::lock_guard lock(mutex_);
+        return with(*this);
+    }
+    std::span<const SourceSnapshot> sources() const { return sources_; }
+    std::span<const WindowSnapshot> windows() const { return windows_; }
+    std::span<const AlertSnapshot> alerts() const { return alerts_; }
+    std::span<const LinkAccounting> links() const { return links_; }
+    const PipelineCounters& pipeline() const { return pipeline_; }
+    std::uint64_t messages() const { return messages_; }
+    std::uint64_t unrouted() const { return unrouted_; }
+    std::uint64_t epoch() const { return epoch_; }
+    std::uint64_t sequence() const { return sequence_; }
+    bool adds_up() const;
+
 private:
     void take_source(std::size_t source, Pipeline& pipeline);
     std::string_view render_json(const StatusParts& parts, std::span<char> buffer) const;
     void put_accounting(JsonWriter& json, const StatusParts& parts) const;
-    bool adds_up() const;
     void put_tables(JsonWriter& json, const StatusParts& parts) const;
     void put_joins(JsonWriter& json, const StatusParts& parts) const;
     std::string_view why_joined(std::size_t window, const StatusParts& parts, std::span<char> buffer) const;
     std::string_view render_text(const StatusParts& parts, std::span<char> buffer) const;
     std::string_view render_why(std::string_view window, const StatusParts& parts, std::span<char> buffer) const;
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     std::vector<SourceSnapshot> sources_;
     std::vector<WindowSnapshot> windows_;
     std::vector<PatternSnapshot> patterns_;

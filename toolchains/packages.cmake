@@ -47,5 +47,6 @@ if(TARGET weir::date)
   target_compile_definitions(weir::date INTERFACE USE_OS_TZDB=1)  # as the package was built
 endif()
 weir_find(tomlplusplus toml++/toml.h)
+weir_find(microhttpd microhttpd.h microhttpd)
 weir_find(cpputest CppUTest/TestHarness.h CppUTest CppUTestExt)
 weir_find(benchmark benchmark/benchmark.h benchmark)

@@ -20,10 +20,12 @@ LAYERS = {
     "uplink": (["agent/base"], ["sqlite", "nanopb", "mbedtls", "zstd"]),
     "uplink/bridge": (["agent/base", "uplink"],
                       ["nanopb", "mbedtls", "zstd", "rdkafka", "microhttpd", "curl", "tomlplusplus"]),
-    "agent": (["agent/base", "sketches", "windows", "drivers", "uplink"],
-              ["tomlplusplus", "microhttpd", "systemd", "date"]),
+    "agent/page": (["agent/base"], ["microhttpd"]),
+    "agent": (["agent/base", "sketches", "windows", "drivers", "uplink", "agent/page"],
+              ["tomlplusplus", "systemd", "date"]),
 }
 TARGETS = {
+    "weir_page": "agent/page",
     "weir_base": "agent/base", "weir_sketches": "sketches", "weir_windows": "windows", "weir_drivers": "drivers",
     "weir_socket_gate": "drivers", "weir_uplink": "uplink", "weir_bridge_lib": "uplink/bridge", "weir_agent": "agent",
     "weir_exec_lib": "drivers", "weir-exec": "drivers", "weir": "agent", "weir-bridge": "uplink/bridge",

@@ -4,6 +4,7 @@
 
 #include "agent/alert_publisher.h"
 #include "agent/pipeline.h"
+#include "agent/status_page.h"
 #include "tests/unit/agent/fixture.h"
 
 #include <CppUTest/TestHarness.h>
@@ -116,4 +117,16 @@ TEST(MemoryPlan, says_what_coarsening_an_outbox_comes_down_to_and_counts_its_mem
     CHECK(!without.outbox_coarsens);
     CHECK_EQUAL(0u, part(without, "outbox: merging results"));
     CHECK(render_plan(without).find("resolution") == std::string::npos);
+}
+
+TEST(MemoryPlan, a_page_has_lines_of_its_own_and_its_part_of_the_arena) {
+    const std::string text = std::string(small_config) + "\n[page]\nlisten = \"127.0.0.1:8780\"\n";
+    Assembled with(text);
+    Assembled without(small_config);
+    const MemoryPlan plan = plan_of(text);
+    LONGS_EQUAL(StatusPage::need(*with.assembly), part(plan, "page: answers and events"));
+    LONGS_EQUAL(PageServer::library_bytes(), part(plan, "page: HTTP connections"));
+    LONGS_EQUAL(arena_need(*without.assembly, part_options(*without.assembly)) + StatusPage::need(*with.assembly),
+                arena_need(*with.assembly, part_options(*with.assembly)));
+    CHECK(plan.fits());
 }

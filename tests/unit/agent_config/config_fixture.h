@@ -148,6 +148,11 @@ tls.key = "junction-017.key"
 outbox  = "32MiB"
 on_full = "stop"
 rate    = "64KiB/s"
+
+[page]
+listen     = "0.0.0.0:8780"
+token_file = "page.token"
+hosts      = ["Gate.example.org"]
 )toml";
 
 struct ConfigFixture {
@@ -156,6 +161,7 @@ struct ConfigFixture {
         files.content["/etc/weir/junction-017.pem"] = "junction-017";
         files.content["/etc/weir/junction-017.key"] = "key";
         files.content["/run/credentials/mqtt"] = "secret\n";
+        files.content["/etc/weir/page.token"] = "0123456789abcdef\n";
         context.files = &files;
         context.environment["CREDENTIALS_DIRECTORY"] = "/run/credentials";
         context.host_name = "raspberrypi";

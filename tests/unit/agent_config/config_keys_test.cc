@@ -107,6 +107,9 @@ const std::vector<Key> keys = {
     {"", "outbox", "\"32MiB\"", "32", "\"1KiB\"", "\"65GiB\""},
     {"", "on_full", "\"stop\"", "\"explode\""},
     {"", "rate", "\"64KiB/s\"", "\"64KiB\"", "\"1B/s\"", "\"2GiB/s\""},
+    {"[page]", "listen", "\"0.0.0.0:8780\"", "8780", "\"127.0.0.1:0\"", "\"127.0.0.1:65536\""},
+    {"", "token_file", "\"page.token\"", "\"none.token\""},
+    {"", "hosts", "[\"gate.example.org\"]", "1"},
 };
 
 }  // namespace

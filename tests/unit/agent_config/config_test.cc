@@ -418,8 +418,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
          "do.exec in [[alert]] \"congestion\": not in this release"},
         {"tls://bridge.example.org:7400", "mqtt://bridge",
          "results to a plain broker are not in this release"},
-        {"[uplink]", "[page]\nlisten = \"127.0.0.1:8780\"\n[uplink]",
-         "page in the configuration: not in this release"},
     };
     for (const Later& each : later) {
         const ConfigLoad load = fix.parse(full_config, each.part, each.by);

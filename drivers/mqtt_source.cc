@@ -235,6 +235,13 @@ Status MqttSource::Client::start(Problem& problem) {
         make_client();
         socket_gate::add(*this, {shown_host(), url_.host, url_.port, !url_.tls, options_.max_message, options_.gather});
         control_ = std::thread([this] { run(); });
+    } catch (const mqtt::exception& e) {
+        constexpr int paho_memory_error = -99;  // Paho C's PAHO_MEMORY_ERROR, in none of its public headers
+        problem = {e.get_return_code() == paho_memory_error
+                       ? "out of memory for a connection: free memory on this machine, or lower agent.memory, and start again"
+                       : std::string("Paho: ") + e.what(),
+                   0};
+        return Error::no_memory;
     } catch (const std::exception& e) {
         problem = {std::string("Paho: ") + e.what(), 0};
         return Error::no_memory;
@@ -274,6 +281,7 @@ Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int
         return closed ? Error::closed : Error::full;
     }
     ++inflight_;
+    const socket_gate::NeedsMemory while_it_queues;
     try {
         paho_->publish(std::string(topic), payload.data(), payload.size(), qos, retain, nullptr, publishing_);
         ++published_;
@@ -299,6 +307,7 @@ MqttCounters MqttSource::Client::counters() const {
 // ---- the control thread ----
 
 void MqttSource::Client::run() {
+    const socket_gate::NeedsMemory all_of_it;
     for (;;) {
         if (state_ == State::down && clock_.monotonic() >= next_attempt_) try_connecting();
         const Event event = wait_for_event(next_wait());

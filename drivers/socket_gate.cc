@@ -88,6 +88,7 @@ constinit std::array<Registration, sockets_max> registrations{};
 // Set when this thread resolves a registered name: its next connect() to that port is Paho's.
 constinit thread_local Registration* resolved = nullptr;
 constinit thread_local bool receives = false;  // it has polled gated sockets for reading
+constinit thread_local int needing = 0;  // NeedsMemory of this thread
 constinit std::atomic<std::size_t> guarded{0};
 constinit std::atomic<std::uint64_t> all_fills{0};
 constinit thread_local int fills = 0;  // read-ahead since this thread last polled for real
@@ -307,7 +308,11 @@ bool linked() { return true; }
 
 std::uint64_t reads() { return all_fills.load(std::memory_order_relaxed); }
 
-std::size_t guarded_bytes() { return receives ? guarded.load(std::memory_order_relaxed) : 0; }
+std::size_t guarded_bytes() { return receives ? largest_message() : 0; }
+NeedsMemory::NeedsMemory() { ++needing; }
+NeedsMemory::~NeedsMemory() { --needing; }
+bool needs_memory() { return needing > 0; }
+std::size_t largest_message() { return guarded.load(std::memory_order_relaxed); }
 
 }  // namespace weir::socket_gate
 

@@ -9,7 +9,9 @@
 // A thread that polls such sockets is Paho's receive thread. Should an allocation fail on it, Paho would go on and
 // acknowledge a message that nobody has seen; so malloc, calloc and realloc are also ours, and end the process
 // (std::abort) instead. Not for requests beyond a whole permitted message: those belong to one that is refused anyway, and
-// ending for its sake would end again when the broker repeats it.
+// ending for its sake would end again when the broker repeats it. On Paho's sending thread, before the
+// other first receives, and where Paho is called (NeedsMemory), it would use memory that it did not get: they wait until
+// there is some, and end the process if there is none for a minute.
 // Memory: 64 KiB a plain socket, allocated when it first connects and used again.
 // Cost: on other sockets a load and a branch; on gated ones a mutex nobody else wants.
 // Threads: any. The gate is asked on Paho's receive thread, under that mutex: it must not block.
@@ -63,7 +65,18 @@ bool linked();
 // How often plain sockets were read ahead, since the start.
 std::uint64_t reads();
 
-// For receive_guard.cc: the largest request that may not fail on this thread; 0: any may.
+// While one of these lives, allocations of this thread wait for memory as those of Paho's sending thread do.
+class NeedsMemory {
+public:
+    NeedsMemory();
+    ~NeedsMemory();
+    NeedsMemory(const NeedsMemory&) = delete;
+    NeedsMemory& operator=(const NeedsMemory&) = delete;
+};
+
+// For receive_guard.cc. The largest request that may not fail on this thread; 0: any may.
 std::size_t guarded_bytes();
+bool needs_memory();
+std::size_t largest_message();  // that any endpoint permits, and what Paho keeps about it
 
 }  // namespace weir::socket_gate

@@ -11,5 +11,9 @@ void finish(int, Duration) {}
 bool linked() { return false; }
 std::uint64_t reads() { return 0; }
 std::size_t guarded_bytes() { return 0; }
+NeedsMemory::NeedsMemory() = default;
+NeedsMemory::~NeedsMemory() = default;
+bool needs_memory() { return false; }
+std::size_t largest_message() { return 0; }
 
 }  // namespace weir::socket_gate

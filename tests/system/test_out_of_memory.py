@@ -54,6 +54,8 @@ class OutOfMemory(KafkaSuite):
             lambda: f"allocation {first}: it starts or ends:\n{self.agent.text()[-3000:]}",
             every=0.005,
         )
+        if self.agent.running():
+            time.sleep(0.1)  # its threads are connecting now, still without memory
         running = self.agent.running()
         self.inject.heal()
         if running:

@@ -109,7 +109,11 @@ Result<std::unique_ptr<Database>> Database::open(const Options& options) {
                                      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, flash_vfs_name);
     if (code != SQLITE_OK) return error_of(code);
     sqlite3_extended_result_codes(database->handle_, 1);
-    if (const Status configured = database->configure(options); !configured) return configured.error();
+    const bool may_write = sqlite3_db_readonly(database->handle_, "main") == 0;
+    const Status configured = database->configure(options);
+    // That it may only be read is a word of its header: SQLite would believe it, and fail each commit.
+    if (may_write && sqlite3_db_readonly(database->handle_, "main") != 0) return Error::corrupt;
+    if (!configured) return configured.error();
     return database;
 }
 
@@ -185,6 +189,14 @@ Result<bool> Database::sound() {
     if (row && *row && as_text(check->bytes(0)) == "ok") return true;
     if (flash_counters().read_errors != errors_before) return Error::io;
     return false;
+}
+
+Status Database::read_first_page(MutableByteSpan out) {
+    sqlite3_file* file = nullptr;
+    if (const int code = sqlite3_file_control(handle_, "main", SQLITE_FCNTL_FILE_POINTER, &file); code != SQLITE_OK) return error_of(code);
+    if (out.size() != page_bytes || file == nullptr || file->pMethods == nullptr) return Error::invalid;
+    const int code = file->pMethods->xRead(file, out.data(), static_cast<int>(out.size()), 0);
+    return code == SQLITE_OK ? Status() : Status(error_of(code));
 }
 
 std::string Database::message() const { return handle_ == nullptr ? "" : sqlite3_errmsg(handle_); }

@@ -75,6 +75,8 @@ public:
     // An error of the medium or of memory says nothing about that.
     Result<bool> sound();
     std::string message() const;
+    // The file's first page, as it lies there whatever the log has of it.
+    Status read_first_page(MutableByteSpan out);
 
 private:
     Database() = default;

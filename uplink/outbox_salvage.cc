@@ -6,6 +6,8 @@
 // behind every row that ever got a number. A row that had a number which cannot be read may have been delivered: it is
 // given up. So is everything if the state is not known; then a new incarnation begins. Rows that were taken over are not
 // coarsened any more.
+// If its first page is damaged, that is put right in the file set aside: its header has no checksum, and says how all other
+// pages are read. What can be read then decides whether it stays so.
 // A file whose state row is older than it says (pages or the log's end lost) is an old copy: what welcome() and renew()
 // do about those holds, since no number is given before the bridge has spoken.
 //
@@ -14,6 +16,7 @@
 
 #include "agent/base/hash.h"
 #include "agent/base/log.h"
+#include "uplink/header_page.h"
 #include "uplink/outbox_reader.h"
 #include "uplink/outbox_store.h"
 
@@ -30,6 +33,47 @@ bool is_older(const StoreState& a, const StoreState& b) {
     return a.incarnation != b.incarnation || a.epoch < b.epoch || a.output < b.output || a.last_ship < b.last_ship ||
            a.acknowledged < b.acknowledged;
 }
+
+// How much can be read of a file: its identity above all.
+std::uint64_t readable(const std::string& path) {
+    const Result<std::unique_ptr<OutboxReader>> reader = OutboxReader::open(path, reader_cache_bytes);
+    if (!reader || !(*reader)->state()) return 0;
+    std::uint64_t found = 1;
+    (void)(*reader)->each_row([&](const OutboxReader::Row& row) {
+        found += row.ship == 0 ? 1 : 2;
+        return Status();
+    });
+    const OutboxReader::Frontiers frontiers = (*reader)->frontiers();
+    found += frontiers.emitted.size() + frontiers.pending.size();
+    return found + ((*reader)->each_chunk([](ByteSpan) { return Status(); }).ok() ? 1 : 0);
+}
+
+// The first page of a file that is not open.
+class FirstPage {
+public:
+    FirstPage(Files& files, const std::string& path) : files_(files), path_(path) {
+        if (const Result<Bytes> size = files.size(path); size && *size >= bytes.size()) size_ = *size;
+        if (const auto file = map()) std::copy_n(file->memory().begin(), bytes.size(), bytes.begin());
+    }
+    Bytes file_bytes() const { return size_; }  // 0: it cannot be read or written
+    bool put(ByteSpan content) {
+        const auto file = map();
+        if (file == nullptr) return false;
+        std::copy(content.begin(), content.end(), file->memory().begin());
+        return file->sync().ok();
+    }
+    std::vector<std::byte> bytes = std::vector<std::byte>(Database::page_bytes);
+
+private:
+    std::unique_ptr<MappedFile> map() {
+        Result<std::unique_ptr<MappedFile>> file = size_ == 0 ? Error::missing : files_.map(path_, size_);
+        if (!file) size_ = 0;
+        return file ? std::move(*file) : nullptr;
+    }
+    Files& files_;
+    const std::string path_;
+    Bytes size_ = 0;
+};
 
 }  // namespace
 
@@ -182,7 +226,38 @@ Status OutboxStore::replace_damaged(OpenReport& report) {
     return opened;
 }
 
+// Of the first page as it is, with its header put right, and as a new file has it: the one with which most can be read.
+void OutboxStore::mend_first_page(const std::string& path) {
+    FirstPage page(files_, path);
+    if (page.file_bytes() == 0) return;
+    std::uint64_t best = readable(path);
+    std::vector<std::byte> kept = page.bytes;
+    const auto attempt = [&](const std::vector<std::byte>& mended) {
+        if (mended == kept || !page.put(mended)) return;
+        const std::uint64_t found = readable(path);
+        if (found > best) {
+            WEIR_LOG_WARNING("outbox", "%s: its first page was damaged and has been put right, so that it can be read", path.c_str());
+            best = found;
+            kept = mended;
+        } else {
+            (void)page.put(kept);
+        }
+    };
+    std::vector<std::byte> mended = page.bytes;
+    if (mend_header(mended, page.file_bytes(), static_cast<std::uint32_t>(application()), static_cast<std::uint32_t>(newest_schema()))) attempt(mended);
+    std::vector<std::byte> fresh(Database::page_bytes);
+    if (!database_->execute("PRAGMA wal_checkpoint(TRUNCATE)") || !database_->read_first_page(fresh)) return;
+    replace_page(mended, fresh, page.file_bytes());
+    if (mend_header(mended, page.file_bytes(), static_cast<std::uint32_t>(application()), static_cast<std::uint32_t>(newest_schema()))) attempt(mended);
+}
+
 Status OutboxStore::salvage(OpenReport& report) {
+    // The second connection's cache out of the first one's.
+    const auto cache = [&](Bytes bytes) {
+        return database_->execute(("PRAGMA cache_size=-" + std::to_string(bytes >> 10)).c_str());
+    };
+    if (const Status shrunk = cache(options_.cache_bytes / 2); !shrunk) return shrunk;
+    mend_first_page(options_.path + ".damaged");
     const Result<std::unique_ptr<OutboxReader>> reader = OutboxReader::open(options_.path + ".damaged", reader_cache_bytes);
     std::optional<StoreState> known = before_damage_;
     if (reader && (*reader)->state() && (!known || !is_older(*(*reader)->state(), *known))) known = (*reader)->state();
@@ -191,11 +266,6 @@ Status OutboxStore::salvage(OpenReport& report) {
         WEIR_LOG_ERROR("outbox", "nothing of it can be saved: a new incarnation begins, what it held is not delivered");
         return database_->execute(finish.c_str());
     }
-    // The second connection's cache out of the first one's.
-    const auto cache = [&](Bytes bytes) {
-        return database_->execute(("PRAGMA cache_size=-" + std::to_string(bytes >> 10)).c_str());
-    };
-    if (const Status shrunk = cache(options_.cache_bytes / 2); !shrunk) return shrunk;
     Salvage work(*database_, reader ? reader->get() : nullptr, *known);
     Status status = work.run();
     if (status) status = save_state(work.state());

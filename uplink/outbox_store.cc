@@ -10,6 +10,7 @@ namespace weir {
 namespace {
 
 constexpr int schema_version = 5;
+constexpr int plausible_version = 0xFFFF;   // beyond, the header is damaged, and not the file newer
 constexpr int application_id = 0x57656972;  // "Weir"
 constexpr int unfinished_id = 0x57656953;   // "WeiS": what could be saved of a damaged file is still being put in
 constexpr std::uint32_t state_version = 5;
@@ -218,6 +219,7 @@ Status OutboxStore::open_once(OpenReport& report) {
     const bool fresh = *tables == 0 && *owner == 0;
     if (*owner == unfinished_id && !replacing_) return failed(Error::truncated);
     if (!fresh && *owner != application_id) return failed(Error::corrupt);
+    if (!fresh && (*version > plausible_version || *version < 0)) return failed(Error::corrupt);
     if (!fresh && *version > schema_version) return failed(Error::unsupported);
     if (fresh) {
         if (const Status created = create(); !created) return failed(created.error());

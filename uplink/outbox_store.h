@@ -176,6 +176,7 @@ private:
     class Salvage;
     Status replace_damaged(OpenReport& report);
     Status salvage(OpenReport& report);
+    void mend_first_page(const std::string& path);
     Status settle(Status status);      // COMMIT if all went well; an error breaks the store
     Status break_down(Status status);  // closes; reopen() comes next
 

@@ -702,7 +702,7 @@ TEST(Outbox, after_a_welcome_alerts_go_first_then_fresh_results_then_the_backlog
 TEST(Outbox, a_damaged_file_is_set_aside_and_a_new_incarnation_begun) {
     const Incarnation before = outbox().identity().incarnation;
     CHECK_TRUE(outbox().close().ok());
-    spoil(fixture.options.path, 0, 200);
+    spoil(fixture.options.path, 0, static_cast<Bytes>(std::filesystem::file_size(fixture.options.path)));
     CHECK_TRUE(fixture.open().ok());
     CHECK_TRUE(fixture.report.set_aside && fixture.report.fresh);
     CHECK_TRUE(fixture.report.set_aside_path == fixture.options.path + ".damaged");
@@ -722,7 +722,7 @@ TEST(Outbox, a_damaged_state_row_or_a_foreign_database_is_set_aside_too) {
         }
         CHECK_TRUE(fixture.open().ok());
         CHECK_TRUE(fixture.report.set_aside);
-        CHECK_EQUAL(std::string_view(sql) != "DROP TABLE row", fixture.report.fresh);  // else its identity can be read
+        CHECK_EQUAL(std::string_view(sql).find("state") != std::string_view::npos, fixture.report.fresh);  // else its identity can be read
     }
 }
 

@@ -252,7 +252,9 @@ Status Outbox::commit(const FlashCheckpoint* checkpoint, CheckpointReader* reade
         else if (store_->damaged() > counters().set_aside)
             shared_->send.clear();  // rows that are gone stay unsent
     }
-    Status status = write_transaction(checkpoint, reader);
+    bool more = false;
+    Status status = write_transaction(checkpoint, reader, more);
+    while (status && more) status = write_transaction(checkpoint, reader, more);
     raise_heap_limit();
     if (status) status = refill();
     shared_->healthy = status.ok();
@@ -285,8 +287,11 @@ bool Outbox::worth_a_sync(std::uint64_t acknowledged, bool close_by) const {
     return settled * 2 >= open && (state.unnumbered > 0 || state.numbered_bytes * 2 >= options_.numbered_bytes_max);
 }
 
-Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointReader* reader) {
+// more: before, that the transaction before this one left some of what is staged; after, that this one has.
+Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointReader* reader, bool& more) {
     OutboxStore::Work work;
+    work.again = more;
+    more = false;
     work.ring = &shared_->ring;
     work.staged = shared_->ring.peek();
     work.renew = shared_->renew.exchange(false);
@@ -314,7 +319,9 @@ Status Outbox::write_transaction(const FlashCheckpoint* checkpoint, CheckpointRe
         return done.error();
     }
     if (work.renew) change_incarnation();
-    shared_->ring.release(work.staged.end);
+    shared_->ring.release(done->staged_end);
+    more = done->staged_end != work.staged.end;
+    if (more && work.greeted) shared_->greeted = true;
     const std::lock_guard lock(shared_->published_mutex);
     if (!work.renew) {
         const auto done_with = shared_->rejected.begin() + static_cast<std::ptrdiff_t>(work.rejected.size());
@@ -347,16 +354,17 @@ Status Outbox::close() {
         work.staged = shared_->ring.peek();
         work.number = !options_.number_when_welcomed || shared_->may_number;
         work.acknowledged = shared_->acknowledged;
-        if (!work.staged.empty() || store_->closes_group(work) || worth_a_sync(work.acknowledged, true)) {
+        const bool wanted = !work.staged.empty() || store_->closes_group(work) || worth_a_sync(work.acknowledged, true);
+        for (bool more = wanted; status && more;) {
             const Result<OutboxStore::Done> done = store_->commit(work);
-            if (done) {
-                shared_->ring.release(work.staged.end);
-                const std::lock_guard lock(shared_->published_mutex);
-                shared_->counters.committed += done->committed;
-                shared_->counters.known += done->known;
-            } else {
-                status = done.error();
-            }
+            status = done ? Status() : Status(done.error());
+            if (!done) break;
+            shared_->ring.release(done->staged_end);
+            more = work.again = done->staged_end != work.staged.end;
+            work.staged = shared_->ring.peek();
+            const std::lock_guard lock(shared_->published_mutex);
+            shared_->counters.committed += done->committed;
+            shared_->counters.known += done->known;
         }
         publish();
     }

@@ -275,7 +275,7 @@ public:
 private:
     struct Shared;
     Outbox(const OutboxOptions& options, Arena& arena);
-    Status write_transaction(const FlashCheckpoint* checkpoint, CheckpointReader* reader);
+    Status write_transaction(const FlashCheckpoint* checkpoint, CheckpointReader* reader, bool& more);
     Status refill();
     void change_incarnation();
     void raise_heap_limit();

@@ -525,24 +525,19 @@ Status OutboxStore::fill_transaction(const Work& work, StoreState& state, Done& 
     }
     if (!work.renew)
         if (const Status deleted = delete_unsent(work, state); !deleted) return deleted;
-    if (closes_group(work, state))
-        if (const Status closed = close_group(state); !closed) return closed;
-    for (std::uint64_t position = work.staged.begin; position != work.staged.end;) {
-        const StagedRecord record = work.ring->read(position);
-        const OutputPosition output{record.epoch, record.sequence};
-        if (output <= state.output) {
-            ++done.known;
-            continue;
-        }
-        if (const Status taken = take(record, output <= work.staged.sealed, state); !taken) return taken;
-        ++done.committed;
+    got_ahead_ = false;
+    if (work.again) {
+        const Bytes before = used_pages_;
+        if (const Status made = coarsen(0, state); !made) return made;
+        got_ahead_ = used_pages_ < before || state.merged > state_.merged;
     }
+    if (const Status taken = take_staged(work, state, done); !taken) return taken;
     if (const Status made = coarsen(done.committed, state); !made) return made;
     if (work.number) {
         if (const Status numbered = number_rows(state); !numbered) return numbered;
         if (work.greeted) begin_stretch(state);
     }
-    if (work.checkpoint != nullptr) {
+    if (work.checkpoint != nullptr && done.staged_end == work.staged.end) {
         if (const Status written = write_checkpoint(*work.checkpoint, state); !written) return written;
         if (work.reader != nullptr) work.reader->bytes_taken();
     }
@@ -550,6 +545,38 @@ Status OutboxStore::fill_transaction(const Work& work, StoreState& state, Done& 
     if (!after) return after.error();
     used_pages_ = *after;
     return {};
+}
+
+bool OutboxStore::may_leave(const Work& work) const {
+    const Bytes staged = 2 * static_cast<Bytes>(work.staged.end - work.staged.begin) / Database::page_bytes;
+    return coarsener_.is_on() && used_pages_ + staged + reserved_pages(options_) > options_.bytes_max / Database::page_bytes;
+}
+
+// Where some may be left, nobody knows yet whether a group will be whole with this transaction: its rows are the beginning
+// of one until the last of them has been taken.
+Status OutboxStore::take_staged(const Work& work, StoreState& state, Done& done) {
+    const bool leaving = work.again || may_leave(work);
+    if (!leaving && closes_group(work, state))
+        if (const Status closed = close_group(state); !closed) return closed;
+    for (done.staged_end = work.staged.begin; done.staged_end != work.staged.end;) {
+        std::uint64_t behind = done.staged_end;
+        const StagedRecord record = work.ring->read(behind);
+        const OutputPosition output{record.epoch, record.sequence};
+        const bool complete = output <= work.staged.sealed;
+        if (output <= state.output) {
+            ++done.known;
+        } else {
+            if (leaving && !complete && closes_group(work, state))
+                if (const Status closed = close_group(state); !closed) return closed;
+            const Result<Room> room = make_room(record, leaving, state);
+            if (!room) return room.error();
+            if (*room == Room::later) return {};
+            if (const Status taken = take(record, complete && !leaving, *room == Room::there, state); !taken) return taken;
+            ++done.committed;
+        }
+        done.staged_end = behind;
+    }
+    return leaving && closes_group(work, state) ? close_group(state) : Status();
 }
 
 // The bridge has committed more than we ever numbered: every numbered row of this old copy is among it.
@@ -618,35 +645,38 @@ Status OutboxStore::delete_ship(std::uint64_t ship) {
     return sql_->delete_ship.bind_bits(1, ship).run();
 }
 
-// Writes a record or deals with a full file as declared; either way the output position moves past it.
-Status OutboxStore::take(const StagedRecord& record, bool sealed, StoreState& state) {
-    const bool alert = record.kind == RecordKind::alert;
-    state.output = {record.epoch, record.sequence};
-    if (!sealed) state.group_is_open = 1;
-    // Also if it is dropped below: what was emitted before it is not to be emitted again.
-    if (!alert)
-        if (const Status moved = move_frontier(record, sealed); !moved) return moved;
+// In a full file: by coarsening, in this transaction or, while that gets ahead, in the next ones; then as declared.
+Result<OutboxStore::Room> OutboxStore::make_room(const StagedRecord& record, bool may_leave, StoreState& state) {
     for (;;) {
-        const Result<bool> room = has_room(record.bytes.size(), alert);
+        const Result<bool> room = has_room(record.bytes.size(), record.kind == RecordKind::alert);
         if (!room) return room.error();
-        if (*room) {
-            if (const Status inserted = insert(record, state); !inserted) return inserted;
-            if (sealed) seal_rows(state);
-            return {};
-        }
+        if (*room) return Room::there;
         const Result<bool> made = coarsen_for_room(state);
         if (!made) return made.error();
         if (*made) continue;
-        if (options_.on_full == OnFull::stop) {
-            ++(alert ? state.dropped_alerts : state.refused);
-            return {};
-        }
+        if (may_leave && !coarsener_.has_allowance() && (got_ahead_ || state.merged > state_.merged)) return Room::later;
+        if (options_.on_full == OnFull::stop) return Room::none;
         const Result<bool> dropped = drop_oldest(state);
         if (!dropped) return dropped.error();
-        if (*dropped) continue;
-        ++(alert ? state.dropped_alerts : state.dropped_results);
+        if (!*dropped) return Room::none;
+    }
+}
+
+// Writes a record, or counts what it could not take; either way the output position moves past it.
+Status OutboxStore::take(const StagedRecord& record, bool sealed, bool room, StoreState& state) {
+    const bool alert = record.kind == RecordKind::alert;
+    state.output = {record.epoch, record.sequence};
+    if (!sealed) state.group_is_open = 1;
+    // Also if it is dropped: what was emitted before it is not to be emitted again.
+    if (!alert)
+        if (const Status moved = move_frontier(record, sealed); !moved) return moved;
+    if (!room) {
+        ++(alert ? state.dropped_alerts : options_.on_full == OnFull::stop ? state.refused : state.dropped_results);
         return {};
     }
+    if (const Status inserted = insert(record, state); !inserted) return inserted;
+    if (sealed) seal_rows(state);
+    return {};
 }
 
 Status OutboxStore::insert(const StagedRecord& record, StoreState& state) {

@@ -112,10 +112,14 @@ public:
         std::span<const std::uint64_t> rejected;  // ship numbers: rows that the uplink cannot render
         const FlashCheckpoint* checkpoint = nullptr;
         CheckpointReader* reader = nullptr;
+        bool again = false;  // rows were left by the transaction before
     };
     struct Done {
         std::uint64_t committed = 0;
         std::uint64_t known = 0;
+        // Staged rows up to here; those behind, and the checkpoint, are for another transaction, which has room for them once
+        // more has been coarsened than one transaction may.
+        std::uint64_t staged_end = 0;
     };
     Result<Done> commit(const Work& work);
     // Whether it completes the group whose beginning is on flash. A seal lies at the end of a group, so one at or beyond
@@ -181,9 +185,14 @@ private:
     Status break_down(Status status);  // closes; reopen() comes next
 
     Status fill_transaction(const Work& work, StoreState& state, Done& done);
+    // Whether some of what is staged may have to wait for another transaction.
+    bool may_leave(const Work& work) const;
+    Status take_staged(const Work& work, StoreState& state, Done& done);
     Status renew(StoreState& state);
     Status delete_acknowledged(std::uint64_t ship, StoreState& state);
-    Status take(const StagedRecord& record, bool sealed, StoreState& state);
+    enum class Room { there, later, none };
+    Result<Room> make_room(const StagedRecord& record, bool may_leave, StoreState& state);
+    Status take(const StagedRecord& record, bool sealed, bool room, StoreState& state);
     Status insert(const StagedRecord& record, StoreState& state);
     Status move_frontier(const StagedRecord& record, bool sealed);
     static bool closes_group(const Work& work, const StoreState& state) {
@@ -223,6 +232,7 @@ private:
     std::optional<Statements> sql_;
     Coarsener coarsener_;
     bool coarsening_ = false;
+    bool got_ahead_ = false;  // this transaction has made something coarser, or given pages back
     std::uint64_t content_goal_ = 0;  // in twentieths of the pages that rows may take
     std::array<Coarsener::Range, StoreState::backlog_max + 1> ranges_{};
     StoreState state_;  // as committed

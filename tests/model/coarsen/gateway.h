@@ -1,6 +1,7 @@
 // An engine whose results go to an outbox, and a reader behind it that knows what must arrive, for tests of coarsening.
 #pragma once
 
+#include <functional>
 #include <filesystem>
 #include <map>
 #include <set>
@@ -136,13 +137,17 @@ public:
     void attach(Outbox& to, std::uint64_t epoch) {
         outbox = &to;
         epoch_ = epoch;
-        for (const Row& row : pending) stage(row);
+        for (std::size_t i = 0; i < pending.size(); ++i) {
+            pending[i].epoch = epoch;
+            stage(pending[i]);
+        }
         seal();
     }
     // Of what waits, what the outbox has committed.
     void forget_committed() {
-        const OutputPosition at = outbox->committed_position();
-        while (!pending.empty() && OutputPosition{pending.front().epoch, pending.front().sequence} <= at) pending.erase(pending.begin());
+        const OutputPosition at = std::min(outbox->committed_position(), sealed_);  // of an open group nothing stays
+        const auto waits = [&](const Row& row) { return at < OutputPosition{row.epoch, row.sequence}; };
+        pending.erase(pending.begin(), std::find_if(pending.begin(), pending.end(), waits));
     }
 
     struct Row {
@@ -157,6 +162,7 @@ public:
     Heard emitted;
     std::uint64_t rows = 0, row_bytes = 0, revisions = 0, refused = 0;
     Outbox* outbox = nullptr;
+    std::function<void()> power_went;
 
 private:
     static EnginePlan compile(EngineSpec spec) {
@@ -180,6 +186,7 @@ private:
         row_bytes += row.bytes.size();
         pending.push_back(row);
         if (outbox) stage(pending.back());
+        if (std::exchange(committed_, false)) forget_committed();
     }
     void stage(const Row& row) {
         StagedRecord staged;
@@ -193,11 +200,14 @@ private:
         staged.revises = row.revises;
         staged.bytes = row.bytes;
         if (outbox->stage(staged)) return;
-        (void)outbox->commit();
+        const bool committed = outbox->commit().ok();
+        if (!committed && power_went) return power_went();  // which stages all that waits anew
+        committed_ |= committed;
         refused += outbox->stage(staged) ? 0 : 1;
     }
     void seal() {
-        if (outbox) outbox->seal({epoch_, sequence_});
+        sealed_ = {epoch_, sequence_};
+        if (outbox) outbox->seal(sealed_);
     }
 
     ArenaBlock block_;
@@ -212,6 +222,8 @@ private:
     Batch batch_;
     ArenaBlock merger_block_;
     Arena merger_arena_;
+    bool committed_ = false;
+    OutputPosition sealed_;
     std::uint64_t sequence_ = 0;
     std::uint64_t epoch_ = 1;
 

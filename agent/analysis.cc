@@ -126,6 +126,7 @@ void Analysis::control(ByteSpan payload) {
     if (const std::optional<Sampling> sampling = read_sampling(payload)) {
         for (std::size_t i = 0; i < codecs_.size(); ++i)
             if (assembly_.link_of_source(i) == sampling->link) engine_->sample(i, std::min<unsigned>(sampling->level, sampled_level_max));
+        return;
     }
     const std::optional<TablePart> part = read_table_part(payload);
     if (!part) return;

@@ -546,7 +546,9 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
     if (parts.oversized_messages > 0) print("  %llu messages above max_message, dropped\n", number(parts.oversized_messages));
     if (parts.retained_skipped > 0)
         print("  %llu retained messages not counted: each repeats an earlier event\n", number(parts.retained_skipped));
-    if (shed_ > 0) print("  %llu messages came faster than they could be worked off, and were thinned out: results say \"sampled\"\n", number(shed_));
+    std::uint64_t shed = 0;
+    for (const LinkAccounting& link : links_) shed += link.dropped[static_cast<std::size_t>(IntakeDrop::shed)];
+    if (shed > 0) print("  %llu messages came faster than they could be worked off, and were thinned out: results say \"sampled\"\n", number(shed));
     if (unrouted_ > 0) print("  %llu messages on topics that no source has\n", number(unrouted_));
     for (const SourceSnapshot& source : sources_) {
         print("source    %s: %llu messages, %llu events, watermark %s, %zu of %zu partitions active\n",

@@ -126,7 +126,6 @@ private:
     PipelineCounters pipeline_;
     std::uint64_t messages_ = 0;
     std::uint64_t unrouted_ = 0;
-    std::uint64_t shed_ = 0;
     std::uint64_t epoch_ = 0;
     std::uint64_t sequence_ = 0;
 };

@@ -68,11 +68,7 @@ void StatusBoard::take(Pipeline& pipeline) {
         unrouted_ += analysis.unrouted();
         if (lane < lane_messages_.size()) lane_messages_[lane] = analysis.messages();
     }
-    shed_ = 0;
-    for (std::size_t i = 0; i < links_.size(); ++i) {
-        links_[i] = pipeline.link_accounting(i);
-        shed_ += links_[i].dropped[static_cast<std::size_t>(IntakeDrop::shed)];
-    }
+    for (std::size_t i = 0; i < links_.size(); ++i) links_[i] = pipeline.link_accounting(i);
     for (std::size_t i = 0; i < alerts_.size(); ++i) alerts_[i].raised = pipeline.analysis().alerts().raised(i);
     pipeline_ = pipeline.counters();
     epoch_ = pipeline.epoch();

@@ -3,8 +3,8 @@
 #include <array>
 
 #include "agent/base/log.h"
+#include "agent/base/record.h"
 #include "agent/journal_control.h"
-#include "windows/sampled_spans.h"
 
 namespace weir {
 namespace {

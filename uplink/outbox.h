@@ -18,8 +18,8 @@
 // opened again by the next commit(), staged records wait meanwhile; alerts have staging room of their
 // own. A damaged file, or one of a newer version, is set aside (NAME.damaged, NAME.newer) and a new one
 // begun: with what could be saved of the damaged one, under the same incarnation if that is known (outbox_salvage.cc
-// says which rows, and why none of them goes out twice), else with a new one. Every row carries a CRC-32C, checked before it is sent; rows that cannot
-// be sent are deleted and counted.
+// says which rows, and why none of them goes out twice), else with a new one. Every row carries a CRC-32C, checked
+// before it is sent; rows that cannot be sent are deleted and counted.
 // Source: own schema, described in outbox_store.h; sqlite.org/wal.html.
 #pragma once
 

@@ -9,7 +9,7 @@ from weirtest.process import free_port, wait_until
 from weirtest.publish import Load
 from weirtest.suite import KafkaSuite
 from weirtest.totals import wait_for_totals
-from weirtest.weir import Agent, Bridge
+from weirtest.weir import Agent
 
 
 class Live:
@@ -46,15 +46,7 @@ class Rotation(KafkaSuite):
             extra=f"listener @PORT@ 127.0.0.1\n\nlistener {secure} 127.0.0.1\ncafile {ca}\n"
             f"certfile {certificate}\nkeyfile {key}\nrequire_certificate true\n"
         )
-        self.bridge = self.begin(
-            Bridge(
-                self.folder / "bridge",
-                self.kafka.address,
-                self.of_bridge.files,
-                f'topic = "{self.results_topic}"\nalerts = "{self.alerts_topic}"\n'
-                f'marks = "{self.marks_topic}"\n',
-            )
-        )
+        self.bridge = self.start_bridge(self.of_bridge.files)
         ca, certificate, key = self.of_agent.files
         plain, self.broker.url = self.broker.url, f"mqtts://127.0.0.1:{secure}"
         self.agent = self.begin(

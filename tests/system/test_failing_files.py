@@ -93,18 +93,7 @@ class FailingFiles(KafkaSuite):
 
     def starts_or_says_why(self, first, count, error):
         self.inject.fail_files(self.agent.folder, inject.ALL, first, count, error, short=first % 2)
-        self.agent.start()
-        wait_until(
-            lambda: not self.agent.running() or "is running" in self.agent.text(),
-            60,
-            lambda: f"call {first}: it starts or ends:\n{self.agent.text()[-3000:]}",
-            every=0.005,
-        )
-        running = self.agent.running()
-        self.inject.heal()
-        if running:
-            self.agent.kill()
-        text = self.agent.text()
+        running, text = self.inject.start_under_fault(self.agent, f"call {first}")
         case = f"call {first}, {count} of them, {errno.errorcode[error]}:\n{text}"
         for words in GIVEN_UP:
             self.assertNotIn(words, text, case)

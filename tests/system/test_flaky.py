@@ -15,7 +15,7 @@ from weirtest.publish import Load
 from weirtest.servers import Mosquitto
 from weirtest.suite import KafkaSuite
 from weirtest.totals import wait_for_totals
-from weirtest.weir import Agent, Bridge
+from weirtest.weir import Agent
 
 SEED = int(os.environ.get("WEIR_SEED", "1"))
 # How often a toxic has to show before it is taken off again.
@@ -34,15 +34,7 @@ class Flaky(KafkaSuite):
             extra=f"listener @PORT@ 127.0.0.1\n\nlistener {secure} 127.0.0.1\n"
             f"cafile {ca}\ncertfile {certificate}\nkeyfile {key}\n"
         )
-        self.bridge = self.begin(
-            Bridge(
-                self.folder / "bridge",
-                self.kafka.address,
-                self.bridge_files,
-                f'topic = "{self.results_topic}"\nalerts = "{self.alerts_topic}"\n'
-                f'marks = "{self.marks_topic}"\n',
-            )
-        )
+        self.bridge = self.start_bridge()
         self.links = {"mqtt": FlakyProxy(secure), "uplink": FlakyProxy(self.bridge.port)}
         for proxy in self.links.values():
             self.addCleanup(proxy.close)

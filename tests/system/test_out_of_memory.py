@@ -46,21 +46,7 @@ class OutOfMemory(KafkaSuite):
         """One start with the first-th allocation failing. Whatever it comes to, nothing is given
         up."""
         self.inject.fail_allocations(first, count)
-        self.agent.start()
-        # A start that comes through has done its allocations when it says so.
-        wait_until(
-            lambda: not self.agent.running() or "is running" in self.agent.text(),
-            60,
-            lambda: f"allocation {first}: it starts or ends:\n{self.agent.text()[-3000:]}",
-            every=0.005,
-        )
-        if self.agent.running():
-            time.sleep(0.1)  # its threads are connecting now, still without memory
-        running = self.agent.running()
-        self.inject.heal()
-        if running:
-            self.agent.kill()
-        text = self.agent.text()
+        running, text = self.inject.start_under_fault(self.agent, f"allocation {first}")
         for words in GIVEN_UP:
             self.assertNotIn(words, text, f"allocation {first}, {count} of them")
         if not running and self.agent.wait() != -6:

@@ -3,9 +3,11 @@ through which it is told what fails."""
 
 import mmap
 import struct
+import time
 import unittest
 
 from . import places
+from .process import wait_until
 
 FOR_EVER = (1 << 64) - 1
 READ, WRITE, SYNC, TRUNCATE, OPEN, RENAME, MAP, REMOVE = (1 << bit for bit in range(8))
@@ -51,6 +53,24 @@ class Injector:
     def heal(self):
         for plan in (_ALLOCATIONS, _FILES):
             struct.pack_into("<Q", self._map, plan, 0)
+
+    def start_under_fault(self, agent, case):
+        """Starts the agent until it runs or ends; then it is killed. Whether it ran, and what it
+        wrote."""
+        agent.start()
+        wait_until(
+            lambda: not agent.running() or "is running" in agent.text(),
+            60,
+            lambda: f"{case}: it starts or ends:\n{agent.text()[-3000:]}",
+            every=0.005,
+        )
+        if agent.running():
+            time.sleep(0.1)  # its threads are connecting now, still under the fault
+        running = agent.running()
+        self.heal()
+        if running:
+            agent.kill()
+        return running, agent.text()
 
     def allocations(self):
         """(seen, failed) since they were last set to fail."""

@@ -75,19 +75,23 @@ class KafkaSuite(Suite):
         )
         self.kafka.topics(**{f"{prefix}_results": 4, f"{prefix}_alerts": 1, f"{prefix}_marks": 4})
 
-    def chain(self, body, agent="", uplink="", broker=""):
-        """mosquitto, bridge and agent, ready for events. The texts are more lines of their
-        configurations."""
-        self.broker = self.mosquitto(extra=broker)
-        self.bridge = self.begin(
+    def start_bridge(self, files=None):
+        """A bridge to the topics of this test; files are (ca, certificate, key)."""
+        return self.begin(
             Bridge(
                 self.folder / "bridge",
                 self.kafka.address,
-                self.bridge_files,
+                files or self.bridge_files,
                 f'topic = "{self.results_topic}"\nalerts = "{self.alerts_topic}"\n'
                 f'marks = "{self.marks_topic}"\n',
             )
         )
+
+    def chain(self, body, agent="", uplink="", broker=""):
+        """mosquitto, bridge and agent, ready for events. The texts are more lines of their
+        configurations."""
+        self.broker = self.mosquitto(extra=broker)
+        self.bridge = self.start_bridge()
         self.agent = self.begin(
             Agent(
                 self.folder / "agent",

@@ -51,7 +51,7 @@ void uncaught() {
         } catch (const std::system_error& e) {
             if (e.code() == std::errc::resource_unavailable_try_again || e.code() == std::errc::not_enough_memory)
                 end("weir: no thread can be started: ending; state is kept as it is. Free memory on this machine, or raise "
-                    "the limit of tasks of its service\n");
+                    "the limit of tasks of its service, and start again\n");
         } catch (...) {
         }
     std::abort();

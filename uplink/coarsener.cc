@@ -5,6 +5,7 @@
 #include <bit>
 
 #include "agent/base/hash.h"
+#include "uplink/outbox_store.h"
 
 namespace weir {
 namespace {
@@ -78,7 +79,7 @@ Status Coarsener::prepare(Database& database) {
     make(all.remove, "DELETE FROM row WHERE id=?1");
     make(all.next_revision,
          "SELECT id FROM row WHERE missing>0 AND grp=?1 AND start=?2 AND id<>?3 ORDER BY missing LIMIT 1");
-    make(all.frontier, "SELECT end FROM frontier WHERE definition=?1 AND partition=?2");
+    make(all.frontier, "SELECT end, crc FROM frontier WHERE definition=?1 AND partition=?2");
     make(all.rows_behind,
          "SELECT id, epoch, crc, grp, start, size, missing, bytes FROM row WHERE id>?1 AND id<=?2 ORDER BY id");
     make(all.remove_between, "DELETE FROM row WHERE id>=?1 AND id<=?2");
@@ -240,9 +241,12 @@ Status Coarsener::get(Statement& statement, std::int64_t id, std::uint64_t group
 Status Coarsener::is_final(const RowMerger::Head& head) {
     if (head.wait <= Duration{}) return {};
     Statement& find = sql_->frontier.bind_bits(1, head.definition).bind_bits(2, head.partition);
-    const Result<std::int64_t> frontier = find.number();
-    if (!frontier) return frontier.error() == Error::missing ? Error::refused : frontier.error();
-    return Timestamp::micros(*frontier) >= head.end + head.wait ? Status{} : Status(Error::refused);
+    const Result<bool> found = find.step();
+    const Frontier frontier{head.definition, head.partition, Timestamp::micros(found && *found ? find.integer(0) : 0)};
+    const bool sound = found && *found && find.integer(1) == OutboxStore::checksum_of_frontier(frontier);
+    find.reset();
+    if (!found) return found.error();
+    return sound && frontier.end >= head.end + head.wait ? Status{} : Status(Error::refused);
 }
 
 Status Coarsener::join(const Seen& first, const Seen& second, Done& done) {

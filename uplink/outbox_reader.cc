@@ -96,23 +96,32 @@ Status OutboxReader::each_of_class(bool alert, const std::function<Status(const 
     }
 }
 
-bool OutboxReader::read_frontiers(const char* sql, std::vector<Frontier>& into) {
-    Result<Statement> select = database_->prepare(sql);
-    if (!select) return false;
-    for (;;) {
+// Before version 6 they had no checksums.
+bool OutboxReader::read_frontiers(const std::string& table, std::vector<Frontier>& into) {
+    const auto columns = [&](const char* names) {
+        return database_->prepare(("SELECT " + std::string(names) + " FROM " + table + " ORDER BY definition, partition").c_str());
+    };
+    Result<Statement> with_crc = columns("definition, partition, end, crc");
+    Result<Statement> without = with_crc ? Result<Statement>(Error::missing) : columns("definition, partition, end");
+    if (!with_crc && !without) return false;
+    const bool has_crc = with_crc.ok();
+    Statement* const select = has_crc ? &*with_crc : &*without;
+    for (bool whole = true;;) {
         const Result<bool> row = select->step();
         if (!row) return false;
-        if (!*row) return true;
-        into.push_back({select->bits(0), select->bits(1), Timestamp::micros(select->integer(2))});
+        if (!*row) return whole;
+        const Frontier found{select->bits(0), select->bits(1), Timestamp::micros(select->integer(2))};
+        const bool sound = !has_crc || select->integer(3) == OutboxStore::checksum_of_frontier(found);
+        if (sound) into.push_back(found);
+        whole = whole && sound;
     }
 }
 
 OutboxReader::Frontiers OutboxReader::frontiers() {
     Frontiers all;
-    all.whole = read_frontiers("SELECT definition, partition, end FROM frontier ORDER BY definition, partition", all.emitted);
+    all.whole = read_frontiers("frontier", all.emitted);
     const Result<std::int64_t> version = database_->number("PRAGMA user_version");
-    if (version && *version >= 3)
-        all.whole &= read_frontiers("SELECT definition, partition, end FROM pending ORDER BY definition, partition", all.pending);
+    if (version && *version >= 3) all.whole &= read_frontiers("pending", all.pending);
     return all;
 }
 

@@ -56,7 +56,7 @@ private:
     explicit OutboxReader(std::unique_ptr<Database> database) : database_(std::move(database)) {}
     Status read_state();
     Status each_of_class(bool alert, const std::function<Status(const Row&)>& taker, Rows& rows);
-    bool read_frontiers(const char* sql, std::vector<Frontier>& into);
+    bool read_frontiers(const std::string& table, std::vector<Frontier>& into);
 
     std::unique_ptr<Database> database_;
     std::optional<StoreState> state_;

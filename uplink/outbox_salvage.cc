@@ -112,8 +112,8 @@ private:
         if (status) status = make(insert_ship_, "INSERT OR IGNORE INTO ship(ship,row,size,crc) VALUES(?1,?2,?3,?4)");
         if (status) status = make(delete_row_, "DELETE FROM row WHERE id=?1");
         if (status) status = make(put_chunk_, "REPLACE INTO chunk(n,hash,bytes) VALUES(?1,?2,?3)");
-        if (status) status = make(put_frontier_, "REPLACE INTO frontier(definition,partition,end) VALUES(?1,?2,?3)");
-        if (status) status = make(put_pending_, "REPLACE INTO pending(definition,partition,end) VALUES(?1,?2,?3)");
+        if (status) status = make(put_frontier_, "REPLACE INTO frontier(definition,partition,end,crc) VALUES(?1,?2,?3,?4)");
+        if (status) status = make(put_pending_, "REPLACE INTO pending(definition,partition,end,crc) VALUES(?1,?2,?3,?4)");
         return status;
     }
 
@@ -161,7 +161,8 @@ private:
         const OutboxReader::Frontiers frontiers = from_->frontiers();
         if (!frontiers.whole) WEIR_LOG_ERROR("outbox", "not all emission frontiers can be read: a power cut might repeat windows");
         const auto put = [](Statement& into, const Frontier& frontier) {
-            return into.bind_bits(1, frontier.definition).bind_bits(2, frontier.partition).bind(3, frontier.end.us()).run();
+            into.bind_bits(1, frontier.definition).bind_bits(2, frontier.partition).bind(3, frontier.end.us());
+            return into.bind(4, std::int64_t{checksum_of_frontier(frontier)}).run();
         };
         for (const Frontier& frontier : frontiers.emitted)
             if (const Status kept = put(put_frontier_, frontier); !kept) return kept;

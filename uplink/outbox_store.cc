@@ -9,7 +9,7 @@
 namespace weir {
 namespace {
 
-constexpr int schema_version = 5;
+constexpr int schema_version = 6;
 constexpr int plausible_version = 0xFFFF;   // beyond, the header is damaged, and not the file newer
 constexpr int application_id = 0x57656972;  // "Weir"
 constexpr int unfinished_id = 0x57656953;   // "WeiS": what could be saved of a damaged file is still being put in
@@ -42,10 +42,10 @@ constexpr const char* schema =
     " missing INTEGER, bytes BLOB);"
     "CREATE INDEX revised ON row(grp, start) WHERE missing>0;"
     "CREATE TABLE ship(ship INTEGER PRIMARY KEY, row INTEGER, size INTEGER, crc INTEGER);"
-    "CREATE TABLE frontier(definition INTEGER, partition INTEGER, end INTEGER,"
+    "CREATE TABLE frontier(definition INTEGER, partition INTEGER, end INTEGER, crc INTEGER,"
     " PRIMARY KEY(definition, partition)) WITHOUT ROWID;"
     "CREATE TABLE chunk(n INTEGER PRIMARY KEY, hash INTEGER, bytes BLOB);"
-    "CREATE TABLE pending(definition INTEGER, partition INTEGER, end INTEGER,"
+    "CREATE TABLE pending(definition INTEGER, partition INTEGER, end INTEGER, crc INTEGER,"
     " PRIMARY KEY(definition, partition)) WITHOUT ROWID;";
 
 // A damaged letter in the schema makes another table of it: these must say what their rows are found by.
@@ -229,6 +229,8 @@ Status OutboxStore::open_once(OpenReport& report) {
         if (const Status made = database_->execute(schema_from_2); !made) return failed(made.error());
     if (!fresh && *version < 4)
         if (const Status made = add_columns(); !made) return failed(made.error());
+    if (!fresh && *version < 6)
+        if (const Status made = seal_frontiers(); !made) return failed(made.error());
     const Result<std::int64_t> by_number = database_->number(count_tables_by_number);
     if (!by_number) return failed(by_number.error());
     if (*by_number != tables_by_number) return failed(Error::corrupt);
@@ -281,6 +283,32 @@ Status OutboxStore::add_columns() {
     return database_->execute("COMMIT");
 }
 
+// What version 6 brought: checksums of frontiers. Those that are there get theirs at once, in one transaction.
+Status OutboxStore::seal_frontiers() {
+    if (const Status begun = database_->execute("BEGIN IMMEDIATE"); !begun) return begun;
+    for (const std::string table : {"frontier", "pending"}) {
+        const Result<std::int64_t> there = database_->number(("SELECT count(*) FROM pragma_table_info('" + table + "') WHERE name='crc'").c_str());
+        if (!there) return there.error();
+        if (*there == 0)
+            if (const Status made = database_->execute(("ALTER TABLE " + table + " ADD COLUMN crc INTEGER").c_str()); !made) return made;
+        Result<Statement> select = database_->prepare(("SELECT definition, partition, end FROM " + table + " WHERE crc IS NULL").c_str());
+        Result<Statement> update = database_->prepare(("UPDATE " + table + " SET crc=?3 WHERE definition=?1 AND partition=?2").c_str());
+        if (!select || !update) return select ? update.error() : select.error();
+        std::vector<Frontier> all;
+        for (;;) {
+            const Result<bool> row = select->step();
+            if (!row) return row.error();
+            if (!*row) break;
+            all.push_back({select->bits(0), select->bits(1), Timestamp::micros(select->integer(2))});
+        }
+        for (const Frontier& each : all) {
+            update->bind_bits(1, each.definition).bind_bits(2, each.partition).bind(3, std::int64_t{checksum_of_frontier(each)});
+            if (const Status sealed = update->run(); !sealed) return sealed;
+        }
+    }
+    return database_->execute("COMMIT");
+}
+
 Status OutboxStore::prepare() {
     Statements all;
     Status result;
@@ -312,14 +340,14 @@ Status OutboxStore::prepare() {
          "SELECT ship.ship, ship.row, ship.crc, row.epoch, row.crc, row.bytes FROM ship LEFT JOIN row"
          " ON row.id=ship.row WHERE ship.ship>?1 ORDER BY ship.ship");
     make(all.move_frontier,
-         "INSERT INTO frontier VALUES(?1,?2,?3) ON CONFLICT(definition,partition)"
-         " DO UPDATE SET end=excluded.end WHERE excluded.end>end");
+         "INSERT INTO frontier(definition,partition,end,crc) VALUES(?1,?2,?3,?4) ON CONFLICT(definition,partition)"
+         " DO UPDATE SET end=excluded.end, crc=excluded.crc WHERE excluded.end>end");
     make(all.move_pending,
-         "INSERT INTO pending VALUES(?1,?2,?3) ON CONFLICT(definition,partition)"
-         " DO UPDATE SET end=excluded.end WHERE excluded.end>end");
+         "INSERT INTO pending(definition,partition,end,crc) VALUES(?1,?2,?3,?4) ON CONFLICT(definition,partition)"
+         " DO UPDATE SET end=excluded.end, crc=excluded.crc WHERE excluded.end>end");
     make(all.settle_pending,
-         "INSERT INTO frontier SELECT * FROM pending WHERE true ON CONFLICT(definition,partition)"
-         " DO UPDATE SET end=excluded.end WHERE excluded.end>end");
+         "INSERT INTO frontier(definition,partition,end,crc) SELECT definition, partition, end, crc FROM pending WHERE true"
+         " ON CONFLICT(definition,partition) DO UPDATE SET end=excluded.end, crc=excluded.crc WHERE excluded.end>end");
     make(all.forget_pending, "DELETE FROM pending");
     make(all.delete_rows_between, "DELETE FROM row WHERE id>?1 AND id<?2");
     make(all.put_chunk, "REPLACE INTO chunk VALUES(?1,?2,?3)");
@@ -454,21 +482,33 @@ Result<std::uint64_t> OutboxStore::begin_epoch() {
     return state.epoch;
 }
 
+// A damaged one is not believed, and deleted: one that is too late would hold back results, and be there for ever.
 Result<std::vector<Frontier>> OutboxStore::frontiers() {
     std::vector<Frontier> all;
+    std::vector<Frontier> damaged;
     Result<Statement> select =
-        database_->prepare("SELECT definition, partition, end FROM frontier ORDER BY definition, partition");
+        database_->prepare("SELECT definition, partition, end, crc FROM frontier ORDER BY definition, partition");
     if (!select) return select.error();
+    bool whole = true;
     for (;;) {
         const Result<bool> row = select->step();
         if (!row && row.error() != Error::corrupt) return row.error();
-        if (!row) {
-            WEIR_LOG_ERROR("outbox", "%s: some of what was emitted is damaged: windows may be emitted again", options_.path.c_str());
-            return all;
-        }
-        if (!*row) return all;
-        all.push_back({select->bits(0), select->bits(1), Timestamp::micros(select->integer(2))});
+        whole = row.ok();
+        if (!row || !*row) break;
+        const Frontier found{select->bits(0), select->bits(1), Timestamp::micros(select->integer(2))};
+        const bool sound = !select->is_null(3) && select->integer(3) == checksum_of_frontier(found);
+        (sound ? all : damaged).push_back(found);
     }
+    select->reset();
+    if (whole && damaged.empty()) return all;
+    WEIR_LOG_ERROR("outbox", "%s: some of what was emitted is damaged: windows may be emitted again", options_.path.c_str());
+    Result<Statement> forget = database_->prepare("DELETE FROM frontier WHERE definition=?1 AND partition=?2");
+    if (!forget) return forget.error();
+    for (const Frontier& each : damaged) {
+        const Status gone = forget->bind_bits(1, each.definition).bind_bits(2, each.partition).run();
+        if (!gone && gone.error() != Error::corrupt) return gone.error();
+    }
+    return all;
 }
 
 Status OutboxStore::read_checkpoint(MutableByteSpan out) {
@@ -703,7 +743,8 @@ Status OutboxStore::insert(const StagedRecord& record, StoreState& state) {
 
 Status OutboxStore::move_frontier(const StagedRecord& record, bool sealed) {
     Statement& move = sealed ? sql_->move_frontier : sql_->move_pending;
-    return move.bind_bits(1, record.definition).bind_bits(2, record.partition).bind(3, record.end.us()).run();
+    const std::uint32_t crc = checksum_of_frontier({record.definition, record.partition, record.end});
+    return move.bind_bits(1, record.definition).bind_bits(2, record.partition).bind(3, record.end.us()).bind(4, std::int64_t{crc}).run();
 }
 
 Status OutboxStore::close_group(StoreState& state) {
@@ -1104,6 +1145,13 @@ int OutboxStore::newest_schema() { return schema_version; }
 Result<StoreState> OutboxStore::read_state(ByteSpan bytes) { return decode_state(bytes); }
 std::uint32_t OutboxStore::checksum_of_row(std::int64_t id, std::uint64_t epoch, ByteSpan record) {
     return row_crc(id, epoch, record);
+}
+std::uint32_t OutboxStore::checksum_of_frontier(const Frontier& frontier) {
+    std::array<std::byte, 24> bytes;
+    store_le(bytes.data(), frontier.definition);
+    store_le(bytes.data() + 8, frontier.partition);
+    store_le(bytes.data() + 16, frontier.end.us());
+    return crc32c(bytes);
 }
 std::uint32_t OutboxStore::checksum_of_ship(std::uint64_t ship, std::int64_t row) { return ship_crc(ship, row); }
 OutboxStore::Ids OutboxStore::ids_of(bool alerts) {

@@ -7,8 +7,8 @@
 //                                    results lie in stretches of running numbers, far apart: see Stretch
 //   revised                          index of those that are revisions
 //   ship(ship, row, size, crc)       the numbered rows; within a class rows are numbered in order of id
-//   frontier(definition, partition, end)
-//   pending(definition, partition, end)  frontiers of rows whose group is not complete
+//   frontier(definition, partition, end, crc)
+//   pending(definition, partition, end, crc)  frontiers of rows whose group is not complete
 //   chunk(n, hash, bytes)            the flash checkpoint in pieces of one page each
 //
 // user_version is the schema's version, application_id says that the file is ours.
@@ -139,6 +139,7 @@ public:
     static int newest_schema();
     static Result<StoreState> read_state(ByteSpan bytes);
     static std::uint32_t checksum_of_row(std::int64_t id, std::uint64_t epoch, ByteSpan record);
+    static std::uint32_t checksum_of_frontier(const Frontier& frontier);
     static std::uint32_t checksum_of_ship(std::uint64_t ship, std::int64_t row);
     // A class' rows have ids behind first and before end: first and its running number.
     struct Ids {
@@ -167,6 +168,7 @@ private:
     Status open_once(OpenReport& report);
     Status create();
     Status add_columns();
+    Status seal_frontiers();
     Status prepare();
     Status load_state();
     Status migrate();

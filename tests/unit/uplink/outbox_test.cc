@@ -131,6 +131,32 @@ TEST(Outbox, frontiers_move_with_the_rows_and_outlive_them) {
     CHECK_TRUE(frontiers[0].end == Timestamp::seconds(8));
 }
 
+// One that says too late a time would hold back what was never emitted.
+TEST(Outbox, a_damaged_frontier_is_not_believed_and_makes_room_for_a_sound_one) {
+    for (const char* damage : {"end=end+3600000000", "end=end-1000000", "definition=6", "partition=9", "crc=crc+1", "crc=NULL"}) {
+        stage(1, 8);
+        CHECK_TRUE(outbox().commit().ok());
+        CHECK_EQUAL(4, outbox().frontiers()->size());
+        fixture.outbox.reset();
+        {
+            auto database = Database::open({fixture.options.path, 65536, fixture.options.bytes_max});
+            CHECK_TRUE((*database)->execute((std::string("UPDATE frontier SET ") + damage + " WHERE partition=1").c_str()).ok());
+        }
+        CHECK_TRUE(fixture.open().ok());
+        const std::vector<Frontier> believed = *outbox().frontiers();
+        for (const Frontier& each : believed) CHECK_TRUE(each.definition == 5 && (each.partition == 0 || each.partition == 2 || each.partition == 3));
+        CHECK_EQUAL(3, believed.size());
+        stage(1, 12);
+        CHECK_TRUE(outbox().commit().ok());
+        const std::vector<Frontier> frontiers = *outbox().frontiers();
+        CHECK_EQUAL(4, frontiers.size());
+        CHECK_TRUE(frontiers[1].end == Timestamp::seconds(9));
+        CHECK_TRUE(outbox().close().ok());
+        std::filesystem::remove(fixture.options.path);
+        CHECK_TRUE(fixture.open().ok());
+    }
+}
+
 TEST(Outbox, a_group_without_its_seal_is_neither_numbered_nor_behind_a_frontier_until_it_has_one) {
     stage_open(1, 3);
     CHECK_TRUE(outbox().commit().ok());
@@ -618,6 +644,8 @@ TEST(Outbox, a_file_of_version_1_goes_on_and_learns_how_large_its_rows_are) {
     CHECK_TRUE(fixture.stage(1, 1, RecordKind::result, 3000).ok());
     CHECK_TRUE(outbox().commit().ok());
     const Incarnation before = outbox().identity().incarnation;
+    const std::size_t frontiers = outbox().frontiers()->size();
+    CHECK_TRUE(frontiers > 0);
     CHECK_TRUE(outbox().close().ok());
     fixture.outbox.reset();
     {
@@ -633,7 +661,7 @@ TEST(Outbox, a_file_of_version_1_goes_on_and_learns_how_large_its_rows_are) {
         store_le(then.data() + then.size() - 4, crc);
         auto update = std::move(*database->prepare("UPDATE state SET bytes=?1"));
         CHECK_TRUE(update.bind(1, then).run().ok());
-        CHECK_TRUE(database->execute("DROP TABLE pending; DROP INDEX revised; ALTER TABLE row DROP COLUMN grp; ALTER TABLE row DROP COLUMN start;"
+        CHECK_TRUE(database->execute("DROP TABLE pending; ALTER TABLE frontier DROP COLUMN crc; DROP INDEX revised; ALTER TABLE row DROP COLUMN grp; ALTER TABLE row DROP COLUMN start;"
                                       "ALTER TABLE row DROP COLUMN size; ALTER TABLE row DROP COLUMN missing; PRAGMA user_version=1").ok());
     }
     fixture.options.record_bytes_max = 1000;
@@ -642,6 +670,7 @@ TEST(Outbox, a_file_of_version_1_goes_on_and_learns_how_large_its_rows_are) {
         CHECK_FALSE(fixture.report.set_aside || fixture.report.fresh);
         CHECK_TRUE(outbox().identity().incarnation == before);
         CHECK_EQUAL(3000, outbox().row_bytes_max());
+        CHECK_EQUAL(frontiers, outbox().frontiers()->size());
     }
 }
 

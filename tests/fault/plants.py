@@ -85,7 +85,7 @@ PLANTS = [
     (
         "group-not-sealed",
         "rows of a group that is not complete get ship numbers",
-        [(STORE, "take(record, output <= work.staged.sealed, state)", "take(record, true, state)")],
+        [(STORE, "take(record, complete && !leaving,", "take(record, true,")],
         POWER_CUTS,
     ),
     (

@@ -3,7 +3,7 @@ TLS, a real Kafka: nothing lost, nothing twice. 20 times each; --long: 250 times
 500 of the agent, with its journal in memory and on disk.
 
 Then everything bounced, hard and soft, under a load of a given number of events; and mosquitto
-killed, which loses and repeats by itself: Weir adds nothing to that.
+killed, at rest and under load, which loses and repeats by itself: Weir adds nothing to that.
 """
 
 import collections
@@ -15,10 +15,12 @@ import time
 import unittest
 
 from weirtest import places
+from weirtest.mqtt_tap import MqttTap
 from weirtest.process import Late, wait_until
 from weirtest.publish import Listener, Load
 from weirtest.suite import KafkaSuite
 from weirtest.totals import wait_for_totals
+from weirtest.weir import Agent
 
 KILLS = int(os.environ.get("WEIR_KILLS", "0")) or (250 if places.LONG else 20)
 EVENTS = 100_000 if places.LONG else 10_000
@@ -201,6 +203,103 @@ class BrokerKills(Killing):
             end=" ",
             flush=True,
         )
+
+
+class BrokerKillsUnderLoad(Killing):
+    """mosquitto killed while messages are under way. What it had not saved is lost, and it may have told
+    one subscriber and not another; so the witness is a tap on Weir's own connection. All that Weir
+    acknowledged there counts, and nothing counts more often than it was sent there whole."""
+
+    # What comes again may be a minute older than what came before.
+    SOURCE = Load.SOURCE.replace('lateness = "1s"', 'lateness = "60s"')
+
+    def setUp(self):
+        super().setUp()
+        self.broker = self.mosquitto(extra="autosave_interval 1\nmax_queued_messages 100000\n")
+        self.bridge = self.start_bridge()
+        self.tap = MqttTap(self.broker.port)
+        self.addCleanup(self.tap.close)
+        self.agent = self.begin(
+            Agent(
+                self.folder / "agent",
+                self.SOURCE,
+                broker=Tapped(self.broker, self.tap.port),
+                bridge=self.bridge.url,
+                certificates=self.agent_files,
+                agent='memory = "40MiB"\n',
+            )
+        ).ready()
+
+    def test_weir_counts_what_it_acknowledged_and_no_more_than_it_was_sent(self):
+        witness = Listener(self.broker.port, "city/+/events", session="witness")
+        self.addCleanup(witness.close)
+        load, read = Load(self.broker.port, 500), self.reader()
+        wait_until(lambda: len(self.tap.acknowledged) > 1500, 60, "Weir acknowledges, and the broker has saved who subscribed")
+        for _ in range(BROKER_KILLS):
+            before = len(self.tap.acknowledged)
+            self.broker.kill()
+            self.broker.start()
+            wait_until(self.agent_works, 240, lambda: f"connects:\n{self.agent.text()[-3000:]}")
+            wait_until(lambda: len(self.tap.acknowledged) > before + 200, 60, "messages come again")
+            time.sleep(self.random.uniform(0, 1.5))
+        load.close()
+        self.compare(load, witness, read)
+
+    def events_of(self, deliveries):
+        """{(site, window): [i, ...]}, as often as each came."""
+        windows = collections.defaultdict(list)
+        for delivery in deliveries:
+            if (event := json.loads(delivery.payload))["i"] >= 0:
+                windows[delivery.topic.split("/")[1], event["ts"] // 1000 * 1000].append(event["i"])
+        return windows
+
+    def compare(self, load, witness, read):
+        wait_until(
+            lambda: sum(b'"i": -1' in d.payload for d in self.tap.acknowledged) >= load.SITES,
+            60,
+            "the events that close all windows come",
+        )
+        acknowledged = self.events_of(self.tap.acknowledged)
+        read.read_until(lambda results: len(results) >= len(acknowledged), 180, f"{len(acknowledged)} windows")
+        read.read_to_end()
+        sent = self.events_of(self.tap.deliveries)
+        found = {
+            (r.value["key"]["site"], r.value["start"]): r.value["values"] for r in read.results
+        }
+        self.assertEqual(len(found), len(read.results), "a window came twice")
+        self.assertLessEqual(found.keys(), sent.keys())
+        self.assertLessEqual(acknowledged.keys(), found.keys())
+        counted = 0
+        for window, values in found.items():
+            once = set(acknowledged[window])
+            self.assertLessEqual(len(once), values["n"], f"{window}: acknowledged and not counted")
+            self.assertLessEqual(values["n"], len(sent[window]), f"{window}: more than was sent")
+            # What is counted beside those that were acknowledged is of what was sent, too.
+            more = sorted(sent[window])
+            for i in once:
+                more.remove(i)
+            extra = values["n"] - len(once)
+            rest = values["total"] - sum(once)
+            self.assertLessEqual(sum(more[:extra]), rest, f"{window}: other events")
+            self.assertLessEqual(rest, sum(more[len(more) - extra :]), f"{window}: other events")
+            counted += values["n"]
+        distinct = sum(len(set(events)) for events in sent.values())
+        told = {(t.split("/")[1], p) for t, p, _ in witness.messages if '"i": -1' not in p}
+        print(
+            f"{BROKER_KILLS} kills, {len(load.events)} events, of which mosquitto told Weir {distinct} and the witness "
+            f"{len(told)}; sent to Weir {sum(map(len, sent.values()))}, acknowledged "
+            f"{sum(map(len, acknowledged.values()))}, counted {counted}",
+            end=" ",
+            flush=True,
+        )
+
+
+class Tapped:
+    """mosquitto as the agent sees it: by way of the tap."""
+
+    def __init__(self, broker, port):
+        self.url = f"mqtt://127.0.0.1:{port}"
+        self.subscribed = broker.subscribed
 
 
 if __name__ == "__main__":

@@ -81,6 +81,9 @@ class FlakyProxy:
         for link in list(self._links):
             link.end(reset=True)
 
+    def passed(self, link, from_server, part):
+        """For who reads along: bytes of a connection, in either direction, before they are passed on."""
+
     def affected(self):
         with self._lock:
             self.effects += 1
@@ -97,7 +100,7 @@ class FlakyProxy:
                 return
             with self._lock:
                 self.connections += 1
-                toxic = self._toxic
+                number, toxic = self.connections, self._toxic
             if toxic and toxic.kind == "turn_away":
                 client.close()
                 self.affected()
@@ -106,15 +109,16 @@ class FlakyProxy:
             if server is None:
                 client.close()
                 continue
-            link = _Link(self, client, server, toxic)
+            link = _Link(self, number, client, server, toxic)
             with self._lock:
                 self._links.add(link)
             link.start()
 
 
 class _Link:
-    def __init__(self, proxy, client, server, toxic):
+    def __init__(self, proxy, number, client, server, toxic):
         self._proxy = proxy
+        self._number = number
         self._sockets = (client, server)
         self._lock = threading.Lock()
         self._toxic = None
@@ -161,6 +165,7 @@ class _Link:
     def _pump(self, source, target):
         try:
             while part := source.recv(16384):
+                self._proxy.passed(self._number, source is self._sockets[1], part)
                 if not self._pass(part, target):
                     return
             target.shutdown(socket.SHUT_WR)

@@ -17,6 +17,11 @@ std::string_view render_alert(const AlertTransition& transition, std::string_vie
     text("alert", transition.alert->name);
     text("state", name(transition.state));
     text("severity", name(transition.alert->severity));
+    text("id", AlertId(transition.id).text());
+    json.key("sequence");
+    json.natural(transition.sequence);
+    text("reason", name(transition.reason));
+    if (!transition.message.empty()) text("message", transition.message);
     text("agent", agent);
     text("window", result.window);
     json.key("start");
@@ -59,10 +64,13 @@ void AlertPublisher::transition(const AlertTransition& transition) {
     const AlertConfig& alert = *transition.alert;
     char key_text[256];
     const std::string_view key = key_in_topic(*transition.result, key_text);
-    const bool raised = transition.state == AlertState::raised;
-    log(raised ? LogLevel::warning : LogLevel::info, "alert", "%s %s: %.*s (%s), window ending at %lld ms",
-        alert.name.c_str(), raised ? "raised" : "cleared", static_cast<int>(key.size()), key.data(),
-        std::string(name(alert.severity)).c_str(), static_cast<long long>(transition.result->end.ms()));
+    // What is acknowledged or flaps still stands: it goes where a raise goes.
+    const bool raised = transition.state != AlertState::cleared;
+    const std::string_view said = transition.message.empty() ? "" : ": ";
+    log(raised ? LogLevel::warning : LogLevel::info, "alert", "%s %s: %.*s (%s), window ending at %lld ms%.*s%.*s",
+        alert.name.c_str(), std::string(name(transition.state)).c_str(), static_cast<int>(key.size()), key.data(),
+        std::string(name(alert.severity)).c_str(), static_cast<long long>(transition.result->end.ms()), static_cast<int>(said.size()),
+        said.data(), static_cast<int>(transition.message.size()), transition.message.data());
 
     const std::string_view payload = render_alert(transition, agent_, payload_);
     for (const MqttActionConfig& action : alert.actions) {

@@ -19,7 +19,8 @@ namespace weir {
 // Some three hundred alerts with ten values each.
 inline constexpr Bytes alert_queue_bytes = Bytes{128} << 10;
 
-// {"alert":..,"state":"raised","severity":..,"agent":..,"window":..,"start":..,"end":..,"key":{},"values":{}}
+// {"alert":..,"state":"raised","severity":..,"id":"16 hex digits","sequence":N,"reason":..,"message":..,"agent":..,"window":..,"start":..,"end":..,
+// "key":{},"values":{}}; message only if the alert has one
 std::string_view render_alert(const AlertTransition& transition, std::string_view agent, std::span<char> buffer);
 
 // publish_topic.h, with {alert} {severity} and {state} too.

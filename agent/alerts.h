@@ -1,43 +1,26 @@
-// Alerts in their plainest form: a condition on a window's results raises one for a key, another (or the end
-// of the first) clears it, each said once. Or a score that is high enough raises, and the next that is not clears.
-// A transition is decided per alert and key. Only a window's first word on an interval counts (revision 0):
-// what was acted on is not taken back by a late event. A condition that is null changes nothing.
-// Memory: need(): per alert one entry for each key that the window can have, 16 bytes each.
-// Cost: one condition a result and alert; O(keys) when some key stands or rises. Threads: one owner (the engine's).
-// Errors: none; with more raised keys than entries the oldest is forgotten and counted.
+// Alerts over records: a condition on the results of a window, or on the matches of a pattern, or the score of a detector. Which key stands, and what is
+// said of it: alert_life.h, alert_table.h. Only a window's first word on an interval counts (revision 0): what was acted on is not taken back by a
+// late event.
+// Time: what an alert waits for (hold, missing, clear_after, flap) goes by the watermark that closes its key: the source's, or its partition's. A tick
+// tells it; and each emission tells the source's of the one before, whose records are all judged by then, so that without ticks, in the replay of a file
+// without times of arrival, it goes on for keys that are closed by the source's.
+// Memory: need(): of each alert, what its table takes. Cost: one condition a result and alert. Threads: one owner (the engine's).
+// Errors: none; what is given up is counted (alert_table.h).
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
-#include <string_view>
 #include <vector>
 
+#include "agent/alert_life.h"
 #include "agent/assembly.h"
 #include "agent/base/arena.h"
 #include "agent/base/record.h"
 #include "windows/expression.h"
 
 namespace weir {
-
-enum class AlertState : std::uint8_t { raised, cleared };
-std::string_view name(AlertState state);
-std::string_view name(Severity severity);
-
-struct AlertTransition {
-    const AlertConfig* alert = nullptr;
-    std::uint64_t definition = 0;
-    AlertState state = AlertState::raised;
-    const Record* result = nullptr;  // what decided it; lives during the call
-};
-
-// Of the key as text, so that it is the same for equal keys whatever the record's memory. Never 0.
-std::uint64_t hash_of_key(const Record& record);
-
-class AlertSink {
-public:
-    virtual ~AlertSink() = default;
-    virtual void transition(const AlertTransition& transition) = 0;
-};
 
 class Alerts {
 public:
@@ -49,48 +32,45 @@ public:
     // A score of the detector of alert (an index into Assembly::alerts()) and what it is of.
     void observe(std::size_t alert, double score, const Record& record);
 
-    std::size_t raised(std::size_t alert) const;
-    std::uint64_t transitions() const { return transitions_; }
-    std::uint64_t forgotten() const { return forgotten_; }
+    // Sources whose watermark an alert waits for.
+    std::span<const std::size_t> timed_sources() const { return timed_; }
+    // Every result up to the source's watermark has been observed: between two emissions.
+    void advance(std::size_t source, Timestamp watermark, const PartitionTimes* partitions);
+    // An emission at this watermark begins: every result up to the one of the emission before has been observed.
+    void begin_emission(std::size_t source, Timestamp watermark);
 
-    // What stands now, for an Alerts of another configuration: adopt() takes those whose definition it has.
-    struct Standing {
-        std::uint64_t definition = 0;
-        std::uint64_t key = 0;
-    };
-    std::vector<Standing> standing() const;
-    std::size_t adopt(std::span<const Standing> standing);
+    std::size_t raised(std::size_t alert) const { return rules_[alert]->life.table().raised(); }
+    std::size_t alerts() const { return rules_.size(); }
+    const AlertTable& table(std::size_t alert) const { return rules_[alert]->life.table(); }
+    std::uint64_t transitions() const { return teller_.said(); }
+    std::uint64_t forgotten() const { return teller_.forgotten(); }  // keys that had to go
+    std::uint64_t stale() const;                                     // results older than the newest of their key
+
+    // What stands in an Alerts of another configuration goes on here, where a definition is the same. How many raised keys had no such place.
+    // REQUIRES: this one is new.
+    std::size_t adopt(const Alerts& from);
 
     static Bytes save_size_max(const Assembly& assembly);
     void save(ByteWriter& out) const;
     Status load(ByteReader& in);
 
 private:
-    // A key for which the alert stands. Empty: hash 0.
-    struct Raised {
-        std::uint64_t hash = 0;
-        std::uint64_t number = 0;  // of the transition; the least is the oldest
-    };
     struct Rule {
-        const AlertConfig* alert = nullptr;
-        std::uint64_t definition = 0;
-        std::string_view window;
-        std::uint64_t window_definition = 0;
-        std::optional<Condition> when;  // none: its detectors' scores
-        double score_above = 0;
+        Rule(Arena& arena, const AlertLife::Params& params, AlertTeller& teller) : life(arena, params, teller) {}
+        const AlertPlan* plan = nullptr;
+        std::string_view from;
+        std::uint64_t from_definition = 0;
+        std::optional<Condition> when;
         std::optional<Condition> clear;
-        std::span<Raised> raised;
-        std::size_t count = 0;
+        AlertLife life;
     };
-    static std::size_t table_size(const Assembly& assembly, const AlertPlan& plan);
-    Raised* find(Rule& rule, std::uint64_t hash);
-    void raise(Rule& rule, std::uint64_t hash);
-    void judge(Rule& rule, const Record& result, std::optional<bool> raises, std::optional<bool> clears);
+    static AlertLife::Params params(const Assembly& assembly, const AlertPlan& plan);
+    std::optional<bool> clears(Rule& rule, const Record& result, std::optional<bool> when);
 
-    std::vector<Rule> rules_;
-    AlertSink& sink_;
-    std::uint64_t transitions_ = 0;
-    std::uint64_t forgotten_ = 0;
+    AlertTeller teller_;
+    std::vector<std::unique_ptr<Rule>> rules_;
+    std::vector<std::size_t> timed_;
+    std::vector<Timestamp> emitted_;  // of timed_: the watermark of the last emission
 };
 
 }  // namespace weir

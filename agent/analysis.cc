@@ -26,6 +26,16 @@ DecodeCounters load_decoded(MessageEnds& ends, ByteReader& in) {
     return decode;
 }
 
+class SourceTimes final : public PartitionTimes {
+public:
+    SourceTimes(const Engine& engine, std::size_t source) : engine_(engine), source_(source) {}
+    Timestamp watermark_of(std::uint64_t partition) const override { return engine_.partition_watermark(source_, partition); }
+
+private:
+    const Engine& engine_;
+    const std::size_t source_;
+};
+
 }  // namespace
 
 Bytes Analysis::need(const Assembly& assembly, const Options& options) {
@@ -119,6 +129,11 @@ void Analysis::push(Batch& batch) {
 void Analysis::tick(Timestamp arrival, bool trusted) {
     flush();
     engine_->tick(arrival, trusted);
+    if (!alerts_) return;
+    for (const std::size_t source : alerts_->timed_sources()) {
+        const SourceTimes times(*engine_, source);
+        alerts_->advance(source, engine_->source_status(source).watermark, &times);
+    }
 }
 
 void Analysis::control(ByteSpan payload) {
@@ -164,6 +179,8 @@ void Analysis::emit(const Record& record) {
     numbered.flags = static_cast<std::uint16_t>(numbered.flags | added_flags_);
     out_.result(numbered);
     if (!alerts_) return;
+    if (engine_)
+        for (const std::size_t source : alerts_->timed_sources()) alerts_->begin_emission(source, engine_->source_status(source).watermark);
     alerts_->observe(numbered);
     anomalies_->observe(numbered);
 }
@@ -173,15 +190,20 @@ void Analysis::scored(const AnomalyScore& score) {
     alerts_->observe(score.alert, score.verdict.score, *score.record);
 }
 
-// An alert's record: the key of the result that decided it; state and severity before its plain values.
+// An alert's record: the key of the result that decided it; what it is about before its plain values.
 void Analysis::transition(const AlertTransition& transition) {
     const Record& result = *transition.result;
+    const AlertId id(transition.id);
     std::size_t count = 0;
     alert_values_[count++] = {"state", Value::of_text(name(transition.state))};
     alert_values_[count++] = {"severity", Value::of_text(name(transition.alert->severity))};
+    alert_values_[count++] = {"id", Value::of_text(id.text())};
+    alert_values_[count++] = {"sequence", Value::of_integer(static_cast<std::int64_t>(transition.sequence))};
+    alert_values_[count++] = {"reason", Value::of_text(name(transition.reason))};
+    if (!transition.message.empty()) alert_values_[count++] = {"message", Value::of_text(transition.message)};
     const std::size_t room = alert_values_.size() - result.key.size();
     for (const Field& field : result.values) {
-        if (is_list(field.value.kind) || count == room) continue;
+        if (is_list(field.value.kind) || count >= room) continue;
         alert_values_[count] = field;
         alert_values_[count].value.sketch = {};
         ++count;

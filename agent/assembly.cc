@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "agent/alert_plan.h"
 #include "agent/base/build_info.h"
 #include "agent/base/hash.h"
 #include "agent/memory_plan.h"
@@ -13,7 +14,7 @@
 namespace weir {
 namespace {
 
-constexpr std::uint64_t state_format = 3;  // of Analysis::save() and the Pipeline's checkpoint
+constexpr std::uint64_t state_format = 4;  // of Analysis::save() and the Pipeline's checkpoint
 constexpr Bytes max_message_without_broker = 256 << 10;
 // A sketch's bytes take a fifteenth more in their pool, and twice as much in the two copies of the checkpoint.
 constexpr Bytes copies_of_sketches_tenths = 31;
@@ -47,7 +48,7 @@ std::unique_ptr<Assembly> Assembly::make(const AgentConfig& config, std::vector<
     if (errors() != before) return nullptr;
 
     std::uint64_t print = assembly->hash_inputs(assembly->engine_->fingerprint() ^ state_format);
-    for (const AlertPlan& alert : assembly->alerts_) print = hash_of(config.alerts[alert.alert].name, print ^ alert.definition);
+    for (const AlertPlan& alert : assembly->alerts_) print = hash_of(life_text(config.alerts[alert.alert]), print ^ alert.definition);
     // Whose entries are in which lane's journal decides the order of what comes out.
     if (lanes > 1) print = hash_of("lanes " + std::to_string(lanes), print);
     for (std::size_t i = 0; i < assembly->lane_of_.size() && lanes > 1; ++i)
@@ -257,73 +258,6 @@ Bytes Assembly::spare_budget() const {
     const Bytes total = make_plan(*this, part_options(*this), true).total();
     if (total >= config_.agent.memory) return 0;
     return (config_.agent.memory - total) / copies_of_sketches_tenths * 10 / sketch_bytes_step * sketch_bytes_step;
-}
-
-void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {
-    for (std::size_t i = 0; i < config_.alerts.size(); ++i) {
-        const AlertConfig& alert = config_.alerts[i];
-        if (alert.anomaly) {
-            make_anomaly(i, problems);
-            continue;
-        }
-        const std::optional<std::size_t> window = engine_->find_window(alert.from.text);
-        if (!window) {
-            problems.push_back({alert.from.at, "alert '" + alert.name + "': there is no window '" + alert.from.text + "'"});
-            continue;
-        }
-        std::uint64_t definition = hash_of(alert.name, engine_->definition(*window));
-        for (const ConfigString* text : {&alert.when, &alert.clear}) {
-            if (text->empty()) continue;
-            const std::string key = text == &alert.when ? "when" : "clear";
-            Problem problem;
-            const std::optional<Condition> condition =
-                Condition::compile(text->text, engine_->fields(*window), problem, &system_zones());
-            if (!condition) {
-                problem.what = key + " in [[alert]] \"" + alert.name + "\": " + problem.what;
-                problems.push_back(problem_in(*text, problem));
-                continue;
-            }
-            condition_memory_ += condition->memory();
-            definition = hash_of(condition->canonical(), definition);
-        }
-        alerts_.push_back({i, *window, definition, std::nullopt});
-    }
-}
-
-// check_references() has seen to the names.
-void Assembly::make_anomaly(std::size_t index, std::vector<ConfigProblem>& problems) {
-    const AlertConfig& alert = config_.alerts[index];
-    AnomalyPlan plan;
-    plan.of = alert.anomaly->of.text;
-    plan.detector = {alert.anomaly->method, alert.anomaly->season};
-    plan.score_above = alert.anomaly->score_above;
-    std::string text = alert.name + "\n" + plan.of + "\n" + std::string(name(alert.anomaly->method)) + " " +
-                       std::to_string(alert.anomaly->season.us()) + " " +
-                       std::to_string(std::bit_cast<std::uint64_t>(plan.score_above));
-    std::uint64_t seed = 0;
-    if (const std::optional<std::size_t> window = engine_->find_window(alert.from.text)) {
-        plan.from = *window;
-        plan.keys_max = engine_->window(*window).max_groups;
-        seed = engine_->definition(*window);
-    } else {
-        const std::optional<std::size_t> source = engine_->find_source(alert.from.text);
-        const std::optional<std::size_t> column = source ? engine_->source(*source).schema.find(plan.of) : std::nullopt;
-        if (!column) {
-            problems.push_back({alert.from.at, "alert '" + alert.name + "': there is no '" + plan.of + "' in '" + alert.from.text + "'"});
-            return;
-        }
-        plan.of_source = true;
-        plan.from = *source;
-        plan.column = *column;
-        plan.keys_max = alert.by.empty() ? 1 : alert.max_groups;
-        text += "\n" + alert.from.text + " " + std::to_string(plan.keys_max);
-        for (const ConfigString& key : alert.by) {
-            plan.by.push_back(engine_->source(*source).schema.find(key.text).value_or(0));
-            text += "\n" + key.text;
-        }
-    }
-    const std::size_t window = plan.of_source ? 0 : plan.from;
-    alerts_.push_back({index, window, hash_of(text, seed), std::move(plan)});
 }
 
 }  // namespace weir

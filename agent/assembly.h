@@ -13,6 +13,7 @@
 #include "agent/config.h"
 #include "drivers/codec.h"
 #include "windows/detector.h"
+#include "windows/expression.h"
 #include "windows/plan.h"
 
 namespace weir {
@@ -28,11 +29,20 @@ struct AnomalyPlan {
     Detector::Params detector;
     double score_above = 1;
 };
+enum class AlertKind : std::uint8_t { window, pattern, anomaly };  // what it watches
 struct AlertPlan {
-    std::size_t alert = 0;   // index into AgentConfig::alerts
-    std::size_t window = 0;  // index into the engine's plan; not of a source
+    std::size_t alert = 0;  // index into AgentConfig::alerts
+    AlertKind kind = AlertKind::window;
+    std::size_t from = 0;   // index into the engine's plan: a window or a pattern; of a detector see anomaly
+    // Of what is watched and what raises and clears: standing alerts go on in another configuration that has the same. The
+    // fingerprint has the rest, too.
     std::uint64_t definition = 0;
     std::optional<AnomalyPlan> anomaly;  // instead of conditions
+    std::size_t source = 0;              // whose watermark is its time
+    std::vector<FieldType> fields;       // of the records it judges, keys first
+    std::size_t keys = 0;                // of fields
+    std::size_t keys_max = 1;            // that may stand at once
+    std::optional<Duration> results_every;  // of a window with a size or a calendar: the next result of a key comes no later
 };
 
 class Assembly {
@@ -71,7 +81,8 @@ private:
     void make_engine(std::vector<ConfigProblem>& problems, Bytes sketch_bytes);
     Bytes spare_budget() const;
     void make_alerts(std::vector<ConfigProblem>& problems);
-    void make_anomaly(std::size_t alert, std::vector<ConfigProblem>& problems);
+    void make_condition(AlertPlan plan, std::vector<ConfigProblem>& problems);
+    void make_anomaly(AlertPlan plan, std::vector<ConfigProblem>& problems);
     EngineSpec engine_spec(Bytes sketch_bytes) const;
     std::uint64_t hash_inputs(std::uint64_t hash) const;
 

@@ -254,15 +254,25 @@ struct AnomalyConfig {
     double score_above = Detector::score_shipped;  // raises
 };
 
+struct FlapConfig {
+    std::uint16_t raises = 5;  // more than so many
+    Duration within = Duration::minutes(10);
+};
+
 struct AlertConfig {
     std::string name;
-    ConfigString from;  // a window; with anomaly, a source too
-    ConfigString when;  // either this or anomaly
+    ConfigString from;  // a window or a pattern; with anomaly, a window or a source
+    ConfigString when;  // either this or anomaly; empty: every match of a pattern
     std::optional<AnomalyConfig> anomaly;
     std::vector<ConfigString> by;    // of a source: a detector each
     std::uint32_t max_groups = 128;  // of a source
     ConfigString clear;  // empty: cleared when `when` no longer holds
+    Duration hold;         // the condition must have held so long; zero: it raises at once
+    Duration clear_after;  // cleared when nothing raised it again for so long; zero: only `clear` does
+    bool missing_clears = false;  // a key without a result is cleared, and is kept otherwise
+    std::optional<FlapConfig> flap;
     Severity severity = Severity::warning;
+    ConfigString message;  // what is said: {NAME} of key and values, {alert} {severity} {state} {agent} expand
     // Without `do`, and with an [mqtt]: retained, to weir/{agent}/alert/{alert}/{key}. `do = []`:
     // logged only.
     std::vector<MqttActionConfig> actions;

@@ -248,17 +248,21 @@ private:
             alert.from.empty() ? nullptr : config_.find_window(alert.from.text);
         const SourceConfig* source =
             alert.from.empty() || window ? nullptr : config_.find_source(alert.from.text);
+        const PatternConfig* pattern = alert.from.empty() || window ? nullptr : config_.find_pattern(alert.from.text);
         if (alert.anomaly) check_anomaly(alert, window, source, title);
-        if (!window && !alert.from.empty()) {
+        if (alert.missing_clears && (!window || (window->size == Duration() && window->calendar == CalendarUnit::none)))
+            problem(alert.from.at, "missing in " + title + ": \"clear\" needs a window with size or calendar, whose results come at known times; "
+                                   "clear_after = \"10m\" clears what nothing raises again");
+        if (!window && !(pattern && !alert.anomaly) && !alert.from.empty()) {
             if (source) {
                 if (!alert.anomaly)
                     problem(alert.from.at,
                             "from in " + title + ": " + in_quotes(alert.from.text) +
                                 " is a source, which only an alert with anomaly can watch; name a "
                                 "window of it");
-            } else if (config_.find_pattern(alert.from.text)) {
+            } else if (pattern) {
                 problem(alert.from.at, "from in " + title + ": " + in_quotes(alert.from.text) +
-                                           " is a pattern, which is not in this release; its matches are results");
+                                           " is a pattern, which has no detector; name a window or a source, or leave out anomaly");
             } else {
                 std::vector<std::string> names;
                 for (const WindowConfig& each : config_.windows) names.push_back(each.name);
@@ -267,12 +271,28 @@ private:
                                            meant(alert.from.text, names));
             }
         }
+        const std::vector<ConfigString>* keys = window ? &window->by : pattern ? &pattern->by : source ? &alert.by : nullptr;
+        if (keys) check_message(alert, *keys, window, pattern, title);
         for (const MqttActionConfig& action : alert.actions) {
             check_connection(action.connection, action.at, title);
             if (!action.topic.empty())
                 check_topic(action.topic, {"agent", "alert", "window", "severity", "key"},
-                            window ? &window->by : source ? &alert.by : nullptr, "do.mqtt.topic in " + title + ": ");
+                            keys, "do.mqtt.topic in " + title + ": ");
         }
+    }
+
+    void check_message(const AlertConfig& alert, const std::vector<ConfigString>& keys, const WindowConfig* window,
+                       const PatternConfig* pattern, const std::string& title) {
+        std::vector<std::string> names = {"agent", "alert", "severity", "state"};
+        if (window)
+            for (const SelectConfig& select : window->select) names.push_back(select.name);
+        if (pattern)
+            for (const SelectConfig& measure : pattern->measures) names.push_back(measure.name);
+        if (alert.anomaly) {
+            names.insert(names.end(), {"score", "expected"});
+            if (!window) names.push_back(alert.anomaly->of.text);
+        }
+        check_names_in_braces(alert.message, std::move(names), &keys, "message in " + title + ": ");
     }
 
     void check_anomaly(const AlertConfig& alert, const WindowConfig* window,
@@ -313,12 +333,17 @@ private:
 
     void check_topic(const ConfigString& topic, std::vector<std::string> names,
                      const std::vector<ConfigString>* keys, const std::string& what) {
-        if (keys)
-            for (const ConfigString& key : *keys) names.push_back(key.text);
         if (topic.text.size() > 1024) problem(topic.at, what + "is longer than 1,024 bytes");
         if (topic.text.find_first_of("+#") != std::string::npos) {
             problem(topic.at, what + "found a wildcard, expected one topic to publish to");
         }
+        check_names_in_braces(topic, std::move(names), keys, what);
+    }
+
+    void check_names_in_braces(const ConfigString& topic, std::vector<std::string> names,
+                               const std::vector<ConfigString>* keys, const std::string& what) {
+        if (keys)
+            for (const ConfigString& key : *keys) names.push_back(key.text);
         std::size_t at = 0;
         while ((at = topic.text.find_first_of("{}", at)) != std::string::npos) {
             const std::size_t end = topic.text.find('}', at);

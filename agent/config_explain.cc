@@ -343,15 +343,26 @@ private:
         if (alert.anomaly)
             anomaly(alert);
         else
-            line("when", toml(alert.when.text), "raises it");
+            optional("when", alert.when.text, "raises it; of a pattern, by default every match does");
         optional("clear", alert.clear.text, "clears it; default: when no longer holds");
+        life(alert);
         line("severity", toml(severity_name(alert.severity)), "info, warning or critical");
-        line("missing", toml("keep"), "a key without a result keeps its state");
+        optional("message", alert.message.text, "said with each change; {NAME} of the key and the values, {alert} {severity} {state} {agent}");
         std::string actions;
         for (const MqttActionConfig& action : alert.actions)
             actions += (actions.empty() ? "" : ", ") + written(action);
         line("do", "[" + actions + "]",
              "[]: logged only; default: retained, to weir/{agent}/alert/{alert}/{key}");
+    }
+
+    void life(const AlertConfig& alert) {
+        line("hold", toml(format_duration(alert.hold)), "when must have held so long, in event time");
+        if (alert.clear_after > Duration())
+            line("clear_after", toml(format_duration(alert.clear_after)), "cleared when nothing raised it again for so long");
+        line("missing", toml(alert.missing_clears ? "clear" : "keep"), "a key without a result: keep or clear");
+        if (alert.flap)
+            line("flap", "{ raises = " + std::to_string(alert.flap->raises) + ", within = " + toml(format_duration(alert.flap->within)) + " }",
+                 "more raises in so long: said once, then quiet until it is calm");
     }
 
     void anomaly(const AlertConfig& alert) {

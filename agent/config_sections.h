@@ -47,6 +47,7 @@ private:
                           std::vector<SelectConfig>& out);
     void read_after(ConfigReader& reader, PatternConfig& pattern);
     void read_alert(const ConfigNode& node, const std::string& title);
+    void read_life(ConfigReader& reader, AlertConfig& alert);
     void read_anomaly(ConfigReader& reader, AlertConfig& alert);
     void read_action(const ConfigNode& node, const std::string& title, AlertConfig& alert);
     void read_uplink(const ConfigNode& node);

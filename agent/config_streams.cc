@@ -1,4 +1,4 @@
-// The sections that say what is measured: [[source]], [[window]], [[alert]].
+// The sections that say what is measured: [[source]], [[window]]; and the actions of [[alert]].
 #include <algorithm>
 #include <array>
 
@@ -329,85 +329,6 @@ void ConfigSections::read_select(ConfigReader& reader, WindowConfig& window) {
         if (inner.text(member.key, "\"mean(speed)\"", item.expression))
             window.select.push_back(std::move(item));
     }
-}
-
-void ConfigSections::read_alert(const ConfigNode& node, const std::string& title) {
-    ConfigReader reader(node, title, problems_);
-    AlertConfig alert;
-    alert.at = node.at;
-    name(reader, alert.name);
-    reader.require("from", "the name of a window, or with anomaly of a source");
-    reader.text("from", "\"site_minute\"", alert.from);
-    const bool other_kind = node.find("absent") || node.find("anomaly");
-    read_anomaly(reader, alert);
-    reader.unreleased("absent", "leave it out; mqtt.silence reports a connection that is silent");
-    reader.unreleased("expect", "leave it out");
-    reader.unreleased("hold", "leave it out; a longer window needs the condition to last longer");
-    if (!other_kind) reader.require("when", "when = \"p85 < 20.0\"");
-    reader.text("when", "\"p85 < 20.0\"", alert.when);
-    reader.text("clear", "\"p85 > 30.0\"", alert.clear);
-    if (const auto* missing = reader.find("missing", ConfigType::text, "\"keep\"");
-        missing && missing->text != "keep") {
-        reader.problem_of("missing", missing->at,
-                          "found " + in_quotes(missing->text) +
-                              ", which is not in this release; expected \"keep\"");
-    }
-    reader.one_of<Severity>("severity",
-                            {{"info", Severity::info},
-                             {"warning", Severity::warning},
-                             {"critical", Severity::critical}},
-                            alert.severity);
-    constexpr std::string_view example =
-        "[{ mqtt = { topic = \"alerts/{site}\", retain = true } }]";
-    if (const auto* actions = reader.find("do", ConfigType::array, example)) {
-        for (const ConfigNode& item : actions->items) {
-            if (item.type == ConfigType::table)
-                read_action(item, reader.title(), alert);
-            else
-                reader.problem_of("do", item.at,
-                                  "found " + std::string(weir::name(item.type)) + ", expected " +
-                                      std::string(example));
-        }
-    } else if (!node.find("do")) {
-        default_actions_.push_back(config_.alerts.size());
-    }
-    reader.finish();
-    config_.alerts.push_back(std::move(alert));
-}
-
-void ConfigSections::read_anomaly(ConfigReader& reader, AlertConfig& alert) {
-    constexpr std::string_view example = "{ of = \"mean\" }";
-    const ConfigNode* node = reader.find("anomaly", ConfigType::table, example);
-    if (!node) {
-        reader.unreleased("by", "leave it out; an alert has a state for each group of its window");
-        reader.unreleased("max_groups", "leave it out; max_groups of the window holds");
-        return;
-    }
-    AnomalyConfig anomaly;
-    ConfigReader inner(*node, reader.title(), problems_, "anomaly.");
-    inner.require("of", "of = \"mean\", a number of the window or the source");
-    inner.text("of", "\"mean\"", anomaly.of);
-    inner.one_of<DetectorMethod>("method",
-                                 {{"ensemble", DetectorMethod::ensemble},
-                                  {"novelty", DetectorMethod::novelty},
-                                  {"season", DetectorMethod::season},
-                                  {"neighbours", DetectorMethod::neighbours},
-                                  {"zscore", DetectorMethod::zscore},
-                                  {"forecast", DetectorMethod::forecast}},
-                                 anomaly.method);
-    inner.duration("season", Duration::seconds(1), day * 366, anomaly.season);
-    inner.share("score_above", anomaly.score_above);
-    inner.finish();
-    alert.anomaly = std::move(anomaly);
-    reader.texts("by", "[\"site\"]", alert.by);
-    std::uint64_t groups = alert.max_groups;
-    if (reader.natural("max_groups", 1, 1 << 20, groups))
-        alert.max_groups = static_cast<std::uint32_t>(groups);
-    for (const std::string_view key : {"when", "clear"})
-        if (const ConfigNode* other = reader.find(key))
-            reader.problem_of(key, other->at,
-                              "stands beside anomaly; an alert has one of them: it is raised while "
-                              "the score is score_above or more");
 }
 
 void ConfigSections::read_action(const ConfigNode& node, const std::string& title,

@@ -25,14 +25,15 @@ Analysis::Options behind_lanes(Analysis::Options options) {
 
 }  // namespace
 
-// An alert's record has its window's key and plain values, and says state and severity.
+// An alert's record has its window's key and plain values, and says state, severity, id, sequence, reason and message.
 Bytes Pipeline::record_bytes_max(const Assembly& assembly) {
     Bytes longest_name = 0;
     for (const AlertConfig& alert : assembly.config().alerts) longest_name = std::max(longest_name, alert.name.size());
     Bytes scored = 0;
     for (const AlertPlan& plan : assembly.alerts())
         if (plan.anomaly) scored = std::max(scored, Anomalies::record_bytes_max(assembly, plan));
-    return assembly.engine().record_size_max() + longest_name + scored + 256;
+    constexpr Bytes said = 512 + AlertTeller::message_bytes_max;
+    return assembly.engine().record_size_max() + longest_name + scored + said;
 }
 
 Bytes Pipeline::need(const Assembly& assembly) {

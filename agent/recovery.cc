@@ -281,12 +281,9 @@ Status Recovery::take_over(Pipeline& pipeline) {
     (void)pipeline.analysis().anomalies().adopt(old.analysis().anomalies());
     old.finish_partial();
     if (const Status committed = outbox_.commit(); !committed.ok()) return committed;
-    const std::vector<Alerts::Standing> standing = old.analysis().alerts().standing();
-    const std::size_t alerts = pipeline.analysis().alerts().adopt(standing);
-    if (alerts < standing.size())
+    if (const std::size_t left = pipeline.analysis().alerts().adopt(old.analysis().alerts()); left > 0)
         WEIR_LOG_WARNING("alert", "%zu raised alerts belong to definitions that are no longer there: nobody will clear "
-                                  "them, and what was published retained stays at the broker",
-                         standing.size() - alerts);
+                                  "them, and what was published retained stays at the broker", left);
     const EnginePlan& before = earlier_->assembly->engine();
     WEIR_LOG_WARNING("recovery", "the configuration or the program has changed: %zu of %zu windows and patterns go on; what "
                                  "else was open has been closed as partial, and later events of those intervals count as late",

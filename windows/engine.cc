@@ -92,6 +92,14 @@ SourceStatus Engine::source_status(std::size_t source) const {
     return status;
 }
 
+Timestamp Engine::partition_watermark(std::size_t source, std::uint64_t partition) const {
+    const Watermarks& watermarks = state_->sources_[source]->watermarks();
+    std::int64_t time = watermarks.watermark();
+    for (std::uint32_t i = 0; i < watermarks.partitions(); ++i)
+        if (watermarks.hash(i) == partition) time = watermarks.watermark(i);
+    return time == never_us ? Timestamp::min() : Timestamp::micros(time);
+}
+
 WindowStatus Engine::window_status(std::size_t window) const {
     const Window& of = *state_->windows_[window];
     return {of.intervals_used(), of.cells_used(), state_->plan_.windows[window].cells_max, of.counters().values()};

@@ -122,6 +122,8 @@ public:
     void reset();
 
     SourceStatus source_status(std::size_t source) const;
+    // Of one of its partitions, by the hash that records carry; the source's, if that is none of them. Cost: O(partitions).
+    Timestamp partition_watermark(std::size_t source, std::uint64_t partition) const;
     WindowStatus window_status(std::size_t window) const;
     PatternStatus pattern_status(std::size_t pattern) const;
     Table::Status table_status(std::size_t table) const;

@@ -26,7 +26,7 @@ TEST_GROUP(AlertPublisher) {
         record.end = Timestamp::millis(61000);
         record.key = key;
         record.values = values;
-        transition = {&alert, 7, AlertState::raised, &record};
+        transition = {&alert, 7, AlertState::raised, &record, 0xab, 3};
     }
 };
 
@@ -34,7 +34,7 @@ TEST(AlertPublisher, renders_one_json_object) {
     char buffer[1024];
     const std::string text(render_alert(transition, "a1", buffer));
     STRCMP_EQUAL(
-        "{\"alert\":\"slow\",\"state\":\"raised\",\"severity\":\"warning\",\"agent\":\"a1\",\"window\":\"w\",\"start\":1000,"
+        "{\"alert\":\"slow\",\"state\":\"raised\",\"severity\":\"warning\",\"id\":\"00000000000000ab\",\"sequence\":3,\"reason\":\"condition\",\"agent\":\"a1\",\"window\":\"w\",\"start\":1000,"
         "\"end\":61000,\"key\":{\"site\":\"s/1\",\"lane\":-3},\"values\":{\"mean\":12.5}}",
         text.c_str());
 }

@@ -243,7 +243,7 @@ TEST(Anomalies, records_never_encode_to_more_than_their_bound) {
     CHECK(run.seen.all.size() >= 3);
     for (const Scored::One& one : run.seen.all) {
         const AlertPlan& plan = assembled.assembly->alerts()[one.alert];
-        const Bytes base = plan.anomaly->of_source ? 64 : assembled.assembly->engine().record_size_max(plan.window);
+        const Bytes base = plan.anomaly->of_source ? 64 : assembled.assembly->engine().record_size_max(plan.anomaly->from);
         CHECK(one.encoded <= base + Anomalies::record_bytes_max(*assembled.assembly, plan));
     }
 }

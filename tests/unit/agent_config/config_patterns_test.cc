@@ -106,5 +106,18 @@ TEST(ConfigPatterns, problems_have_their_place) {
     says("a window is called site_minute, too", with("name     = \"incident\"", "name = \"site_minute\""));
     says("no source is called", with("from     = \"loops\"", "from = \"loop\""));
     says("has no measures", with("measures = { lost = \"first(A.speed) - last(C.speed)\" }", ""));
-    says("is a pattern, which is not in this release", with() + "[[alert]]\nname = \"a\"\nfrom = \"incident\"\nwhen = \"lost > 1.0\"\n");
+    const std::string alert = with() + "[[alert]]\nname = \"a\"\nfrom = \"incident\"\n";
+    says("is a pattern, which has no detector", alert + "anomaly = { of = \"lost\" }\n");
+    says("missing in [[alert]] \"a\": \"clear\" needs a window", alert + "missing = \"clear\"\n");
+    says("nothing is called {last}; did you mean \"lost\"?", alert + "message = \"{last}\"\n");
+}
+
+TEST(ConfigPatterns, an_alert_takes_every_match_or_some_and_clears_after_a_while) {
+    const std::string alert = with() + "[[alert]]\nname = \"a\"\nfrom = \"incident\"\n";
+    const ConfigLoad every = fix.parse(alert);
+    CHECK_TEXT(every.ok(), ConfigFixture::rendered(every).c_str());
+    CHECK(every.config.alerts[0].clear_after == Duration::minutes(5));
+    const ConfigLoad some = fix.parse(alert + "when = \"lost > 1.0\"\nclear_after = \"1h\"\nmessage = \"{site} lost {lost}\"\n");
+    CHECK_TEXT(some.ok(), ConfigFixture::rendered(some).c_str());
+    CHECK(some.config.alerts[0].clear_after == Duration::minutes(60));
 }

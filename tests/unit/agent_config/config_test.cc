@@ -347,6 +347,31 @@ TEST(Config, an_alert_without_do_is_published_and_with_an_empty_one_it_is_not) {
     CHECK(fix.parse(alert + "do = []\n").config.alerts[0].actions.empty());
 }
 
+TEST(Config, an_alert_says_how_long_how_often_and_what_silence_means) {
+    const std::string alert = std::string(smallest_config) + "[[alert]]\nname = \"a\"\nfrom = \"site_minute\"\nwhen = \"n > 1\"\n";
+    const ConfigLoad bare = fix.parse(alert);
+    CHECK_OK(bare);
+    const AlertConfig& none = bare.config.alerts[0];
+    CHECK(none.hold == Duration() && none.clear_after == Duration() && !none.missing_clears && !none.flap && none.message.empty());
+    const ConfigLoad full = fix.parse(alert + "hold = \"2m\"\nclear_after = \"1h\"\nmissing = \"clear\"\nflap = { raises = 3, within = \"15m\" }\n"
+                                              "message = \"{site}: p85 {p85} km/h, {alert} {state} on {agent}\"\n");
+    CHECK_OK(full);
+    const AlertConfig& all = full.config.alerts[0];
+    CHECK(all.hold == Duration::minutes(2) && all.clear_after == Duration::minutes(60) && all.missing_clears);
+    CHECK(all.flap && all.flap->raises == 3 && all.flap->within == Duration::minutes(15));
+    CHECK(fix.parse(alert + "flap = {}\n").config.alerts[0].flap->raises == 5);
+    const std::pair<const char*, const char*> wrong[] = {
+        {"missing = \"drop\"\n", "missing in [[alert]] \"a\": found \"drop\", expected \"keep\" or \"clear\""},
+        {"flap = { raise = 3 }\n", "did you mean \"raises\"?"},
+        {"message = \"{sit} is slow\"\n", "message in [[alert]] \"a\": nothing is called {sit}; did you mean \"site\"?"},
+    };
+    for (const auto& [text, words] : wrong) CHECK_SAYS(fix.parse(alert + text), words);
+    std::string session(smallest_config);
+    session.replace(session.find("size   = \"1m\""), 13, "session = \"45s\"");
+    CHECK_SAYS(fix.parse(session + "[[alert]]\nname = \"a\"\nfrom = \"site_minute\"\nwhen = \"n > 1\"\nmissing = \"clear\"\n"),
+               "missing in [[alert]] \"a\": \"clear\" needs a window with size or calendar");
+}
+
 TEST(Config, an_alert_on_anomalies_has_a_detector_instead_of_a_condition) {
     const std::string alert = std::string(smallest_config) + "[[alert]]\nname = \"a\"\nfrom = ";
     const ConfigLoad window = fix.parse(alert + "\"site_minute\"\nanomaly = { of = \"p85\" }\n");
@@ -410,9 +435,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         {"qos       = 1", "driver = \"modbus\"",
          "driver in [[source]] \"loops\": found \"modbus\", which is not in this release"},
         {"qos       = 1", "overflow = \"sample\"", "overflow in [[source]] \"loops\""},
-        {"clear    = ", "hold = \"2m\"\nclear = ",
-         "hold in [[alert]] \"congestion\": not in this release"},
-        {"missing  = \"keep\"", "missing = \"clear\"", "missing in [[alert]] \"congestion\""},
         {"when     = ", "absent = ", "absent in [[alert]] \"congestion\": not in this release"},
         {"mqtt = { topic = \"log\", connection = \"plant\", qos = 0 }", "exec = [\"/bin/true\"]",
          "do.exec in [[alert]] \"congestion\": not in this release"},

@@ -22,9 +22,10 @@ void AlertLife::judge(const Record& record, std::uint64_t hash, std::int64_t at,
         return;
     } else {
         settle(*key, at - 1);
+        if (raises != true && is_calm(hash)) return;
     }
     key->last = at;
-    if (key->state != AlertState::cleared || raises == true || key->flapping) table_.keep(*key, record);
+    table_.keep(*key, record);
     if (raises == true) key->held = at;
     if (key->state == AlertState::raised) {
         if (clears == true) table_.clear(*key, at, AlertReason::condition, &record);
@@ -35,6 +36,11 @@ void AlertLife::judge(const Record& record, std::uint64_t hash, std::int64_t at,
         table_.stop_waiting(*key);
     }
     due_ = std::min(due_, next(*key).at);
+}
+
+bool AlertLife::is_calm(std::uint64_t hash) {
+    const AlertKey* const key = table_.find(hash);
+    return key == nullptr || (key->state == AlertState::cleared && !key->flapping);
 }
 
 // Of two at once, that a result is missing comes first: what was not there did not hold.

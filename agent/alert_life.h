@@ -43,6 +43,9 @@ public:
 
     AlertTable& table() { return table_; }
     const AlertTable& table() const { return table_; }
+    // Nothing stands, waits or flaps: a result that does not raise changes nothing.
+    bool is_calm() const { return table_.raised() + table_.pending() + table_.flapping() == 0; }
+    bool is_calm(std::uint64_t key);
     std::uint64_t stale() const { return stale_; }
     void adopt(const AlertLife& from);
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 
+#include "agent/alert_rows.h"
 #include "agent/assembly.h"
 #include "agent/base/hash.h"
 #include "agent/zones.h"
@@ -38,6 +39,7 @@ std::string life_text(const AlertConfig& alert) {
     std::string text = alert.name + "\n" + alert.message.text + "\n" + std::to_string(static_cast<int>(alert.severity)) + " " +
                        std::to_string(alert.hold.us()) + " " + std::to_string(alert.clear_after.us()) + " " +
                        std::to_string(alert.missing_clears);
+    for (const ConfigString& key : alert.expect) text += " " + key.text;
     if (alert.flap) text += " " + std::to_string(alert.flap->raises) + " " + std::to_string(alert.flap->within.us());
     return text;
 }
@@ -70,6 +72,9 @@ void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {
             plan.keys = spec.by.size();
             plan.keys_max = spec.max_groups;
             source = spec.from;
+        } else if (const std::optional<std::size_t> rows = engine_->find_source(alert.from.text); rows && *rows < config_.sources.size()) {
+            make_rows(std::move(plan), *rows, problems);
+            continue;
         } else {
             problems.push_back({alert.from.at, "alert '" + alert.name + "': there is no window '" + alert.from.text + "'"});
             continue;
@@ -77,6 +82,48 @@ void Assembly::make_alerts(std::vector<ConfigProblem>& problems) {
         plan.source = engine_->find_source(source).value_or(0);
         make_condition(std::move(plan), problems);
     }
+}
+
+// check_references() has seen to the names. The definition has no column but those it uses.
+void Assembly::make_rows(AlertPlan plan, std::size_t source, std::vector<ConfigProblem>& problems) {
+    const AlertConfig& alert = config_.alerts[plan.alert];
+    const Schema schema = config_.sources[source].schema();
+    plan.kind = alert.absent > Duration() ? AlertKind::absence : AlertKind::rows;
+    plan.from = plan.source = source;
+    std::string text = alert.name + "\n" + alert.from.text + "\n" + std::to_string(alert.absent.us());
+    for (const ConfigString& key : alert.by) {
+        plan.by.push_back(schema.find(key.text).value_or(0));
+        text += "\n" + key.text + " " + std::string(name(schema[plan.by.back()].type));
+    }
+    plan.keys = plan.by.size();
+    plan.keys_max = alert.by.empty() ? 1 : std::max<std::size_t>(alert.max_groups, alert.expect.size());
+    plan.fields = RowFields::types(schema, plan.by);
+    if (plan.kind == AlertKind::absence) {
+        plan.fields.resize(plan.keys);
+        plan.fields.push_back({"silent", ValueKind::real});
+    }
+    for (const ConfigString* condition : {&alert.when, &alert.clear}) {
+        if (condition->empty()) continue;
+        const std::string key = condition == &alert.when ? "when" : "clear";
+        Problem problem;
+        const std::optional<Expression> compiled = compile_row_condition(condition->text, schema, problem);
+        if (!compiled) {
+            problem.what = key + " in [[alert]] \"" + alert.name + "\": " + problem.what;
+            problems.push_back(problem_in(*condition, problem));
+            continue;
+        }
+        condition_memory_ += compiled->memory();
+        text += "\n" + key + " " + compiled->canonical();
+    }
+    plan.definition = hash_of(text, static_cast<std::uint64_t>(plan.kind));
+    alerts_.push_back(std::move(plan));
+}
+
+bool Assembly::watches_rows(std::size_t source) const {
+    return std::any_of(alerts_.begin(), alerts_.end(), [&](const AlertPlan& plan) {
+        const bool rows = plan.kind == AlertKind::rows || plan.kind == AlertKind::absence || (plan.anomaly && plan.anomaly->of_source);
+        return rows && plan.source == source;
+    });
 }
 
 void Assembly::make_condition(AlertPlan plan, std::vector<ConfigProblem>& problems) {

@@ -60,7 +60,7 @@ AlertKey& AlertTable::make_room(std::int64_t at) {
     });
     const int gives_up = importance(key);
     if (gives_up > 0) teller_.forget();
-    key.flapping = false;
+    set_flapping(key, false);
     if (gives_up == 2) clear(key, at, AlertReason::forgotten);
     stop_waiting(key);
     index_.erase(static_cast<std::uint32_t>(index(key)), [&](std::uint32_t i) { return keys_[i].hash; });
@@ -84,6 +84,12 @@ void AlertTable::set_state(AlertKey& key, AlertState state) {
     key.touched = ++touches_;
 }
 
+void AlertTable::set_flapping(AlertKey& key, bool flapping) {
+    flapping_ += flapping;
+    flapping_ -= key.flapping;
+    key.flapping = flapping;
+}
+
 void AlertTable::wait(AlertKey& key, std::int64_t since) {
     set_state(key, AlertState::pending);
     key.since = since;
@@ -100,7 +106,7 @@ void AlertTable::raise(AlertKey& key, std::int64_t at, AlertReason reason, const
     if (key.flapping) return;
     const std::uint64_t unique[] = {key.hash, static_cast<std::uint64_t>(at), teller_.said()};
     key.id = hash64(std::as_bytes(std::span(unique)), {params_.definition, 0x616c657274});
-    key.flapping = begins_to_flap(key, at);
+    set_flapping(key, begins_to_flap(key, at));
     tell(key, key.flapping ? AlertState::flapping : AlertState::raised, reason, at, record);
 }
 
@@ -118,7 +124,7 @@ bool AlertTable::acknowledge(AlertKey& key, std::int64_t at) {
 }
 
 void AlertTable::calm_down(AlertKey& key, std::int64_t at) {
-    key.flapping = false;
+    set_flapping(key, false);
     key.raises = 0;
     tell(key, key.state == AlertState::raised ? AlertState::raised : AlertState::cleared, AlertReason::calm, at, nullptr);
 }
@@ -177,6 +183,7 @@ void AlertTable::adopt(const AlertTable& from) {
         }
         raised_ += mine.state == AlertState::raised;
         pending_ += mine.state == AlertState::pending;
+        flapping_ += mine.flapping;
         Record record = from.kept(key);
         params_.shape.keep(record, bytes_of(mine));
     }
@@ -222,12 +229,13 @@ bool AlertTable::load_key(AlertKey& key, ByteReader& in) {
     key.state = static_cast<AlertState>(state);
     raised_ += key.state == AlertState::raised;
     pending_ += key.state == AlertState::pending;
+    flapping_ += key.flapping;
     return in.ok();
 }
 
 Status AlertTable::load(ByteReader& in) {
     index_.reset();
-    used_ = raised_ = pending_ = 0;
+    used_ = raised_ = pending_ = flapping_ = 0;
     const auto count = in.read<std::uint32_t>();
     touches_ = in.read<std::uint64_t>();
     if (!in.ok()) return Error::truncated;

@@ -88,6 +88,7 @@ public:
     std::span<AlertKey> keys() { return keys_.first(used_); }
     std::size_t raised() const { return raised_; }
     std::size_t pending() const { return pending_; }
+    std::size_t flapping() const { return flapping_; }
     bool full() const { return used_ == keys_.size(); }
 
     AlertKey* find(std::uint64_t hash);
@@ -125,6 +126,7 @@ private:
     std::size_t index(const AlertKey& key) const { return static_cast<std::size_t>(&key - keys_.data()); }
     bool begins_to_flap(AlertKey& key, std::int64_t at);
     void set_state(AlertKey& key, AlertState state);
+    void set_flapping(AlertKey& key, bool flapping);
     void tell(AlertKey& key, AlertState state, AlertReason reason, std::int64_t at, const Record* record);
     AlertKey& make_room(std::int64_t at);
     bool load_key(AlertKey& key, ByteReader& in);
@@ -139,6 +141,7 @@ private:
     std::size_t used_ = 0;
     std::size_t raised_ = 0;
     std::size_t pending_ = 0;
+    std::size_t flapping_ = 0;
     std::uint64_t touches_ = 0;
 };
 

@@ -14,7 +14,9 @@
 #include <span>
 #include <vector>
 
+#include "agent/alert_absence.h"
 #include "agent/alert_life.h"
+#include "agent/alert_rows.h"
 #include "agent/assembly.h"
 #include "agent/base/arena.h"
 #include "agent/base/record.h"
@@ -32,6 +34,13 @@ public:
     // A score of the detector of alert (an index into Assembly::alerts()) and what it is of.
     void observe(std::size_t alert, double score, const Record& record);
 
+    // Rows of a source, in the order they came; of a message all, before what they make the engine say.
+    void observe(std::size_t source, const Batch& batch);
+    // Time of arrival, behind the rows before it.
+    void tick(Timestamp arrival, bool trusted) { absence_.tick(arrival, trusted); }
+    // A person has seen what stands for this key of the alert, or for all its keys (0). at: of arrival.
+    std::size_t acknowledge(std::size_t alert, std::uint64_t key, Timestamp at);
+
     // Sources whose watermark an alert waits for.
     std::span<const std::size_t> timed_sources() const { return timed_; }
     // Every result up to the source's watermark has been observed: between two emissions.
@@ -45,6 +54,8 @@ public:
     std::uint64_t transitions() const { return teller_.said(); }
     std::uint64_t forgotten() const { return teller_.forgotten(); }  // keys that had to go
     std::uint64_t stale() const;                                     // results older than the newest of their key
+    std::uint64_t unwatched() const { return absence_.unwatched(); }  // rows of keys beyond max_groups, of alerts with absent
+    std::uint64_t quarantined() const { return rows_.quarantined(); }
 
     // What stands in an Alerts of another configuration goes on here, where a definition is the same. How many raised keys had no such place.
     // REQUIRES: this one is new.
@@ -69,6 +80,8 @@ private:
 
     AlertTeller teller_;
     std::vector<std::unique_ptr<Rule>> rules_;
+    AlertRows rows_;
+    AlertAbsence absence_;
     std::vector<std::size_t> timed_;
     std::vector<Timestamp> emitted_;  // of timed_: the watermark of the last emission
 };

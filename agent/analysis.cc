@@ -85,6 +85,7 @@ Analysis::Analysis(Arena& arena, const Assembly& assembly, const Options& option
             add_codec(bare, topicless_);
         }
         message_ends_.emplace_back();
+        watches_rows_.push_back(alerts_ && assembly.watches_rows(i));
         batches_.push_back(std::make_unique<Batch>(arena, assembly.engine().source(i).schema, batch_params(options)));
     }
 }
@@ -106,7 +107,7 @@ void Analysis::message_of(std::size_t source, const Message& message) {
     const MessageEnds::Before before(codec.counters());
     codec.decode(message, *batches_[source], *this);
     message_ends_[source].add(before, codec.counters());
-    if (batches_[source]->full()) flush();
+    if (batches_[source]->full() || watches_rows_[source]) flush();
 }
 
 // Journal order holds across sources: what is pending goes before the rows of another one.
@@ -121,6 +122,7 @@ void Analysis::flush() {
 }
 
 void Analysis::push(Batch& batch) {
+    if (alerts_) alerts_->observe(source_, batch);
     if (anomalies_) anomalies_->observe(source_, batch);
     if (!batch.empty() || batch.ends_earlier_message()) engine_->push(source_, batch);
     batch.clear();
@@ -129,7 +131,9 @@ void Analysis::push(Batch& batch) {
 void Analysis::tick(Timestamp arrival, bool trusted) {
     flush();
     engine_->tick(arrival, trusted);
+    arrival_ = arrival;
     if (!alerts_) return;
+    alerts_->tick(arrival, trusted);
     for (const std::size_t source : alerts_->timed_sources()) {
         const SourceTimes times(*engine_, source);
         alerts_->advance(source, engine_->source_status(source).watermark, &times);
@@ -143,6 +147,9 @@ void Analysis::control(ByteSpan payload) {
             if (assembly_.link_of_source(i) == sampling->link) engine_->sample(i, std::min<unsigned>(sampling->level, sampled_level_max));
         return;
     }
+    if (const std::optional<Acknowledgement> seen = read_acknowledgement(payload); seen && alerts_)
+        for (std::size_t i = 0; i < assembly_.alerts().size(); ++i)
+            if (assembly_.alerts()[i].definition == seen->definition) (void)alerts_->acknowledge(i, seen->key, arrival_);
     const std::optional<TablePart> part = read_table_part(payload);
     if (!part) return;
     (void)engine_->load_table(part->table, part->bytes, part->offset, part->total).ok();  // the table counts what it refuses
@@ -219,7 +226,7 @@ void Analysis::transition(const AlertTransition& transition) {
 }
 
 Bytes Analysis::save_size_max(const Assembly& assembly, Options::Part part) {
-    Bytes total = 3 * sizeof(std::uint64_t);
+    Bytes total = 4 * sizeof(std::uint64_t);
     if (part != Options::Part::behind_lanes) total += assembly.engine().save_size_max() + assembly.codecs().size() * decoded_save_bytes;
     if (part != Options::Part::lane) total += Alerts::save_size_max(assembly) + Anomalies::save_size_max(assembly);
     return total;
@@ -243,6 +250,7 @@ Status Analysis::save(ByteWriter& out) const {
     out.write(sequence_);
     out.write(messages_);
     out.write(unrouted_);
+    out.write(static_cast<std::uint64_t>(arrival_.us()));
     for (std::size_t i = 0; i < codecs_.size(); ++i) save_decoded(codecs_[i]->counters(), message_ends_[i], out);
     if (engine_)
         if (Status saved = engine_->save(out); !saved.ok()) return saved;
@@ -257,6 +265,7 @@ Status Analysis::load(ByteReader& in) {
     sequence_ = in.read<std::uint64_t>();
     messages_ = in.read<std::uint64_t>();
     unrouted_ = in.read<std::uint64_t>();
+    arrival_ = Timestamp::micros(static_cast<std::int64_t>(in.read<std::uint64_t>()));
     for (std::size_t i = 0; i < codecs_.size(); ++i) codecs_[i]->restore(load_decoded(message_ends_[i], in));
     if (engine_)
         if (Status loaded = engine_->load(in); !loaded.ok()) return loaded;

@@ -122,6 +122,7 @@ private:
     std::vector<std::unique_ptr<Codec>> codecs_;
     std::vector<std::unique_ptr<Codec>> topicless_;
     std::vector<MessageEnds> message_ends_;
+    std::vector<bool> watches_rows_;  // of a source: each message by itself
     std::vector<std::unique_ptr<Batch>> batches_;
     std::size_t source_ = 0;  // whose batch is pending
     std::optional<Engine> engine_;
@@ -132,6 +133,7 @@ private:
     std::uint64_t messages_ = 0;
     std::uint64_t unrouted_ = 0;
     std::uint16_t added_flags_ = 0;
+    Timestamp arrival_;  // of the last tick
 };
 
 }  // namespace weir

@@ -14,7 +14,7 @@
 namespace weir {
 namespace {
 
-constexpr std::uint64_t state_format = 4;  // of Analysis::save() and the Pipeline's checkpoint
+constexpr std::uint64_t state_format = 5;  // of Analysis::save() and the Pipeline's checkpoint
 constexpr Bytes max_message_without_broker = 256 << 10;
 // A sketch's bytes take a fifteenth more in their pool, and twice as much in the two copies of the checkpoint.
 constexpr Bytes copies_of_sketches_tenths = 31;
@@ -232,7 +232,7 @@ void Assembly::warn_of_idle_lanes(std::vector<ConfigProblem>& problems) const {
 bool Assembly::may_split(std::size_t source) const {
     const std::string& name = config_.sources[source].name;
     for (const AlertConfig& alert : config_.alerts)
-        if (alert.anomaly && alert.from.text == name) return false;
+        if (alert.from.text == name) return false;
     EngineSpec spec = engine_spec(0);
     spec.sources[source].split = true;
     SpecProblem problem;

@@ -29,11 +29,12 @@ struct AnomalyPlan {
     Detector::Params detector;
     double score_above = 1;
 };
-enum class AlertKind : std::uint8_t { window, pattern, anomaly };  // what it watches
+enum class AlertKind : std::uint8_t { window, pattern, anomaly, rows, absence };  // what it watches
 struct AlertPlan {
     std::size_t alert = 0;  // index into AgentConfig::alerts
     AlertKind kind = AlertKind::window;
-    std::size_t from = 0;   // index into the engine's plan: a window or a pattern; of a detector see anomaly
+    std::size_t from = 0;   // index into the engine's plan: a window, a pattern or a source; of a detector see anomaly
+    std::vector<std::size_t> by;  // columns of a source
     // Of what is watched and what raises and clears: standing alerts go on in another configuration that has the same. The
     // fingerprint has the rest, too.
     std::uint64_t definition = 0;
@@ -61,6 +62,9 @@ public:
     const EnginePlan& engine() const { return *engine_; }
     const std::vector<CodecSpec>& codecs() const { return codecs_; }  // one a source, in its schema's order
     const std::vector<AlertPlan>& alerts() const { return alerts_; }
+    // Alerts, detectors or their like see its rows as they come: each message goes to the engine by itself, so that what they
+    // say stands where it does whatever the size of a batch.
+    bool watches_rows(std::size_t source) const;
     Bytes max_message() const { return max_message_; }  // of all connections
     // Links: the MQTT connections, as journal entries number them.
     std::size_t link_of_source(std::size_t source) const { return links_[source]; }
@@ -81,6 +85,7 @@ private:
     void make_engine(std::vector<ConfigProblem>& problems, Bytes sketch_bytes);
     Bytes spare_budget() const;
     void make_alerts(std::vector<ConfigProblem>& problems);
+    void make_rows(AlertPlan plan, std::size_t source, std::vector<ConfigProblem>& problems);
     void make_condition(AlertPlan plan, std::vector<ConfigProblem>& problems);
     void make_anomaly(AlertPlan plan, std::vector<ConfigProblem>& problems);
     EngineSpec engine_spec(Bytes sketch_bytes) const;

@@ -261,10 +261,12 @@ struct FlapConfig {
 
 struct AlertConfig {
     std::string name;
-    ConfigString from;  // a window or a pattern; with anomaly, a window or a source
-    ConfigString when;  // either this or anomaly; empty: every match of a pattern
+    ConfigString from;  // a window, a pattern or a source
+    ConfigString when;  // this, anomaly or absent; empty: every match of a pattern
+    Duration absent;    // of a source: nothing has come of a key for so long
+    std::vector<ConfigString> expect;  // keys that must come, from the start on; those of a file, too
     std::optional<AnomalyConfig> anomaly;
-    std::vector<ConfigString> by;    // of a source: a detector each
+    std::vector<ConfigString> by;    // of a source: a state each; with absent its partition, unless written
     std::uint32_t max_groups = 128;  // of a source
     ConfigString clear;  // empty: cleared when `when` no longer holds
     Duration hold;         // the condition must have held so long; zero: it raises at once

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 #include <string>
 
 #include "agent/base/nearest.h"
@@ -253,14 +254,13 @@ private:
         if (alert.missing_clears && (!window || (window->size == Duration() && window->calendar == CalendarUnit::none)))
             problem(alert.from.at, "missing in " + title + ": \"clear\" needs a window with size or calendar, whose results come at known times; "
                                    "clear_after = \"10m\" clears what nothing raises again");
-        if (!window && !(pattern && !alert.anomaly) && !alert.from.empty()) {
-            if (source) {
-                if (!alert.anomaly)
-                    problem(alert.from.at,
-                            "from in " + title + ": " + in_quotes(alert.from.text) +
-                                " is a source, which only an alert with anomaly can watch; name a "
-                                "window of it");
-            } else if (pattern) {
+        if (source && !alert.anomaly) check_rows(alert, *source, title);
+        if (!source && alert.absent > Duration())
+            problem(alert.from.at, "absent in " + title + ": goes by the rows of a source; name one in from, or clear what is missing with missing = \"clear\"");
+        if ((window || pattern) && !alert.anomaly && !alert.by.empty())
+            problem(alert.by[0].at, "by in " + title + ": leave it out; an alert has a state for each group of what it watches");
+        if (!window && !source && !(pattern && !alert.anomaly) && !alert.from.empty()) {
+            if (pattern) {
                 problem(alert.from.at, "from in " + title + ": " + in_quotes(alert.from.text) +
                                            " is a pattern, which has no detector; name a window or a source, or leave out anomaly");
             } else {
@@ -281,6 +281,22 @@ private:
         }
     }
 
+    void check_rows(const AlertConfig& alert, const SourceConfig& source, const std::string& title) {
+        const Schema schema = source.schema();
+        for (const ConfigString& key : alert.by) check_key(key, schema, title);
+        if (alert.expect.empty()) return;
+        if (alert.by.size() != 1)
+            return problem(alert.expect[0].at, "expect in " + title + ": names values of one column; write by = [\"site\"], or partition in the source");
+        const std::optional<std::size_t> column = schema.find(alert.by[0].text);
+        if (!column || schema[*column].type != ColumnType::integer) return;
+        for (const ConfigString& value : alert.expect) {
+            std::int64_t number = 0;
+            const char* const end = value.text.data() + value.text.size();
+            if (const auto read = std::from_chars(value.text.data(), end, number); read.ec != std::errc() || read.ptr != end)
+                problem(value.at, "expect in " + title + ": found " + in_quotes(value.text) + ", expected an int, as " + alert.by[0].text + " is");
+        }
+    }
+
     void check_message(const AlertConfig& alert, const std::vector<ConfigString>& keys, const WindowConfig* window,
                        const PatternConfig* pattern, const std::string& title) {
         std::vector<std::string> names = {"agent", "alert", "severity", "state"};
@@ -288,6 +304,11 @@ private:
             for (const SelectConfig& select : window->select) names.push_back(select.name);
         if (pattern)
             for (const SelectConfig& measure : pattern->measures) names.push_back(measure.name);
+        if (alert.absent > Duration()) names.push_back("silent");
+        if (const SourceConfig* source = window || pattern || alert.absent > Duration() ? nullptr : config_.find_source(alert.from.text)) {
+            const Schema schema = source->schema();
+            for (const ColumnSpec& column : schema.columns()) names.push_back(column.name);
+        }
         if (alert.anomaly) {
             names.insert(names.end(), {"score", "expected"});
             if (!window) names.push_back(alert.anomaly->of.text);

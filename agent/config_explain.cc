@@ -342,8 +342,14 @@ private:
         line("from", toml(alert.from.text), "each of its keys has a state of its own");
         if (alert.anomaly)
             anomaly(alert);
+        else if (alert.absent > Duration())
+            absence(alert);
         else
             optional("when", alert.when.text, "raises it; of a pattern, by default every match does");
+        if (!alert.anomaly && config_.find_source(alert.from.text)) {
+            line("by", toml_list(alert.by, text_of), "of a source: a state each");
+            line("max_groups", std::to_string(alert.max_groups), alert.absent > Duration() ? "more keys are not watched, counted" : "that may stand at once");
+        }
         optional("clear", alert.clear.text, "clears it; default: when no longer holds");
         life(alert);
         line("severity", toml(severity_name(alert.severity)), "info, warning or critical");
@@ -355,11 +361,18 @@ private:
              "[]: logged only; default: retained, to weir/{agent}/alert/{alert}/{key}");
     }
 
+    void absence(const AlertConfig& alert) {
+        line("absent", toml(format_duration(alert.absent)), "raised when nothing came for so long, from the start on; cleared by what comes");
+        if (!alert.expect.empty()) line("expect", toml_list(alert.expect, text_of), "that must come, though it never has");
+    }
+
     void life(const AlertConfig& alert) {
-        line("hold", toml(format_duration(alert.hold)), "when must have held so long, in event time");
-        if (alert.clear_after > Duration())
-            line("clear_after", toml(format_duration(alert.clear_after)), "cleared when nothing raised it again for so long");
-        line("missing", toml(alert.missing_clears ? "clear" : "keep"), "a key without a result: keep or clear");
+        if (alert.absent == Duration()) {
+            line("hold", toml(format_duration(alert.hold)), "when must have held so long, in event time");
+            if (alert.clear_after > Duration())
+                line("clear_after", toml(format_duration(alert.clear_after)), "cleared when nothing raised it again for so long");
+            line("missing", toml(alert.missing_clears ? "clear" : "keep"), "a key without a result: keep or clear");
+        }
         if (alert.flap)
             line("flap", "{ raises = " + std::to_string(alert.flap->raises) + ", within = " + toml(format_duration(alert.flap->within)) + " }",
                  "more raises in so long: said once, then quiet until it is calm");

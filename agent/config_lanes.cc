@@ -53,7 +53,7 @@ void check_lanes(const AgentConfig& config, ConfigProblems& problems) {
         if (mqtt.overflow == MqttConfig::Overflow::sample)
             problems.push_back({mqtt.at, "overflow = \"sample\" takes one lane: write lanes = 1 in [agent], or leave it out, and the broker queues"});
     for (const AlertConfig& alert : config.alerts)
-        if (alert.anomaly && !config.find_window(alert.from.text) && config.find_source(alert.from.text))
+        if (!config.find_window(alert.from.text) && config.find_source(alert.from.text))
             problems.push_back({alert.at, "alert \"" + alert.name + "\" watches the rows of a source, which takes one lane: write lanes = 1 "
                                               "in [agent], or watch a window"});
 }

@@ -47,6 +47,8 @@ private:
                           std::vector<SelectConfig>& out);
     void read_after(ConfigReader& reader, PatternConfig& pattern);
     void read_alert(const ConfigNode& node, const std::string& title);
+    void read_rows(ConfigReader& reader, AlertConfig& alert);
+    void read_expect(ConfigReader& reader, AlertConfig& alert);
     void read_life(ConfigReader& reader, AlertConfig& alert);
     void read_anomaly(ConfigReader& reader, AlertConfig& alert);
     void read_action(const ConfigNode& node, const std::string& title, AlertConfig& alert);

@@ -12,6 +12,7 @@ namespace weir {
 
 enum class ControlKind : std::uint8_t {
     table = 1,     // a part of a table's content: u16 table, u32 total, u32 offset, the bytes
+    acknowledgement = 3,  // somebody has seen what stands: u64 definition of the alert, u64 hash of the key, 0 for all
     sampling = 2,  // of the messages of a connection one in 2^level is kept from here on: u16 link, u8 level
 };
 
@@ -62,6 +63,27 @@ inline std::optional<Sampling> read_sampling(ByteSpan payload) {
     sampling.link = in.read<std::uint16_t>();
     sampling.level = in.read<std::uint8_t>();
     return in.ok() && in.remaining() == 0 ? std::optional<Sampling>(sampling) : std::nullopt;
+}
+
+struct Acknowledgement {
+    std::uint64_t definition = 0;
+    std::uint64_t key = 0;
+};
+inline constexpr Bytes acknowledgement_bytes = 17;
+
+inline void write_acknowledgement(ByteWriter& out, const Acknowledgement& seen) {
+    out.write(static_cast<std::uint8_t>(ControlKind::acknowledgement));
+    out.write(seen.definition);
+    out.write(seen.key);
+}
+
+inline std::optional<Acknowledgement> read_acknowledgement(ByteSpan payload) {
+    ByteReader in(payload);
+    if (in.read<std::uint8_t>() != static_cast<std::uint8_t>(ControlKind::acknowledgement)) return std::nullopt;
+    Acknowledgement seen;
+    seen.definition = in.read<std::uint64_t>();
+    seen.key = in.read<std::uint64_t>();
+    return in.ok() && in.remaining() == 0 ? std::optional<Acknowledgement>(seen) : std::nullopt;
 }
 
 }  // namespace weir

@@ -129,7 +129,7 @@ Status check_lanes(const AgentConfig& config, const ReplayRequest& request, Prob
         return Error::invalid;
     }
     for (const AlertConfig& alert : config.alerts)
-        if (alert.anomaly && config.find_source(alert.from.text)) {
+        if (config.find_source(alert.from.text)) {
             problem.what = "alert '" + alert.name + "' watches the rows of a source, which takes one lane: leave out --lanes, or watch a window";
             return Error::invalid;
         }

@@ -33,6 +33,7 @@ public:
         if (!known_ && raises != true) return;
         if (known_ && at < last_) return;
         if (known_) go(at - 1);
+        if (known_ && state_ == AlertState::cleared && !flapping_ && raises != true) return;
         known_ = true;
         last_ = kept_ = at;
         if (raises == true) held_ = at;

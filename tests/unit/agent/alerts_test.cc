@@ -102,7 +102,7 @@ TEST(Alerts, hostile_state_is_an_error) {
         ByteReader in(out.written().first(size));
         CHECK_FALSE(alerts.load(in).ok());
     }
-    store_le<std::uint32_t>(bytes.data() + 24, 1000);
+    store_le<std::uint32_t>(bytes.data() + 59, 1000);
     ByteReader in(out.written());
     CHECK_FALSE(alerts.load(in).ok());
 }

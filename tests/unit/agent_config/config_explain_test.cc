@@ -51,6 +51,8 @@ TEST(ConfigExplain, feeding_it_back_gives_the_same_configuration) {
     round_trip(odd + "\"site_minute\"\nanomaly = { of = \"p85\" }\n");
     round_trip(odd + "\"site_minute\"\nwhen = \"n > 1\"\nhold = \"2m\"\nclear_after = \"1h\"\nmissing = \"clear\"\nflap = { raises = 3 }\n"
                      "message = \"{site}: {p85}\"\n");
+    round_trip(odd + "\"loops\"\nby = [\"site\"]\nmax_groups = 9\nwhen = \"speed < 3.0\"\n");
+    round_trip(odd + "\"loops\"\nby = [\"site\"]\nabsent = \"5m\"\nexpect = [\"s1\", \"s2\"]\n");
     round_trip(odd + "\"loops\"\nby = [\"site\", \"lane\"]\nmax_groups = 9\nanomaly = { of = \"speed\", method = \"zscore\", "
                      "season = \"1h\", score_above = 0.875 }\n");
 }

@@ -372,6 +372,40 @@ TEST(Config, an_alert_says_how_long_how_often_and_what_silence_means) {
                "missing in [[alert]] \"a\": \"clear\" needs a window with size or calendar");
 }
 
+TEST(Config, an_alert_watches_the_rows_of_a_source_or_their_absence) {
+    const std::string alert = std::string(smallest_config) + "[[alert]]\nname = \"a\"\nfrom = \"loops\"\n";
+    const ConfigLoad rows = fix.parse(alert + "by = [\"site\", \"lane\"]\nmax_groups = 9\nwhen = \"speed < 3.0\"\nmessage = \"{site} {lane}: {speed}\"\n");
+    CHECK_OK(rows);
+    LONGS_EQUAL(9, rows.config.alerts[0].max_groups);
+    fix.files.content["/etc/weir/sites.csv"] = "site,street\ns001,A\n\"s002\",B\n\ns003";
+    const std::string absent = alert + "by = [\"site\"]\nabsent = \"5m\"\n";
+    const ConfigLoad silent = fix.parse(absent + "expect = { file = \"sites.csv\" }\n");
+    CHECK_OK(silent);
+    const AlertConfig& each = silent.config.alerts[0];
+    CHECK(each.absent == Duration::minutes(5));
+    LONGS_EQUAL(3, each.expect.size());
+    STRCMP_EQUAL("s002", each.expect[1].text.c_str());
+    LONGS_EQUAL(1024, each.max_groups);
+    std::string partitioned(alert);
+    partitioned.replace(partitioned.find("columns = {"), 0, "partition = \"site\"\nmax_partitions = 3000\n");
+    const ConfigLoad by = fix.parse(partitioned + "absent = \"5m\"\nexpect = [\"s001\"]\n");
+    CHECK_OK(by);
+    STRCMP_EQUAL("site", by.config.alerts[0].by[0].text.c_str());
+    LONGS_EQUAL(3000, by.config.alerts[0].max_groups);
+    const std::pair<std::string, const char*> wrong[] = {
+        {absent + "hold = \"1m\"\n", "hold in [[alert]] \"a\": stands beside absent"},
+        {absent + "when = \"speed > 1.0\"\n", "when in [[alert]] \"a\": stands beside absent"},
+        {absent + "expect = { file = \"nothing.csv\" }\n", "cannot read \"/etc/weir/nothing.csv\""},
+        {absent + "expect = 3\n", "expect in [[alert]] \"a\""},
+        {alert + "absent = \"5m\"\nexpect = [\"s001\"]\n", "names values of one column"},
+        {alert + "when = \"speed > 1.0\"\nexpect = [\"s001\"]\n", "has a meaning only with absent"},
+        {alert + "by = [\"sit\"]\nwhen = \"speed > 1.0\"\n", "there is no column \"sit\"; did you mean \"site\"?"},
+        {alert + "by = [\"site\"]\nwhen = \"speed > 1.0\"\nmessage = \"{sped}\"\n", "did you mean \"speed\"?"},
+        {std::string(smallest_config) + "[[alert]]\nname = \"a\"\nfrom = \"site_minute\"\nabsent = \"5m\"\n", "goes by the rows of a source"},
+    };
+    for (const auto& [text, words] : wrong) CHECK_SAYS(fix.parse(text), words);
+}
+
 TEST(Config, an_alert_on_anomalies_has_a_detector_instead_of_a_condition) {
     const std::string alert = std::string(smallest_config) + "[[alert]]\nname = \"a\"\nfrom = ";
     const ConfigLoad window = fix.parse(alert + "\"site_minute\"\nanomaly = { of = \"p85\" }\n");
@@ -405,7 +439,7 @@ TEST(Config, what_an_alert_on_anomalies_cannot_mean_is_said) {
         {"from = \"site_minute\"\nanomaly = { of = \"n\", method = \"magic\" }\n", "\"neighbours\""},
         {"from = \"site_minute\"\nanomaly = { of = \"n\", score_above = 1.5 }\n", "anomaly.score_above"},
         {"from = \"site_minute\"\nanomaly = { of = \"n\", season = \"1ms\" }\n", "anomaly.season"},
-        {"from = \"site_minute\"\nby = [\"site\"]\nwhen = \"n > 1\"\n", "by in [[alert]] \"a\": not in this release"},
+        {"from = \"site_minute\"\nby = [\"site\"]\nwhen = \"n > 1\"\n", "by in [[alert]] \"a\": leave it out"},
         {"from = \"loops\"\nanomaly = { of = \"site\" }\n", "\"site\" is a string, expected a number"},
         {"from = \"loops\"\nanomaly = { of = \"sped\" }\n", "did you mean \"speed\"?"},
         {"from = \"loops\"\nby = [\"speed\"]\nanomaly = { of = \"speed\" }\n", "\"speed\" is a float, expected an int"},
@@ -435,7 +469,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         {"qos       = 1", "driver = \"modbus\"",
          "driver in [[source]] \"loops\": found \"modbus\", which is not in this release"},
         {"qos       = 1", "overflow = \"sample\"", "overflow in [[source]] \"loops\""},
-        {"when     = ", "absent = ", "absent in [[alert]] \"congestion\": not in this release"},
         {"mqtt = { topic = \"log\", connection = \"plant\", qos = 0 }", "exec = [\"/bin/true\"]",
          "do.exec in [[alert]] \"congestion\": not in this release"},
         {"tls://bridge.example.org:7400", "mqtt://bridge",
@@ -465,8 +498,6 @@ TEST(Config, references_and_clashes_are_checked) {
         {"partition       = \"site\"", "partition = \"sites\"", "did you mean \"site\"?"},
         {"columns.vid ", "columns.site ", "{site} in topics makes that column already"},
         {"select.mean ", "select.site ", "by has that name already"},
-        {"from     = \"site_minute\"", "from = \"loops\"",
-         "is a source, which only an alert with anomaly can watch"},
         {"from     = \"site_minute\"", "from = \"site_minut\"", "did you mean \"site_minute\"?"},
         {"alerts/{site}", "alerts/{sit}", "nothing is called {sit}; did you mean \"site\"?"},
         {"alerts/{site}", "alerts/+/x", "found a wildcard"},

@@ -50,8 +50,8 @@ std::uint64_t closes_a_day(const WindowSpec& window) {
     return static_cast<std::uint64_t>(std::int64_t{86400} * 1000000 / us) + 1;
 }
 
-// With at most so many groups a window in use.
-std::uint64_t flash_a_day(const Assembly& assembly, const PartOptions& options, std::uint64_t groups_max) {
+// With at most so many groups a window in use; with a bridge, or behind one that is away until the outbox is full.
+std::uint64_t flash_a_day(const Assembly& assembly, const PartOptions& options, std::uint64_t groups_max, bool full = false) {
     const AgentConfig& config = assembly.config();
     FlashLoad load;
     std::uint64_t all_groups = 0;
@@ -68,6 +68,7 @@ std::uint64_t flash_a_day(const Assembly& assembly, const PartOptions& options, 
         load.commits += commits_a_close * closes;
         load.rows += closes * groups;
         load.row_bytes += closes * groups * assembly.engine().record_size_max(w);
+        if (full && config.uplink->coarsen && assembly.engine().keeps_state(w)) load.coarsened_rows += closes * groups;
     }
     // How many matches there will be nobody knows; their rows are left out.
     for (std::size_t p = 0; p < assembly.engine().patterns(); ++p) {
@@ -297,6 +298,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     plan.sketch_bytes_max = assembly.engine().sketch_bytes_max();
     plan.flash_bytes_per_day_max = flash_a_day(assembly, options, UINT64_MAX);
     plan.flash_bytes_per_day_one_group = flash_a_day(assembly, options, 1);
+    plan.flash_bytes_per_day_full = flash_a_day(assembly, options, UINT64_MAX, true);
     plan.flash_budget_per_day = config.agent.flash_budget_per_day;
     if (config.uplink) plan.uplink_rate_per_second = config.uplink->rate_per_second;
     if (config.uplink) plan_outbox(assembly, plan);
@@ -346,6 +348,10 @@ std::string render_plan(const MemoryPlan& plan) {
            format_bytes(static_cast<double>(plan.flash_bytes_per_day_max)).c_str(),
            format_bytes(static_cast<double>(plan.flash_bytes_per_day_one_group)).c_str(),
            format_bytes(static_cast<double>(plan.flash_budget_per_day)).c_str());
+    if (plan.flash_bytes_per_day_full > plan.flash_bytes_per_day_max)
+        append(out, "              %s while the outbox is full and coarsens, with every group in use: an estimate from above%s\n",
+               format_bytes(static_cast<double>(plan.flash_bytes_per_day_full)).c_str(),
+               plan.flash_bytes_per_day_full > plan.flash_budget_per_day ? "; more than the budget" : "");
     if (plan.uplink_rate_per_second > 0)
         append(out, "uplink        %s/s with every group in use, before compression; rate %s/s\n",
                format_bytes(static_cast<double>(plan.uplink_bytes_per_second_max)).c_str(),
@@ -393,6 +399,7 @@ std::string render_plan_json(const MemoryPlan& plan) {
     put("sketch_bytes_max", plan.sketch_bytes_max);
     put("flash_bytes_per_day", plan.flash_bytes_per_day_max);
     put("flash_bytes_per_day_one_group", plan.flash_bytes_per_day_one_group);
+    put("flash_bytes_per_day_full", plan.flash_bytes_per_day_full);
     put("flash_budget_per_day", plan.flash_budget_per_day);
     json.key("outbox_coarsens");
     json.boolean(plan.outbox_coarsens);

@@ -50,6 +50,7 @@ struct MemoryPlan {
     std::uint64_t sketch_bytes_max = 0;              // what they would take if every group had them at full size
     std::uint64_t flash_bytes_per_day_max = 0;       // with every group in use
     std::uint64_t flash_bytes_per_day_one_group = 0; // with one group a window
+    std::uint64_t flash_bytes_per_day_full = 0;      // with every group in use while the outbox is full and coarsens
     std::uint64_t flash_budget_per_day = 0;
     std::uint64_t uplink_rate_per_second = 0;        // uplink.rate; 0: no uplink
     std::uint64_t uplink_bytes_per_second_max = 0;   // steady output with every group in use, before zstd

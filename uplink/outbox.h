@@ -139,6 +139,7 @@ struct FlashLoad {
     std::uint64_t rows = 0;
     std::uint64_t row_bytes = 0;         // all rows together
     std::uint64_t checkpoint_bytes = 0;  // that change, all checkpoints together
+    std::uint64_t coarsened_rows = 0;    // of the rows: those that come while the outbox is full, and may be merged
 };
 
 // What open() found.

@@ -88,7 +88,7 @@ public:
         welcome();
         for (; minute_ < 60; ++minute_) live(UINT64_MAX);
         CHECK_EQUAL(gateway_.rows, heard_);
-        const std::uint64_t before = gateway_.rows, bytes_before = gateway_.row_bytes;
+        const std::uint64_t before = gateway_.rows, bytes_before = gateway_.row_bytes, flash_before = fixture_.outbox->counters().flash_bytes;
         for (; minute_ < 60 + setting_.minutes; ++minute_) {
             live(0);
             if (setting_.tells && minute_ % (24 * 60) == 0) tell();
@@ -98,6 +98,12 @@ public:
         const OutboxCounters full = fixture_.outbox->counters();
         CHECK_EQUAL(0, full.dropped_full_results);
         CHECK(full.merged > rows / 2);
+        FlashLoad load;  // of which the plan says how much it writes
+        load.commits = static_cast<std::uint64_t>(setting_.minutes);
+        load.rows = load.coarsened_rows = rows;
+        load.row_bytes = gateway_.row_bytes - bytes_before;
+        CHECK(full.flash_bytes - flash_before <= Outbox::flash_bytes(load));
+        CHECK(full.flash_bytes - flash_before >= Outbox::flash_bytes(load) / 6);
 
         // Healed: what arrives goes on arriving, and the bridge takes ten times as much.
         healed_ = minute_;

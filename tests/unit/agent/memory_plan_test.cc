@@ -113,8 +113,13 @@ TEST(MemoryPlan, says_what_coarsening_an_outbox_comes_down_to_and_counts_its_mem
     STRCMP_CONTAINS("of 1024.0 KiB, so an outage costs resolution, not results", text.c_str());
     STRCMP_CONTAINS("not merged, by their kind: s; of these the oldest go when it is full", text.c_str());
     STRCMP_CONTAINS("\"outbox_not_merged\":[\"s\"]", render_plan_json(plan).c_str());
+    // Each result is merged once, which costs pages; those of sessions are not.
+    CHECK(plan.flash_bytes_per_day_full > plan.flash_bytes_per_day_max);
+    STRCMP_CONTAINS("while the outbox is full and coarsens", text.c_str());
+    CHECK(render_plan_json(plan).find("\"flash_bytes_per_day_full\":" + std::to_string(plan.flash_bytes_per_day_full)) != std::string::npos);
     const MemoryPlan without = plan_with("on_full = \"stop\"\n");
     CHECK(!without.outbox_coarsens);
+    CHECK_EQUAL(without.flash_bytes_per_day_max, without.flash_bytes_per_day_full);
     CHECK_EQUAL(0u, part(without, "outbox: merging results"));
     CHECK(render_plan(without).find("resolution") == std::string::npos);
 }

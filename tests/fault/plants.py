@@ -10,6 +10,7 @@ STORE, TUMBLING, WATERMARK, BRIDGE = (
 POWER_CUTS = ("power_cut_test",)
 OUTBOX = ("uplink_test", "-sg", "Outbox")
 MODEL = ("windows_model_test", "-sg", "WindowsModel")
+COARSEN = ("coarsen_model_test",)
 LEDGER = ("bridge_server_test", "-sg", "bridge_kafka_ledger")
 
 PLANTS = [
@@ -181,6 +182,48 @@ PLANTS = [
         "what an agent sends again is written again",
         [(BRIDGE, "if (record.ship <= mark->ship) continue;", "")],
         LEDGER,
+    ),
+    (
+        "merged-row-lost",
+        "of two results that become one the second counts for nothing",
+        [("windows/result_merger.cc", "    results_->merge(0, 1, ignored);\n", "    (void)ignored;\n")],
+        COARSEN,
+    ),
+    (
+        "merged-after-it-was-sent",
+        "rows that have numbers are merged, too",
+        [(STORE, "ranges_[count++] = {result_ids + static_cast<std::int64_t>(stretch.numbered),", "ranges_[count++] = {result_ids + static_cast<std::int64_t>(stretch.first),")],
+        COARSEN,
+    ),
+    (
+        "merged-before-it-is-final",
+        "a result is merged that a revision may still change",
+        [("uplink/coarsener.cc", "    if (head.wait <= Duration{}) return {};\n", "    if (head.wait <= Duration::seconds(3600)) return {};\n")],
+        COARSEN,
+    ),
+    (
+        "cut-group-complete",
+        "rows of a group whose end has to wait for room are numbered and behind frontiers",
+        [(STORE, "take(record, complete && !leaving,", "take(record, complete,")],
+        ("outage_test", "-g", "Outage", "-n", "worked_off"),
+    ),
+    (
+        "coarsening-too-slow",
+        "results are dropped as soon as one transaction cannot make room",
+        [(STORE, "return Room::later;", "static_cast<void>(may_leave);")],
+        ("outage_test", "-g", "Outage", "-n", "worked_off"),
+    ),
+    (
+        "frontier-crc-unchecked",
+        "what the flash says of emitted windows is believed",
+        [(STORE, "(sound ? all : damaged).push_back(found);", "(sound || true ? all : damaged).push_back(found);")],
+        OUTBOX,
+    ),
+    (
+        "header-believed",
+        "a file whose header says that it may only be read is worked with",
+        [("uplink/database.cc", "if (may_write && sqlite3_db_readonly", "if (!may_write && sqlite3_db_readonly")],
+        ("uplink_test", "-sg", "Salvage"),
     ),
     (
         "retained-counted",

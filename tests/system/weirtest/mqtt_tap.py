@@ -41,11 +41,13 @@ class _Packets:
 
 
 class MqttTap(FlakyProxy):
-    """deliveries: in the order in which they came. acknowledged: those of them that were."""
+    """deliveries: in the order in which they came. acknowledged: those of them that were. strays: acknowledgements of
+    what this connection was not sent, which the broker may take for those of other messages."""
 
     def __init__(self, port):
         self.deliveries = []
         self.acknowledged = []
+        self.strays = 0
         self._unanswered = {}
         self._packets = {}
         self._tap_lock = threading.Lock()
@@ -61,6 +63,8 @@ class MqttTap(FlakyProxy):
                     number = int.from_bytes(content[:2], "big")
                     if (delivery := self._unanswered.pop((link, number), None)) is not None:
                         self.acknowledged.append(delivery)
+                    else:
+                        self.strays += 1
 
     def _published(self, link, first, content):
         end = 2 + int.from_bytes(content[:2], "big")

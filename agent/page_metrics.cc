@@ -147,6 +147,8 @@ void write_outbox(MetricsWriter& out, const StatusParts& parts) {
     out.natural(outbox.medium_errors);
     out.family("weir_queue_bytes", gauge, "What the outbox holds on flash.");
     out.natural(outbox.used_bytes);
+    out.family("weir_queue_oldest_record_timestamp_seconds", gauge, "End of the oldest record that waits; not there when none does.");
+    if (outbox.oldest != Timestamp()) out.real(seconds_of(outbox.oldest));
     out.family("weir_queue_records", gauge, "Results and alerts in the outbox.");
     out.natural(outbox.rows);
     out.family("weir_queue_dropped_total", counter, "Results and alerts that the outbox had no room for.");

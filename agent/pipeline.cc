@@ -300,12 +300,14 @@ void Pipeline::result(const Record& record) {
     ++(provisional ? counters_.provisional : counters_.results);
     if (parts_.printer != nullptr) parts_.printer->result(record);
     if (parts_.results != nullptr) parts_.results->result(record);
+    if (parts_.recent != nullptr) parts_.recent->add(record);
     if (!provisional) stage(record);
 }
 
 void Pipeline::alert(const AlertTransition& transition, const Record& record) {
     ++counters_.alerts;
     if (parts_.publisher != nullptr) parts_.publisher->transition(transition);
+    if (parts_.recent != nullptr) parts_.recent->add(record);
     stage(record);
 }
 

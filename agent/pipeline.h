@@ -27,6 +27,7 @@
 #include "agent/checkpoint_file.h"
 #include "agent/journal.h"
 #include "agent/lane_group.h"
+#include "agent/recent_results.h"
 #include "agent/result_printer.h"
 #include "agent/result_publisher.h"
 #include "uplink/outbox.h"
@@ -64,6 +65,7 @@ public:
         AlertPublisher* publisher = nullptr;
         const Clock* clock = nullptr;
         ResultPublisher* results = nullptr;
+        RecentResults* recent = nullptr;  // with a page
     };
 
     static Bytes need(const Assembly& assembly);

@@ -206,6 +206,8 @@ bool Service::open_state() {
     parts.printer = printer_.get();
     parts.publisher = publisher_.get();
     parts.results = results_.get();
+    make_page();
+    if (page_) parts.recent = &page_->recent();
     parts.clock = &clock_;
     pipeline_ = std::make_unique<Pipeline>(arena_, assembly_, Analysis::Options{}, options, parts, options_.configuration);
     if (const Status filled = recovery.fill(*pipeline_, recovered_, reason); !filled.ok())
@@ -345,6 +347,7 @@ void Service::make_page() {
     parts.board = &board_;
     parts.status = [this] { return status_parts(); };
     parts.since_progress = [this] { return clock_.monotonic().since_start - Duration::micros(engine_progress_us_); };
+    parts.answer = [this](std::string_view request, std::span<char> buffer) { return answer(request, buffer); };
     page_ = std::make_unique<StatusPage>(arena_, assembly_, std::move(parts));
 }
 
@@ -431,7 +434,6 @@ int Service::run() {
 
     if (!make_folders() || !open_state()) return 1;
     make_connections();
-    make_page();
     board_.take(*pipeline_);
     start_threads();
     limit_memory();

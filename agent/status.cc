@@ -306,6 +306,7 @@ StatusBoard::StatusBoard(const Assembly& assembly) {
         SourceSnapshot snapshot;
         snapshot.name = source.name;
         snapshot.samples.resize(Codec::samples_max);
+        if (config.page) snapshot.partitions.resize(partitions_shown * assembly.lanes());
         sources_.push_back(std::move(snapshot));
     }
     for (std::size_t w = 0; w < assembly.engine().windows(); ++w) {

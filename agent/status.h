@@ -32,7 +32,11 @@ struct SourceSnapshot {
     std::size_t holder_size = 0;
     std::vector<DecodeSample> samples;
     std::size_t samples_used = 0;
+    std::vector<PartitionStatus> partitions;  // with a page: those that are furthest behind
+    std::size_t partitions_used = 0;
 };
+
+inline constexpr std::size_t partitions_shown = 32;  // of a source
 
 struct WindowSnapshot {
     std::string name;

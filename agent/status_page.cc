@@ -1,9 +1,11 @@
 #include "agent/status_page.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 #include "agent/base/log.h"
+#include "agent/page/assets.h"
 #include "agent/page_metrics.h"
 
 namespace weir {
@@ -47,21 +49,41 @@ PageAnswer text_answer(unsigned status, std::string_view body) {
     return answer;
 }
 
+// Of new results, in one second, to those who watch.
+constexpr Bytes told_bytes_max = Bytes{32} << 10;
+
+PageAnswer json_answer(std::string_view text, std::span<char> room) {
+    if (text.empty()) return PageAnswer::error(500, "the answer is larger than its room", room);
+    PageAnswer answer;
+    answer.body = text;
+    return answer;
+}
+
 }  // namespace
 
 PageServer::Params StatusPage::params_of(const Assembly& assembly) {
     PageServer::Params params;
-    params.body_bytes = align_up(metrics_bytes_max(assembly), 4096);
+    const Bytes longest = std::max({metrics_bytes_max(assembly), api_bytes_max(assembly) + told_bytes_max, RecentResults::ring_bytes(assembly) + (Bytes{16} << 10)});
+    params.body_bytes = align_up(longest, 4096);
+    params.event_bytes = 2 * (params.body_bytes + told_bytes_max);
     return params;
 }
 
-Bytes StatusPage::need(const Assembly& assembly) { return PageServer::need(params_of(assembly)); }
+Bytes StatusPage::need(const Assembly& assembly) {
+    return PageServer::need(params_of(assembly)) + RecentResults::need(assembly) + Arena::need<char>(RecentResults::ring_bytes(assembly));
+}
 
 StatusPage::StatusPage(Arena& arena, const Assembly& assembly, Parts parts)
     : config_(*assembly.config().page),
+      assembly_(assembly),
       parts_(std::move(parts)),
+      recent_(arena, assembly),
+      scratch_(arena.take<char>(RecentResults::ring_bytes(assembly))),
+      told_(recent_.streams()),
+      sys_root_(sys_root()),
       routes_(access_of(assembly.config())),
-      server_(arena, params_of(assembly), routes_, nullptr) {
+      server_(arena, params_of(assembly), routes_, [this](EventFeed& feed, std::span<char> room) { tell(feed, room); }) {
+    results_.reserve(RecentResults::ring_bytes(assembly) / 64);
     add_routes();
 }
 
@@ -69,6 +91,124 @@ void StatusPage::add_routes() {
     routes_.get("/healthz", [this](const PageRequest&, std::span<char> room) { return health(room); });
     routes_.get("/readyz", [this](const PageRequest&, std::span<char> room) { return ready(room); });
     routes_.get("/metrics", [this](const PageRequest&, std::span<char> room) { return metrics(room); });
+    add_assets(routes_);
+    const auto get = [this](const char* path, Write write) {
+        routes_.get(path, [this, write](const PageRequest&, std::span<char> room) { return json_answer(render(room, write), room); });
+    };
+    get("/api/v1/overview", write_overview);
+    get("/api/v1/agent", write_agent);
+    get("/api/v1/mqtt", write_connections);
+    get("/api/v1/sources", write_sources);
+    get("/api/v1/memory", write_memory);
+    get("/api/v1/outbox", write_outbox);
+    get("/api/v1/uplink", write_uplink);
+    get("/api/v1/clock", write_clock);
+    get("/api/v1/board", write_board);
+    routes_.get("/api/v1/status", [this](const PageRequest&, std::span<char> room) { return status(room); });
+    routes_.get("/api/v1/windows", [this](const PageRequest&, std::span<char> room) { return windows(room); });
+    routes_.get("/api/v1/windows/{window}", [this](const PageRequest& request, std::span<char> room) { return window(request, room); });
+    routes_.get("/api/v1/alerts", [this](const PageRequest&, std::span<char> room) { return alerts(room); });
+    routes_.get("/api/v1/events", [](const PageRequest&, std::span<char>) {
+        PageAnswer answer;
+        answer.kind = PageAnswer::Kind::events;
+        return answer;
+    });
+}
+
+template <typename With>
+void StatusPage::view(With with) const {
+    std::array<Temperature, temperatures_max> temperatures;
+    const std::size_t zones = read_temperatures(sys_root_, temperatures);
+    const ClockDiscipline clock = clock_discipline();
+    const StatusParts status = parts_.status();
+    const Duration since = parts_.since_progress();
+    parts_.board->read([&](const StatusBoard& board) { with(ApiView{board, status, since, std::span(temperatures).first(zones), clock}); });
+}
+
+// Empty: there is not enough room.
+std::string_view StatusPage::render(std::span<char> room, Write write) const {
+    JsonWriter json(room);
+    view([&](const ApiView& of) { write(json, of); });
+    return json.ok() ? json.text() : std::string_view();
+}
+
+// What `weir status --json` says.
+PageAnswer StatusPage::status(std::span<char> room) {
+    const std::string_view text = parts_.answer("status json", room);
+    return json_answer(text.starts_with("{\"error\"") ? std::string_view() : text, room);
+}
+
+std::vector<std::string_view>& StatusPage::read_recent(std::size_t stream, std::uint64_t& place) {
+    results_.clear();
+    recent_.read(stream, place, scratch_, results_);
+    return results_;
+}
+
+// Every window, and of each key its last result.
+PageAnswer StatusPage::windows(std::span<char> room) {
+    JsonWriter json(room);
+    bool whole = true;
+    json.begin_object();
+    json.key("windows");
+    view([&](const ApiView& of) { write_windows(json, of); });
+    json.key("latest");
+    json.begin_object();
+    const Bytes share = (room.size() - std::min<Bytes>(room.size(), json.text().size() + 1024)) / recent_.streams();
+    for (std::size_t stream = 0; stream < recent_.alerts(); ++stream) {
+        std::uint64_t place = 0;
+        std::vector<std::string_view>& results = read_recent(stream, place);
+        keep_last_of_each_key(results);
+        json.key(recent_.name(stream));
+        whole &= write_results(json, results, json.text().size() + share, 128);
+    }
+    json.end_object();
+    json.key("whole");
+    json.boolean(whole);
+    json.end_object();
+    return json_answer(json.ok() ? json.text() : std::string_view(), room);
+}
+
+// The last results of one, oldest first.
+PageAnswer StatusPage::window(const PageRequest& request, std::span<char> room) {
+    const std::string_view wanted = request.argument("window");
+    std::size_t stream = 0;
+    while (stream < recent_.alerts() && recent_.name(stream) != wanted) ++stream;
+    if (stream == recent_.alerts()) return PageAnswer::error(404, "there is no such window", room);
+    std::uint64_t place = 0;
+    JsonWriter json(room);
+    json.begin_object();
+    json.key("name");
+    json.text(wanted);
+    json.key("results");
+    (void)write_results(json, read_recent(stream, place), room.size(), 64);
+    json.end_object();
+    return json_answer(json.ok() ? json.text() : std::string_view(), room);
+}
+
+PageAnswer StatusPage::alerts(std::span<char> room) {
+    JsonWriter json(room);
+    json.begin_object();
+    json.key("alerts");
+    view([&](const ApiView& of) { write_alerts(json, of); });
+    json.key("recent");
+    std::uint64_t place = 0;
+    (void)write_results(json, read_recent(recent_.alerts(), place), room.size(), 64);
+    json.end_object();
+    return json_answer(json.ok() ? json.text() : std::string_view(), room);
+}
+
+// Once a second while somebody watches: what is new, then how all stands.
+void StatusPage::tell(EventFeed& feed, std::span<char> room) {
+    for (std::size_t stream = 0; stream < recent_.streams(); ++stream) {
+        if (told_[stream] == recent_.newest(stream)) continue;
+        const std::vector<std::string_view>& results = read_recent(stream, told_[stream]);
+        JsonWriter json(room);
+        // Whoever comes in now has asked for what lies before; what is too much is at /api/v1/windows/{window}.
+        (void)write_results(json, results, std::min<Bytes>(room.size(), told_bytes_max / recent_.streams() + RecentResults::entry_bytes_max), 64);
+        if (json.ok() && json.text().size() > 2) feed.say(stream == recent_.alerts() ? "alerts" : "results", json.text());
+    }
+    const std::string_view overview = render(room, write_overview);
+    if (!overview.empty()) feed.say("overview", overview);
 }
 
 void StatusPage::start() {

@@ -27,7 +27,7 @@ void StatusBoard::take_source(std::size_t index, Pipeline& pipeline) {
     source.decode = {};
     source.ends = {};
     source.status = pipeline.source_status(index);
-    source.samples_used = 0;
+    source.samples_used = source.partitions_used = 0;
     for (std::size_t lane = 0; lane < pipeline.engines(); ++lane) {
         const Analysis& analysis = pipeline.analysis_of(lane);
         const Codec& codec = analysis.codec(index);
@@ -35,6 +35,9 @@ void StatusBoard::take_source(std::size_t index, Pipeline& pipeline) {
         add_counts(source.ends.counts(), analysis.message_ends_of(index).counts());
         for (std::size_t s = 0; s < codec.samples() && source.samples_used < source.samples.size(); ++s)
             source.samples[source.samples_used++] = codec.sample(s);
+        if (source.partitions.empty()) continue;
+        const auto room = std::span(source.partitions).subspan(source.partitions_used, partitions_shown);
+        source.partitions_used += analysis.engine().partition_status(index, room);
     }
     source.holder_size = std::min(source.status.holder.size(), source.holder_text.size());
     std::copy_n(source.status.holder.begin(), source.holder_size, source.holder_text.begin());

@@ -379,6 +379,7 @@ Status Outbox::close() {
 void Outbox::publish() {
     const StoreState& state = store_->state();
     const FlashCounters flash = flash_counters();
+    const Timestamp oldest = state.rows > 0 ? store_->oldest() : Timestamp();
     const std::lock_guard lock(shared_->published_mutex);
     shared_->identity = {state.incarnation, state.epoch, state.last_ship};
     shared_->committed = state.output;
@@ -396,6 +397,7 @@ void Outbox::publish() {
     counters.oversize_rows = store_->oversize_rows();
     shared_->row_bytes_max = store_->row_bytes_max();
     counters.rows = state.rows;
+    counters.oldest = oldest;
     counters.used_bytes = store_->used_bytes();
 }
 

@@ -181,6 +181,7 @@ struct OutboxCounters {
     Bytes used_bytes = 0;  // pages in use, of bytes_max
     Bytes staged_bytes = 0;
     Bytes staging_results_bytes = 0;  // what results may take of the ring; the rest is for alerts
+    Timestamp oldest;      // end of the oldest record that waits, as far as is known without reading all; the epoch: none
 };
 
 class OutboxStore;

@@ -324,6 +324,7 @@ Status OutboxStore::prepare() {
     make(all.insert_row, "INSERT INTO row(id,epoch,crc,grp,start,size,missing,bytes) VALUES(?1,?2,?3,?4,?5,?6,?7,?8)");
     make(all.delete_row, "DELETE FROM row WHERE id=?1");
     make(all.first_row_after, "SELECT id, length(bytes) FROM row WHERE id>?1 AND id<?2 ORDER BY id LIMIT 1");
+    make(all.first_bytes_after, "SELECT substr(bytes,1,160) FROM row WHERE id>?1 AND id<?2 ORDER BY id LIMIT 1");
     make(all.find_ship, "SELECT row, crc FROM ship WHERE ship=?1");
     make(all.delete_orphans,
          "DELETE FROM row WHERE id>?1 AND id<=?2 AND id NOT IN (SELECT row FROM ship)");
@@ -847,6 +848,27 @@ Result<bool> OutboxStore::number_backlog(StoreState& state) {
         --state.backlog_count;
     }
     return number_result(state.revisions, state);
+}
+
+// The beginning of a record: record.cc.
+Timestamp OutboxStore::oldest() {
+    Timestamp least;
+    if (broken()) return least;
+    for (const std::int64_t from : {alert_ids, result_ids}) {
+        Statement& find = sql_->first_bytes_after.bind(1, from).bind(2, from == alert_ids ? result_ids : end_ids);
+        const Result<bool> row = find.step();
+        if (row && *row) {
+            ByteReader in(find.bytes(0));
+            in.bytes(4);  // version, kind, flags
+            in.text();
+            in.read<std::uint64_t>();
+            in.read<std::int64_t>();
+            const Timestamp end = Timestamp::micros(in.read<std::int64_t>());
+            if (in.ok() && (least == Timestamp() || end < least)) least = end;
+        }
+        find.reset();
+    }
+    return least;
 }
 
 Result<bool> OutboxStore::number_next(std::int64_t from, std::int64_t to, std::uint64_t& numbered, StoreState& state) {

@@ -155,10 +155,12 @@ public:
     std::uint64_t given_up_rows() const { return given_up_rows_; }
     std::uint64_t oversize_rows() const { return oversize_rows_; }
     Bytes used_bytes() const { return used_pages_ * Database::page_bytes; }
+    // End of the first alert or the first result that waits, whichever is earlier; the epoch: none, or it cannot be read.
+    Timestamp oldest();
 
 private:
     struct Statements {
-        Statement save_state, insert_row, delete_row, first_row_after, row_size;
+        Statement save_state, insert_row, delete_row, first_row_after, first_bytes_after, row_size;
         Statement insert_ship, delete_ship, delete_shipped_rows, delete_ships, sum_ships, first_ship_of_class, ships_after;
         Statement find_ship, delete_orphans, count_rows, sum_rows;
         Statement move_frontier, move_pending, settle_pending, forget_pending, delete_rows_between;

@@ -1,5 +1,7 @@
 #include "windows/engine.h"
 
+#include <algorithm>
+
 #include "agent/base/hash.h"
 #include "windows/engine_memory.h"
 #include "windows/engine_state.h"
@@ -98,6 +100,29 @@ Timestamp Engine::partition_watermark(std::size_t source, std::uint64_t partitio
     for (std::uint32_t i = 0; i < watermarks.partitions(); ++i)
         if (watermarks.hash(i) == partition) time = watermarks.watermark(i);
     return time == never_us ? Timestamp::min() : Timestamp::micros(time);
+}
+
+std::size_t Engine::partition_status(std::size_t source, std::span<PartitionStatus> out) const {
+    const Watermarks& watermarks = state_->sources_[source]->watermarks();
+    const auto time = [](std::int64_t us) { return us == never_us ? Timestamp::min() : Timestamp::micros(us); };
+    const auto is_earlier = [](const PartitionStatus& a, const PartitionStatus& b) { return a.watermark < b.watermark; };
+    std::size_t used = 0;
+    for (std::uint32_t partition = 0; partition < watermarks.partitions(); ++partition) {
+        PartitionStatus status;
+        status.watermark = time(watermarks.watermark(partition));
+        if (used == out.size() && (out.empty() || !is_earlier(status, out[used - 1]))) continue;
+        const std::string_view label = watermarks.label(partition);
+        status.label_size = static_cast<std::uint8_t>(std::min(label.size(), status.label.size()));
+        std::copy_n(label.begin(), status.label_size, status.label.begin());
+        status.active = watermarks.is_active(partition);
+        status.newest = time(watermarks.greatest(partition));
+        if (used < out.size()) ++used;
+        const auto last = out.begin() + static_cast<std::ptrdiff_t>(used) - 1;
+        const auto place = std::upper_bound(out.begin(), last, status, is_earlier);
+        std::copy_backward(place, last, last + 1);
+        *place = status;
+    }
+    return used;
 }
 
 WindowStatus Engine::window_status(std::size_t window) const {

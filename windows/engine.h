@@ -43,6 +43,17 @@ struct SourceStatus {
     std::array<std::uint64_t, source_counters> counters{};
 };
 
+// A copy: it outlives the call.
+struct PartitionStatus {
+    std::array<char, 32> label{};  // cut; "" of a source without partitions
+    std::uint8_t label_size = 0;
+    bool active = false;
+    Timestamp watermark;  // Timestamp::min() before the first event
+    Timestamp newest;     // the greatest event time
+
+    std::string_view name() const { return {label.data(), label_size}; }
+};
+
 struct WindowStatus {
     std::size_t open_intervals = 0;
     std::size_t cells = 0;      // groups of open intervals
@@ -124,6 +135,8 @@ public:
     SourceStatus source_status(std::size_t source) const;
     // Of one of its partitions, by the hash that records carry; the source's, if that is none of them. Cost: O(partitions).
     Timestamp partition_watermark(std::size_t source, std::uint64_t partition) const;
+    // Those whose watermark is least, as many as there is room for, that one first. Returns how many. Cost: O(partitions).
+    std::size_t partition_status(std::size_t source, std::span<PartitionStatus> out) const;
     WindowStatus window_status(std::size_t window) const;
     PatternStatus pattern_status(std::size_t pattern) const;
     Table::Status table_status(std::size_t table) const;

@@ -128,6 +128,10 @@ public:
     std::size_t active() const { return active_; }
     // The active partition whose watermark is least; "" when there is none.
     std::string_view holder() const;
+    // The label is cut; never_us before the first event.
+    std::string_view label(std::uint32_t partition) const { return {partitions_[partition].label, partitions_[partition].label_size}; }
+    std::int64_t greatest(std::uint32_t partition) const { return partitions_[partition].greatest; }
+    bool is_active(std::uint32_t partition) const { return partitions_[partition].active != 0; }
 
     static Bytes save_size_max(const Params& params);
     void save(ByteWriter& out) const;

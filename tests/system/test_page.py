@@ -1,10 +1,13 @@
 """What the agent says over HTTP: metrics that Prometheus' own parser takes, health, and who may ask."""
 
 import http.client
+import json
 import re
 import socket
 import unittest
 
+import jsonschema
+import openapi_spec_validator
 from prometheus_client.parser import text_string_to_metric_families
 
 from weirtest import places
@@ -130,6 +133,112 @@ class Metrics(PageSuite):
         self.begin_agent()
         code, out, err = run(promtool, "check", "metrics", text=self.metrics())
         self.assertEqual((code, out + err), (0, ""))
+
+
+class Api(PageSuite):
+    """Each path answers as the description says that is served beside it."""
+
+    def described(self):
+        description = json.loads(self.ask("/api/v1/openapi.json")[2])
+        openapi_spec_validator.validate(description)
+        return description
+
+    def check(self, description, path, asked=None):
+        status, headers, text = self.ask(asked or path)
+        self.assertEqual((status, headers["Content-Type"]), (200, "application/json"), text)
+        value = json.loads(text)
+        answer = description["paths"][path]["get"]["responses"]["200"]
+        schema = answer["content"]["application/json"]["schema"]
+        whole = {**schema, "components": description["components"]}
+        jsonschema.Draft202012Validator(whole).validate(value)
+        return value
+
+    def test_every_path_answers_as_it_is_described(self):
+        self.begin_agent()
+        description = self.described()
+        self.play([50, 50, 10, 50])
+        wait_until(lambda: "congestion" in json.dumps(self.recent_alerts()), 30, self.recent_alerts)
+        seen = set()
+        for path, operations in description["paths"].items():
+            if "get" not in operations:
+                continue
+            content = operations["get"]["responses"]["200"]["content"]
+            if "application/json" in content:
+                seen.add(path)
+                self.check(description, path, path.replace("{window}", "ten"))
+            elif "text/plain" in content:
+                self.assertEqual(self.ask(path)[0], 200)
+        self.assertGreater(len(seen), 12)
+        self.assertEqual(self.ask("/api/v1/windows/none")[0], 404)
+
+    def recent_alerts(self):
+        return json.loads(self.ask("/api/v1/alerts")[2])["recent"]
+
+    def test_results_are_those_that_were_sent(self):
+        self.begin_agent()
+        self.play([50, 40, 30, 20])
+        self.play([60, 61, 62, 63], site="s2")
+
+        def results():
+            found = json.loads(self.ask("/api/v1/windows/ten")[2])["results"]
+            return found if len(found) == 6 else None
+
+        found = wait_until(results, 30, lambda: self.ask("/api/v1/windows/ten"))
+        means = {(r["key"]["site"], (r["start"] - START_MS) // 10_000): r["values"]["mean"] for r in found}
+        expected = {("s1", 0): 50, ("s1", 1): 40, ("s1", 2): 30, ("s2", 0): 60, ("s2", 1): 61, ("s2", 2): 62}
+        self.assertEqual(means, expected)
+        latest = json.loads(self.ask("/api/v1/windows")[2])["latest"]["ten"]
+        self.assertEqual({r["key"]["site"]: r["values"]["mean"] for r in latest}, {"s1": 30, "s2": 62})
+
+        def partitions():
+            source = json.loads(self.ask("/api/v1/sources")[2])[0]
+            return {p["name"]: p["newest"] - START_MS for p in source["partitions"]}
+
+        wait_until(lambda: partitions() == {"s1": 36_000, "s2": 36_000}, 30, partitions)
+
+    def test_temperatures_come_from_the_board(self):
+        zone = self.folder / "sys" / "class" / "thermal" / "thermal_zone0"
+        zone.mkdir(parents=True)
+        (zone / "temp").write_text("48312\n")
+        (zone / "type").write_text("cpu-thermal\n")
+        self.begin_agent(environment={"WEIR_SYS_ROOT": str(self.folder / "sys")})
+        board = json.loads(self.ask("/api/v1/board")[2])
+        self.assertEqual(board, {"temperatures": [{"zone": "cpu-thermal", "celsius": 48.312}]})
+
+    def test_events_tell_of_new_results(self):
+        self.begin_agent()
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/api/v1/events")
+        stream = connection.getresponse()
+        self.assertEqual((stream.status, stream.headers["Content-Type"]), (200, "text/event-stream"))
+        description = self.described()
+        overview = jsonschema.Draft202012Validator(
+            {"$ref": "#/components/schemas/Overview", "components": description["components"]}
+        )
+        self.play([50, 50])
+        kind, results, overviews = None, [], 0
+        while not results or overviews < 2:
+            line = stream.readline().decode().rstrip("\n")
+            if line.startswith("event: "):
+                kind = line[7:]
+            elif line.startswith("data: ") and kind == "results":
+                results += json.loads(line[6:])
+            elif line.startswith("data: ") and kind == "overview":
+                overview.validate(json.loads(line[6:]))
+                overviews += 1
+        self.assertEqual([r["values"]["mean"] for r in results], [50])
+
+    def test_more_watchers_than_there_is_room_for_are_turned_away(self):
+        self.begin_agent()
+        statuses = []
+        for _ in range(8):
+            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+            self.addCleanup(connection.close)
+            connection.request("GET", "/api/v1/events")
+            statuses.append(connection.getresponse().status)
+        self.assertEqual(statuses, [200] * 6 + [503] * 2)
+        self.assertEqual(self.ask("/healthz")[0], 200)
 
 
 class Health(PageSuite):

@@ -23,6 +23,7 @@ class Agent(Process):
         arguments=(),
         mqtt_more="",
         preexec=None,
+        environment=None,
     ):
         """certificates is (ca, certificate, key). agent, uplink and mqtt_more are more lines of
         those tables."""
@@ -51,7 +52,7 @@ class Agent(Process):
         for sub in ("state", "run"):
             (folder / sub).mkdir(exist_ok=True)
         super().__init__(
-            [places.WEIR, "run", self.config, *arguments], folder / "weir.log", preexec=preexec
+            [places.WEIR, "run", self.config, *arguments], folder / "weir.log", env=environment, preexec=preexec
         )
 
     def status(self):

@@ -41,11 +41,11 @@ export class Chart {
     const font = "12px system-ui, sans-serif";
     const axis = {stroke: soft, font, labelFont: font, labelSize: 20, grid: {stroke: line, width: 1}, ticks: {stroke: line, width: 1, size: 4}};
     this.plot = new uPlot({
-      width: this.box.clientWidth, height: 220,
+      width: this.box.clientWidth, height: 220, padding: [12, 28, 0, 0],
       cursor: {y: false, points: {size: 6}},
       legend: {show: false},
       scales: {y: {range: (_, low, high) => padded(low, high)}},
-      axes: [{...axis, label: "time of day", space: 70, values: [[86400, "{D} {MMM}"], [3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"], [0.001, "{HH}:{mm}:{ss}"]]
+      axes: [{...axis, label: "time of day", space: 70, size: 28, labelSize: 22, labelGap: 0, values: [[86400, "{D} {MMM}"], [3600, "{HH}:{mm}"], [60, "{HH}:{mm}"], [1, "{HH}:{mm}:{ss}"], [0.001, "{HH}:{mm}:{ss}"]]
           .map(([step, form]) => [step, form, null, null, null, null, null, null, 1])},
         {...axis, label: this.label, size: 56, values: (_, all) => all.map(number)}],
       series: [{}, ...this.names.map((name, i) => ({label: name, stroke: colour(`--c${i % 8}`), width: 2, spanGaps: true, points: {size: 5, show: this.data[0].length < 40}}))],

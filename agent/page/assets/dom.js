@@ -33,11 +33,11 @@ function patch(old, now) {
 
 export function table(caption, heads, rows) {
   const cell = (tag, content, numeric, scope) => h(tag, {class: numeric ? "n" : null, scope}, content);
-  return h("div", {class: "table", tabindex: "0", role: "region", "aria-label": caption},
-    h("table", {}, h("caption", {}, caption),
+  return h("div", {}, h("p", {class: "quiet"}, caption), h("div", {class: "table", tabindex: "0", role: "region", "aria-label": caption},
+    h("table", {"aria-label": caption},
       h("thead", {}, h("tr", {}, heads.map((head) => cell("th", head.name, head.numeric, "col")))),
       h("tbody", {}, rows.map((row) => h("tr", {},
-        row.map((content, i) => (i === 0 ? cell("th", content, false, "row") : cell("td", content, heads[i].numeric, null))))))));
+        row.map((content, i) => (i === 0 ? cell("th", content, false, "row") : cell("td", content, heads[i].numeric, null)))))))));
 }
 
 // Width is set as a property: the page's policy allows no style in markup.
@@ -53,4 +53,4 @@ export function bar(share, label, mark, large) {
   return made;
 }
 
-export const pairs = (list) => h("dl", {class: "pairs"}, list.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+export const pairs = (list) => h("dl", {class: "pairs"}, list.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));

@@ -1,5 +1,7 @@
 #include "agent/alert_publisher.h"
 
+#include <algorithm>
+
 #include "agent/base/json_writer.h"
 #include "agent/base/log.h"
 #include "agent/publish_topic.h"
@@ -55,12 +57,12 @@ std::string_view expand_topic(std::string_view pattern, const AlertTransition& t
     return expand_topic(pattern, *transition.result, agent, names, buffer);
 }
 
-Bytes AlertPublisher::need() { return PublishQueue::need({alert_queue_bytes, payload_bytes}); }
+Bytes AlertPublisher::need() { return Arena::need<char>(payload_bytes) + Arena::need<char>(texts_bytes); }
 
-AlertPublisher::AlertPublisher(Arena& arena, std::string agent, Publish publish)
-    : agent_(std::move(agent)), queue_(arena, {alert_queue_bytes, payload_bytes}, std::move(publish)) {}
+AlertPublisher::AlertPublisher(Arena& arena, std::string agent, std::uint64_t memory, ActionQueue& queue)
+    : agent_(std::move(agent)), memory_(memory), payload_(arena.take<char>(payload_bytes)), texts_(arena.take<char>(texts_bytes)), queue_(queue) {}
 
-void AlertPublisher::transition(const AlertTransition& transition) {
+void AlertPublisher::transition(const AlertTransition& transition, std::uint64_t epoch, std::uint64_t number) {
     const AlertConfig& alert = *transition.alert;
     char key_text[256];
     const std::string_view key = key_in_topic(*transition.result, key_text);
@@ -73,12 +75,44 @@ void AlertPublisher::transition(const AlertTransition& transition) {
         said.data(), static_cast<int>(transition.message.size()), transition.message.data());
 
     const std::string_view payload = render_alert(transition, agent_, payload_);
-    for (const MqttActionConfig& action : alert.actions) {
-        if (!(raised ? action.on_raise : action.on_clear)) continue;
-        const std::string_view topic = expand_topic(action.topic.text, transition, agent_, topic_);
-        if (!queue_.push({&action.connection, topic, payload, action.qos, action.retain}))
-            WEIR_LOG_WARNING("alert", "%s: topic or message is too long to publish", alert.name.c_str());
+    for (std::size_t i = 0; i < alert.actions.size(); ++i) {
+        const ActionConfig& config = alert.actions[i];
+        if (!(raised ? config.on_raise : config.on_clear)) continue;
+        Action action;
+        action.kind = config.kind;
+        action.id = {epoch, number, static_cast<std::uint32_t>(i)};
+        action.payload = payload;
+        const bool whole = !payload.empty() && expand(config, transition, action);
+        if (!whole || queue_.add(action) == ActionQueue::Added::too_long)
+            WEIR_LOG_WARNING("alert", "%s: a topic, an argument or the message is too long: its %s action is left out", alert.name.c_str(),
+                             std::string(name(config.kind)).c_str());
     }
+}
+
+// Everything that the configuration says of it, so that an edit of the configuration loses nothing that waits.
+bool AlertPublisher::expand(const ActionConfig& config, const AlertTransition& transition, Action& action) {
+    std::span<char> room = texts_;
+    const auto put = [&](std::string_view pattern) {
+        const std::string_view text = expand_topic(pattern, transition, agent_, room);
+        action.texts[action.count++] = text;
+        room = room.subspan(text.size());
+        return !text.empty() || pattern.empty();
+    };
+    action.timeout = config.timeout;
+    action.retries = static_cast<std::uint8_t>(config.retry);
+    switch (config.kind) {
+        case ActionKind::mqtt:
+            action.qos = static_cast<std::uint8_t>(config.mqtt.qos);
+            action.retain = config.mqtt.retain;
+            action.texts[action.count++] = config.mqtt.connection;
+            return put(config.mqtt.topic.text);
+        case ActionKind::exec:
+            action.number = memory_;
+            return std::all_of(config.exec.begin(), config.exec.end(), [&](const ConfigString& argument) { return put(argument.text); });
+        case ActionKind::webhook:
+        case ActionKind::gpio: break;
+    }
+    return false;
 }
 
 }  // namespace weir

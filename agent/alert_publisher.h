@@ -1,23 +1,19 @@
-// Publishes alerts over MQTT, on the spot, without holding up the engine: publish_queue.h. Publications are retained state of
-// one topic a key, so that the newest is what matters.
-// Memory: need(), from the arena: the queue, and room to render one. Cost: transition() renders one JSON object.
-// Threads: transition() the engine's. Errors: a topic or payload too long is counted and logged.
+// From a transition of an alert to what is to be done about it: renders it, expands topics and arguments, and puts an action
+// for each entry of `do` into the queue that outlives the process (action_queue.h). ActionRunner then does them.
+// Memory: need(), from the arena: room to render one. Cost: one JSON object a transition, a copy an action.
+// Threads: transition() the engine's; test() any. Errors: what is too long is counted by the queue, and logged.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
 
+#include "agent/action_queue.h"
 #include "agent/alerts.h"
 #include "agent/base/arena.h"
-#include "agent/publish_queue.h"
 
 namespace weir {
-
-// Some three hundred alerts with ten values each.
-inline constexpr Bytes alert_queue_bytes = Bytes{128} << 10;
 
 // {"alert":..,"state":"raised","severity":..,"id":"16 hex digits","sequence":N,"reason":..,"message":..,"agent":..,"window":..,"start":..,"end":..,
 // "key":{},"values":{}}; message only if the alert has one
@@ -29,25 +25,26 @@ std::string_view expand_topic(std::string_view pattern, const AlertTransition& t
 
 class AlertPublisher {
 public:
-    using Publish = PublishQueue::Publish;
     static Bytes need();
-    AlertPublisher(Arena& arena, std::string agent, Publish publish);
+    // memory: private bytes that a program may have.
+    AlertPublisher(Arena& arena, std::string agent, std::uint64_t memory, ActionQueue& queue);
 
-    void start() { queue_.start(); }
-    // Publishes what can be, within limit, and ends the thread.
-    void stop(Duration limit) { queue_.stop(limit); }
-    void transition(const AlertTransition& transition);
+    // number: of the alert's record in its epoch, by which a replay is known.
+    void transition(const AlertTransition& transition, std::uint64_t epoch, std::uint64_t number);
 
-    std::uint64_t published() const { return queue_.published(); }
-    std::uint64_t dropped() const { return queue_.dropped(); }
+    const ActionQueue& queue() const { return queue_; }
 
 private:
     static constexpr Bytes payload_bytes = 4096;
+    static constexpr Bytes texts_bytes = 4096;
+
+    bool expand(const ActionConfig& config, const AlertTransition& transition, Action& action);
 
     const std::string agent_;
-    std::array<char, 512> topic_;
-    std::array<char, payload_bytes> payload_;
-    PublishQueue queue_;
+    const std::uint64_t memory_;
+    std::span<char> payload_;
+    std::span<char> texts_;
+    ActionQueue& queue_;
 };
 
 }  // namespace weir

@@ -133,6 +133,12 @@ const PatternConfig* AgentConfig::find_pattern(std::string_view name) const {
     return find_named(patterns, name);
 }
 
+bool AgentConfig::has_action(ActionKind kind) const {
+    return std::any_of(alerts.begin(), alerts.end(), [&](const AlertConfig& alert) {
+        return std::any_of(alert.actions.begin(), alert.actions.end(), [&](const ActionConfig& action) { return action.kind == kind; });
+    });
+}
+
 bool ConfigLoad::ok() const {
     return std::all_of(problems.begin(), problems.end(),
                        [](const ConfigProblem& problem) { return problem.warning; });

@@ -13,6 +13,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/action_kind.h"
 #include "agent/base/batch.h"
 #include "agent/base/bytes.h"
 #include "agent/base/files.h"
@@ -180,9 +181,46 @@ struct MqttActionConfig {
         topic;  // {agent} {alert} {window} {severity} {key} and the window's `by` columns expand
     bool retain = false;
     int qos = 1;
+    ConfigPlace at;
+};
+
+struct HeaderConfig {
+    std::string name;
+    ConfigString value;  // expands as a topic does
+};
+
+struct WebhookConfig {
+    ConfigString url;  // http:// or https://; expands as a topic does
+    std::vector<HeaderConfig> headers;
+    std::string bearer_file;  // absolute, or empty
+    std::string ca;           // absolute; empty: the system's
+};
+
+struct GpioConfig {
+    std::string chip = "gpiochip0";
+    std::uint32_t line = 0;
+    bool active_low = false;
+    Duration pulse;  // zero: active as long as the alert stands
+};
+
+// One entry of an alert's `do`.
+struct ActionConfig {
+    ActionKind kind = ActionKind::mqtt;
+    MqttActionConfig mqtt;
+    std::vector<ConfigString> exec;  // arguments, the first an absolute path; the others expand as a topic does
+    WebhookConfig webhook;
+    GpioConfig gpio;
+    Duration timeout = Duration::seconds(10);  // of exec and webhook, each try
+    std::uint32_t retry = 3;                   // of exec and webhook: so many tries more
     bool on_raise = true;
     bool on_clear = true;
     ConfigPlace at;
+};
+
+// How programs of alerts are run.
+struct ExecConfig {
+    std::string socket;                    // of a unit that runs them; empty: the agent starts weir-exec itself
+    std::uint64_t memory = 256ULL << 20;   // private bytes a program
 };
 
 struct WindowConfig {
@@ -277,7 +315,7 @@ struct AlertConfig {
     ConfigString message;  // what is said: {NAME} of key and values, {alert} {severity} {state} {agent} expand
     // Without `do`, and with an [mqtt]: retained, to weir/{agent}/alert/{alert}/{key}. `do = []`:
     // logged only.
-    std::vector<MqttActionConfig> actions;
+    std::vector<ActionConfig> actions;
     ConfigPlace at;
 };
 
@@ -310,6 +348,7 @@ struct AgentConfig {
     std::vector<WindowConfig> windows;
     std::vector<PatternConfig> patterns;
     std::vector<AlertConfig> alerts;
+    ExecConfig exec;
     std::optional<UplinkConfig> uplink;
     std::optional<PageConfig> page;
     std::vector<ConfigFile> files;  // CONFIG, then its drop-ins
@@ -322,6 +361,7 @@ struct AgentConfig {
     Schema schema_of(const SourceConfig& source) const;
     const WindowConfig* find_window(std::string_view name) const;
     const PatternConfig* find_pattern(std::string_view name) const;
+    bool has_action(ActionKind kind) const;
 };
 
 struct ConfigProblem {

@@ -273,12 +273,16 @@ private:
         }
         const std::vector<ConfigString>* keys = window ? &window->by : pattern ? &pattern->by : source ? &alert.by : nullptr;
         if (keys) check_message(alert, *keys, window, pattern, title);
-        for (const MqttActionConfig& action : alert.actions) {
-            check_connection(action.connection, action.at, title);
-            if (!action.topic.empty())
-                check_topic(action.topic, {"agent", "alert", "window", "severity", "key"},
-                            keys, "do.mqtt.topic in " + title + ": ");
+        for (const ActionConfig& action : alert.actions) check_action(action, keys, title);
+    }
+
+    void check_action(const ActionConfig& action, const std::vector<ConfigString>* keys, const std::string& title) {
+        const std::vector<std::string> names = {"agent", "alert", "window", "severity", "state", "key"};
+        if (action.kind == ActionKind::mqtt) {
+            check_connection(action.mqtt.connection, action.at, title);
+            if (!action.mqtt.topic.empty()) check_topic(action.mqtt.topic, names, keys, "do.mqtt.topic in " + title + ": ");
         }
+        for (const ConfigString& argument : action.exec) check_names_in_braces(argument, names, keys, "do.exec in " + title + ": ");
     }
 
     void check_rows(const AlertConfig& alert, const SourceConfig& source, const std::string& title) {
@@ -352,13 +356,13 @@ private:
                                   : "there is no column " + in_quotes(key.text) + meant(key.text, names)));
     }
 
-    void check_topic(const ConfigString& topic, std::vector<std::string> names,
+    void check_topic(const ConfigString& topic, const std::vector<std::string>& names,
                      const std::vector<ConfigString>* keys, const std::string& what) {
         if (topic.text.size() > 1024) problem(topic.at, what + "is longer than 1,024 bytes");
         if (topic.text.find_first_of("+#") != std::string::npos) {
             problem(topic.at, what + "found a wildcard, expected one topic to publish to");
         }
-        check_names_in_braces(topic, std::move(names), keys, what);
+        check_names_in_braces(topic, names, keys, what);
     }
 
     void check_names_in_braces(const ConfigString& topic, std::vector<std::string> names,

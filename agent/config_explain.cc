@@ -81,6 +81,7 @@ public:
         for (const WindowConfig& each : config_.windows) window(each);
         for (const PatternConfig& each : config_.patterns) pattern(each);
         for (const AlertConfig& each : config_.alerts) alert(each);
+        if (config_.has_action(ActionKind::exec) || !config_.exec.socket.empty()) exec(config_.exec);
         if (config_.uplink) uplink(*config_.uplink);
         if (config_.page) page(*config_.page);
         return std::move(out_);
@@ -355,7 +356,7 @@ private:
         line("severity", toml(severity_name(alert.severity)), "info, warning or critical");
         optional("message", alert.message.text, "said with each change; {NAME} of the key and the values, {alert} {severity} {state} {agent}");
         std::string actions;
-        for (const MqttActionConfig& action : alert.actions)
+        for (const ActionConfig& action : alert.actions)
             actions += (actions.empty() ? "" : ", ") + written(action);
         line("do", "[" + actions + "]",
              "[]: logged only; default: retained, to weir/{agent}/alert/{alert}/{key}");
@@ -396,11 +397,28 @@ private:
         return out + ", retain = " + toml_boolean(to.retain) + ", qos = " + std::to_string(to.qos);
     }
 
-    static std::string written(const MqttActionConfig& action) {
-        std::string out = "{ mqtt = { " + publication(action) + " }, on = [";
+    static std::string written(const ActionConfig& action) {
+        std::string out = "{ ";
+        switch (action.kind) {
+            case ActionKind::mqtt: out += "mqtt = { " + publication(action.mqtt) + " }"; break;
+            case ActionKind::exec: out += "exec = " + toml_list(action.exec, text_of) + tries(action); break;
+            case ActionKind::webhook:
+            case ActionKind::gpio: break;
+        }
+        out += ", on = [";
         if (action.on_raise) out += "\"raise\"";
         if (action.on_clear) out += action.on_raise ? ", \"clear\"" : "\"clear\"";
         return out + "] }";
+    }
+
+    static std::string tries(const ActionConfig& action) {
+        return ", timeout = " + toml(action.timeout) + ", retry = " + std::to_string(action.retry);
+    }
+
+    void exec(const ExecConfig& exec) {
+        section("[exec]", "How programs of alerts are run: by weir-exec, apart from the agent's memory.");
+        optional("socket", exec.socket, "of weir-exec as a unit of its own; default: the agent starts it");
+        line("memory", toml_size(exec.memory), "private bytes that each may have");
     }
 
     void uplink(const UplinkConfig& uplink) {

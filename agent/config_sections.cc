@@ -61,6 +61,7 @@ void ConfigSections::read(const ConfigNode& root) {
     ConfigReader reader(root, "the configuration", problems_);
     if (const auto* node = reader.find("agent", ConfigType::table, "[agent]")) read_agent(*node);
     if (const auto* node = reader.find("mqtt", ConfigType::table, "[mqtt]")) read_mqtt(*node);
+    if (const auto* node = reader.find("exec", ConfigType::table, "[exec]")) read_exec(*node);
     const auto read_each = [&](std::string_view key, auto read_one) {
         const std::string title = "[[" + std::string(key) + "]]";
         const ConfigNode* array = reader.find(key, ConfigType::array, title);
@@ -398,13 +399,16 @@ void ConfigSections::settle_client_ids() {
 }
 
 void ConfigSections::settle_actions() {
+    // The package's units tell each other where the socket is.
+    if (const auto socket = context_.environment.find("WEIR_EXEC_SOCKET"); config_.exec.socket.empty() && socket != context_.environment.end())
+        config_.exec.socket = socket->second;
     if (!config_.find_mqtt("")) return;
     for (const std::size_t index : default_actions_) {
         AlertConfig& alert = config_.alerts[index];
-        MqttActionConfig action;
-        action.topic = {"weir/{agent}/alert/{alert}/{key}", alert.at, false};
-        action.retain = true;
-        action.at = alert.at;
+        ActionConfig action;
+        action.mqtt.topic = {"weir/{agent}/alert/{alert}/{key}", alert.at, false};
+        action.mqtt.retain = true;
+        action.at = action.mqtt.at = alert.at;
         alert.actions.push_back(std::move(action));
     }
 }

@@ -52,6 +52,9 @@ private:
     void read_life(ConfigReader& reader, AlertConfig& alert);
     void read_anomaly(ConfigReader& reader, AlertConfig& alert);
     void read_action(const ConfigNode& node, const std::string& title, AlertConfig& alert);
+    void read_program(ConfigReader& reader, ActionConfig& action);
+    void read_on(ConfigReader& reader, ActionConfig& action);
+    void read_exec(const ConfigNode& node);
     void read_uplink(const ConfigNode& node);
     void read_page(const ConfigNode& node);
     void read_on_full(ConfigReader& reader, UplinkConfig& uplink);

@@ -331,43 +331,4 @@ void ConfigSections::read_select(ConfigReader& reader, WindowConfig& window) {
     }
 }
 
-void ConfigSections::read_action(const ConfigNode& node, const std::string& title,
-                                 AlertConfig& alert) {
-    ConfigReader reader(node, title, problems_, "do.");
-    MqttActionConfig action;
-    action.at = node.at;
-    bool other_kind = false;
-    for (const std::string_view kind : {"exec", "webhook", "gpio"}) {
-        reader.unreleased(
-            kind, "write { mqtt = { topic = \"alerts/{alert}\" } } and let a program subscribe");
-        other_kind = other_kind || node.find(kind);
-    }
-    if (!other_kind) reader.require("mqtt", "mqtt = { topic = \"alerts/{alert}\" }");
-    if (const auto* mqtt =
-            reader.find("mqtt", ConfigType::table, "{ topic = \"alerts/{alert}\" }")) {
-        ConfigReader inner(*mqtt, title, problems_, "do.mqtt.");
-        read_publication(inner, "\"alerts/{alert}\"", action);
-        inner.finish();
-    }
-    std::vector<ConfigString> on;
-    if (reader.texts("on", "[\"raise\", \"clear\"]", on)) {
-        action.on_raise = action.on_clear = false;
-        for (const ConfigString& when : on) {
-            if (when.text == "raise")
-                action.on_raise = true;
-            else if (when.text == "clear")
-                action.on_clear = true;
-            else
-                reader.problem_of(
-                    "on", when.at,
-                    "found " + in_quotes(when.text) + ", expected \"raise\" or \"clear\"");
-        }
-        if (on.empty())
-            reader.problem_of("on", reader.find("on")->at,
-                              "is empty, expected [\"raise\", \"clear\"]");
-    }
-    reader.finish();
-    if (!other_kind) alert.actions.push_back(std::move(action));
-}
-
 }  // namespace weir

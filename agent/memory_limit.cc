@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 
@@ -45,8 +46,11 @@ void prepare_process() {
 Bytes private_bytes_now() { return status_bytes({"VmData:", "VmStk:"}); }
 Bytes resident_bytes_now() { return status_bytes({"VmRSS:"}); }
 
+// The soft limit is what malloc meets; weir-exec, which programs of alerts run in, raises its own to the hard one again.
 Status limit_private_bytes(Bytes most) {
-    const rlimit limit{most, most};
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_DATA, &limit) != 0) return Error::refused;
+    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? most : std::min<rlim_t>(most, limit.rlim_max);
     return ::setrlimit(RLIMIT_DATA, &limit) == 0 ? Status::success() : Status(Error::refused);
 }
 

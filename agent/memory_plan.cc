@@ -5,6 +5,7 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "agent/action_runner.h"
 #include "agent/alert_publisher.h"
 #include "agent/base/build_info.h"
 #include "agent/base/json_writer.h"
@@ -15,6 +16,7 @@
 #include "agent/result_publisher.h"
 #include "agent/status_page.h"
 #include "agent/table_watch.h"
+#include "drivers/exec/client.h"
 #include "uplink/tls.h"
 #include "windows/result_merger.h"
 
@@ -24,7 +26,7 @@ namespace {
 // Measured with `weir status` after start: what the C and C++ libraries, their relocations and the heap's own
 // bookkeeping take before any part of ours does.
 constexpr Bytes process_bytes = Bytes{1792} << 10;
-constexpr unsigned threads_without_uplink = 5;  // main, engine, store, alerts, control
+constexpr unsigned threads_without_uplink = 5;  // main, engine, store, actions, control
 constexpr unsigned threads_of_uplink = 1;
 constexpr Bytes tick_room = 1024;               // in each journal of several lanes
 constexpr unsigned threads_of_paho = 3;         // receive, send, and the watchdog of each connection
@@ -237,7 +239,7 @@ Bytes MemoryPlan::mapped() const {
 }
 
 Bytes arena_need(const Assembly& assembly, const PartOptions& options) {
-    Bytes total = Pipeline::need(assembly) + AlertPublisher::need() + ResultPublisher::need(assembly) + Outbox::need(options.outbox);
+    Bytes total = Pipeline::need(assembly) + AlertPublisher::need() + ActionRunner::need() + ResultPublisher::need(assembly) + Outbox::need(options.outbox);
     if (options.outbox.coarsen) total += ResultMerger::need(assembly.engine());
     if (assembly.config().uplink) total += UplinkClient::need(options.uplink);
     if (assembly.config().page) total += StatusPage::need(assembly);
@@ -261,7 +263,9 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
         add("alerts: conditions", assembly.condition_memory());
         if (Anomalies::need(assembly) > 0) add("alerts: detectors", Anomalies::need(assembly));
     }
-    add("alerts: queue", AlertPublisher::need());
+    add("actions: queues", ActionQueue::file_bytes(), true);
+    add("actions: buffers", AlertPublisher::need() + ActionRunner::need());
+    if (config.has_action(ActionKind::exec)) add("actions: weir-exec", ExecClient::need());
     const bool publishes = ResultPublisher::is_needed(assembly);
     if (publishes) add("publish: queue", ResultPublisher::need(assembly));
     add("batches" + of_lanes(lanes), Pipeline::need(assembly) - lanes * Engine::need(assembly.engine()) - Alerts::need(assembly) -

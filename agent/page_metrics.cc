@@ -122,9 +122,23 @@ void write_output(MetricsWriter& out, const StatusBoard& board, const StatusPart
     out.family("weir_alert_transitions_total", counter, "Alerts raised and cleared.");
     out.natural(pipeline.alerts);
     out.family("weir_alerts_published_total", counter, "Messages of alerts that the broker took.");
-    out.natural(parts.publisher->published());
+    out.natural(parts.actions->counters(ActionKind::mqtt).done);
     out.family("weir_alerts_dropped_total", counter, "Messages of alerts for which there was no room.");
-    out.natural(parts.publisher->dropped());
+    out.natural(parts.actions->counters(ActionKind::mqtt).dropped);
+    const auto actions = [&](auto value) {
+        for (std::size_t i = 0; i < action_kinds; ++i) {
+            const auto kind = static_cast<ActionKind>(i);
+            out.natural({{"kind", name(kind)}}, value(parts.actions->counters(kind)));
+        }
+    };
+    out.family("weir_actions_done_total", counter, "Actions of alerts that are done, by kind.");
+    actions([](const ActionCounters& c) { return c.done; });
+    out.family("weir_actions_given_up_total", counter, "Actions given up after all their tries.");
+    actions([](const ActionCounters& c) { return c.given_up; });
+    out.family("weir_actions_dropped_total", counter, "Actions that made room for newer ones, or were too long.");
+    actions([](const ActionCounters& c) { return c.dropped + c.refused; });
+    out.family("weir_actions_waiting", gauge, "Actions that wait to be done.");
+    actions([](const ActionCounters& c) { return c.waiting; });
     out.family("weir_results_published_total", counter, "Results published on the local broker.");
     out.natural(parts.results != nullptr ? parts.results->published() : 0);
     out.family("weir_results_publish_dropped_total", counter, "Results for the local broker for which there was no room.");

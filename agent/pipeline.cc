@@ -306,7 +306,7 @@ void Pipeline::result(const Record& record) {
 
 void Pipeline::alert(const AlertTransition& transition, const Record& record) {
     ++counters_.alerts;
-    if (parts_.publisher != nullptr) parts_.publisher->transition(transition);
+    if (parts_.publisher != nullptr) parts_.publisher->transition(transition, epoch_, record.sequence);
     if (parts_.recent != nullptr) parts_.recent->add(record);
     stage(record);
 }

@@ -238,6 +238,7 @@ bool Recovery::run_other_configuration(const Found& found) {
     options.staging_bytes = parts_.outbox.staging_bytes;
     Pipeline::Parts parts;
     parts.outbox = &outbox_;
+    parts.publisher = options_.publisher;
     parts.clock = &clock_;
     earlier->pipeline = std::make_unique<Pipeline>(*earlier->arena, *earlier->assembly, Analysis::Options{}, options, parts,
                                                    found.configuration);

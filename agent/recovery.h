@@ -33,6 +33,7 @@ public:
     struct Options {
         bool deliver = false;         // there is an uplink to stage results for
         bool outbox_is_fresh = false; // its file was made now: epochs of the earlier one mean nothing
+        AlertPublisher* publisher = nullptr;  // of what an earlier configuration decides while its journal is replayed
     };
     Recovery(const Assembly& assembly, const PartOptions& parts, Files& files, Entropy& entropy, const Clock& clock,
              Outbox& outbox, const Options& options);

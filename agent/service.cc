@@ -13,7 +13,7 @@
 #include <cstring>
 #include <thread>
 
-#include "agent/alert_publisher.h"
+#include "agent/actions.h"
 #include "agent/base/build_info.h"
 #include "agent/base/log.h"
 #include "agent/control.h"
@@ -103,7 +103,10 @@ private:
     void engine_loop();
     void store_loop();
     void store_once();
+    MqttSource* connection(std::string_view name);
     bool publish(const std::string& connection, std::string_view topic, std::string_view payload, int qos, bool retain);
+    MqttOutlet::Sent publish_alert(std::string_view connection, std::string_view topic, std::string_view payload, int qos, bool retain,
+                                   std::uint32_t token);
     std::string_view answer(std::string_view request, std::span<char> buffer);
     StatusParts status_parts();
     void make_page();
@@ -129,7 +132,7 @@ private:
     Recovered recovered_;
     std::vector<Journal*> journals_;  // of recovered_, one a lane
     std::unique_ptr<ResultPrinter> printer_;
-    std::unique_ptr<AlertPublisher> publisher_;
+    std::unique_ptr<Actions> actions_;
     std::unique_ptr<ResultPublisher> results_;
     std::unique_ptr<Pipeline> pipeline_;
     std::vector<std::unique_ptr<TableWatch>> tables_;  // one a lane
@@ -174,19 +177,22 @@ bool Service::open_state() {
         WEIR_LOG_ERROR("outbox", "the database could not be used (%s): it is now %s, and a new one has been begun",
                        report.reason.c_str(), report.set_aside_path.c_str());
 
+    Result<std::unique_ptr<Actions>> actions = Actions::open(
+        arena_, config_, files_, clock_, load_le<std::uint64_t>(outbox_->identity().incarnation.data()),
+        [this](std::string_view connection, std::string_view topic, std::string_view payload, int qos, bool retain, std::uint32_t token) {
+            return publish_alert(connection, topic, payload, qos, retain, token);
+        });
+    if (!actions.ok()) return fail(config_.agent.run + "/actions: " + std::string(name(actions.error())) + what_to_do(actions.error()));
+    actions_ = std::move(*actions);
+
     Recovery recovery(assembly_, options_, files_, entropy_, clock_, *outbox_,
-                      {config_.uplink.has_value(), report.fresh});
+                      {config_.uplink.has_value(), report.fresh, &actions_->publisher()});
     std::string reason;
     if (const Status prepared = recovery.prepare(recovered_, reason); !prepared.ok())
         return fail(reason + what_to_do(prepared.error()));
     journals_.push_back(recovered_.journal.get());
     for (const auto& journal : recovered_.more_journals) journals_.push_back(journal.get());
 
-    publisher_ = std::make_unique<AlertPublisher>(
-        arena_, config_.agent.id,
-        [this](const std::string& connection, std::string_view topic, std::string_view payload, int qos, bool retain) {
-            return publish(connection, topic, payload, qos, retain);
-        });
     if (ResultPublisher::is_needed(assembly_))
         results_ = std::make_unique<ResultPublisher>(
             arena_, assembly_,
@@ -204,7 +210,7 @@ bool Service::open_state() {
     parts.checkpoints = recovered_.checkpoints.get();
     parts.outbox = outbox_.get();
     parts.printer = printer_.get();
-    parts.publisher = publisher_.get();
+    parts.publisher = &actions_->publisher();
     parts.results = results_.get();
     make_page();
     if (page_) parts.recent = &page_->recent();
@@ -227,6 +233,7 @@ void Service::make_connections() {
     remembered_ = std::make_unique<RememberedFilters>(files_, config_);
     mqtt_options_ = options_.mqtt;
     for (std::size_t i = 0; i < mqtt_options_.size(); ++i) {
+        mqtt_options_[i].on_published = [this](std::uint32_t token, bool delivered) { actions_->delivered(token, delivered); };
         mqtt_options_[i].remembered = remembered_->of(mqtt_options_[i].client_id);
         const PartOptions::MqttOwner owner = options_.mqtt_owners[i];
         const unsigned sampling_level = pipeline_->analysis_of(owner.lane).sampling_level(owner.config);
@@ -244,7 +251,7 @@ void Service::start_threads() {
     engine_thread_ = named_thread("weir-engine", [this] { engine_loop(); });
     store_thread_ = named_thread("weir-store", [this] { store_loop(); });
     if (uplink_) uplink_thread_ = named_thread("weir-uplink", [this] { uplink_->run(); });
-    publisher_->start();
+    actions_->start();
     if (results_) results_->start();
     Result<std::unique_ptr<ControlServer>> control = ControlServer::start(
         control_path(config_), [this](std::string_view request, std::span<char> buffer) { return answer(request, buffer); });
@@ -307,11 +314,23 @@ void Service::store_loop() {
     }
 }
 
-bool Service::publish(const std::string& connection, std::string_view topic, std::string_view payload, int qos,
-                      bool retain) {
-    for (std::size_t i = 0; i < std::min(config_.mqtt.size(), mqtt_.size()); ++i)  // in lane 0
-        if (config_.mqtt[i].name == connection) return mqtt_[i]->publish(topic, as_byte_span(payload), qos, retain).ok();
-    return true;  // nowhere to publish to: it has been logged
+// In lane 0. Null: there is none, as has been said where it was read.
+MqttSource* Service::connection(std::string_view name) {
+    for (std::size_t i = 0; i < std::min(config_.mqtt.size(), mqtt_.size()); ++i)
+        if (config_.mqtt[i].name == name) return mqtt_[i].get();
+    return nullptr;
+}
+
+bool Service::publish(const std::string& name, std::string_view topic, std::string_view payload, int qos, bool retain) {
+    MqttSource* const to = connection(name);
+    return to == nullptr || to->publish(topic, as_byte_span(payload), qos, retain).ok();
+}
+
+MqttOutlet::Sent Service::publish_alert(std::string_view name, std::string_view topic, std::string_view payload, int qos, bool retain,
+                                        std::uint32_t token) {
+    MqttSource* const to = connection(name);
+    if (to == nullptr) return MqttOutlet::Sent::nowhere;
+    return to->publish(topic, as_byte_span(payload), qos, retain, token).ok() ? MqttOutlet::Sent::under_way : MqttOutlet::Sent::later;
 }
 
 std::string_view Service::answer(std::string_view request, std::span<char> buffer) {
@@ -324,7 +343,7 @@ StatusParts Service::status_parts() {
     parts.journal = recovered_.journal.get();
     parts.outbox = outbox_.get();
     parts.uplink = uplink_.get();
-    parts.publisher = publisher_.get();
+    parts.actions = actions_.get();
     parts.results = results_.get();
     parts.more_journals.assign(journals_.begin() + 1, journals_.end());
     for (const auto& source : mqtt_) parts.mqtt.push_back(source.get());
@@ -389,7 +408,7 @@ void Service::stop() {
         while (pipeline_->done_position(lane) < newest && clock_.monotonic() < drained_by)
             std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    publisher_->stop(last_alerts_limit);
+    actions_->stop(last_alerts_limit);
     if (results_) results_->stop(last_results_limit);
     for (std::size_t i = 0; i < mqtt_.size(); ++i)
         mqtt_[i]->stop(options_.mqtt_owners[i].lane > 0

@@ -385,13 +385,15 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
         json.key("uplink");
         put_uplink(json, parts.uplink->status());
     }
+    json.key("actions");
+    parts.actions->put_status(json);
     json.key("pipeline");
     json.begin_object();
     put(json, "results", pipeline_.results);
     put(json, "early_results", pipeline_.provisional);
     put(json, "alerts", pipeline_.alerts);
-    put(json, "alerts_published", parts.publisher->published());
-    put(json, "alerts_dropped", parts.publisher->dropped());
+    put(json, "alerts_published", parts.actions->counters(ActionKind::mqtt).done);
+    put(json, "alerts_dropped", parts.actions->counters(ActionKind::mqtt).dropped);
     put(json, "results_published", parts.results ? parts.results->published() : 0);
     put(json, "results_publish_dropped", parts.results ? parts.results->dropped() : 0);
     put(json, "staging_dropped", pipeline_.staging_dropped);

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "agent/actions.h"
 #include "agent/base/clock.h"
 #include "agent/journal.h"
 #include "agent/memory_plan.h"
@@ -68,7 +69,7 @@ struct StatusParts {
     std::vector<Journal*> more_journals;  // of lanes 1, 2 ...
     const Outbox* outbox = nullptr;
     const UplinkClient* uplink = nullptr;
-    const AlertPublisher* publisher = nullptr;
+    const Actions* actions = nullptr;
     const ResultPublisher* results = nullptr;  // where a window publishes
     std::vector<const MqttSource*> mqtt;
     std::vector<PartOptions::MqttOwner> mqtt_owners;  // of each

@@ -55,7 +55,7 @@ public:
 
     Status start(Problem& problem);
     void stop(const std::optional<MqttPublication>& farewell);
-    Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain, unsigned inflight_max);
+    Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain, unsigned inflight_max, std::uint32_t token = 0);
     Status publish(const MqttPublication& p, unsigned inflight_max) { return publish(p.topic, as_byte_span(p.payload), p.qos, p.retain, inflight_max); }
     unsigned max_inflight() const { return options_.max_inflight; }
     MqttCounters counters() const;
@@ -70,10 +70,10 @@ private:
     };
     struct PublishListener final : mqtt::iaction_listener {
         explicit PublishListener(Client& owner) : client(owner) {}
-        void on_success(const mqtt::token&) override { client.landed(); }
-        void on_failure(const mqtt::token&) override {
-            client.landed();
+        void on_success(const mqtt::token& token) override { client.landed(token, true); }
+        void on_failure(const mqtt::token& token) override {
             ++client.publish_failures_;
+            client.landed(token, false);
         }
         Client& client;
     };
@@ -91,7 +91,7 @@ private:
     void accepted(const mqtt::token& token);
     void connected(bool session_present);
     void lost();
-    void landed();
+    void landed(const mqtt::token& token, bool delivered);
     void set_event(Event event);
 
     // The control thread.
@@ -198,6 +198,10 @@ void MqttSource::Client::accepted(const mqtt::token& token) {
 
 void MqttSource::Client::connected(bool session_present) {
     handler_.on_connected(session_present);
+    if (!session_present) {  // Paho has forgotten what was under way, without a word
+        inflight_ = 0;
+        if (options_.on_published) options_.on_published(0, false);
+    }
     awaiting_connack_.store(false, std::memory_order_release);
     up_.store(true, std::memory_order_release);
     ++connections_;
@@ -215,9 +219,11 @@ void MqttSource::Client::lost() {
 }
 
 // (Of a client that was replaced, it may be late.)
-void MqttSource::Client::landed() {
+void MqttSource::Client::landed(const mqtt::token& token, bool delivered) {
     unsigned under_way = inflight_;
     while (under_way > 0 && !inflight_.compare_exchange_weak(under_way, under_way - 1)) continue;
+    const auto number = static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(token.get_user_context()));
+    if (number != 0 && options_.on_published) options_.on_published(number, delivered);
 }
 
 void MqttSource::Client::set_event(Event event) {
@@ -272,7 +278,8 @@ void MqttSource::Client::stop(const std::optional<MqttPublication>& farewell) {
     }
 }
 
-Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int qos, bool retain, unsigned inflight_max) {
+Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int qos, bool retain, unsigned inflight_max,
+                                   std::uint32_t token) {
     // Only stop() holds it alone: to wait for that would be to wait for nothing.
     const std::shared_lock lock(paho_mutex_, std::try_to_lock);
     const bool closed = !lock || !paho_ || !up_;
@@ -283,7 +290,8 @@ Status MqttSource::Client::publish(std::string_view topic, ByteSpan payload, int
     ++inflight_;
     const socket_gate::NeedsMemory while_it_queues;
     try {
-        paho_->publish(std::string(topic), payload.data(), payload.size(), qos, retain, nullptr, publishing_);
+        paho_->publish(std::string(topic), payload.data(), payload.size(), qos, retain,
+                       reinterpret_cast<void*>(static_cast<std::uintptr_t>(token)), publishing_);
         ++published_;
         return {};
     } catch (const mqtt::exception& e) {
@@ -392,6 +400,7 @@ void MqttSource::Client::renew_client() {
     try {
         make_client();
         inflight_ = 0;
+        if (options_.on_published) options_.on_published(0, false);
     } catch (const std::exception& e) {
         WEIR_LOG_ERROR("mqtt", "Paho: %s", e.what());
     }
@@ -589,8 +598,8 @@ MqttSource::MqttSource(MqttOptions options, MqttHandler& handler, const Clock& c
 MqttSource::~MqttSource() = default;
 Status MqttSource::start(Problem& problem) { return client_->start(problem); }
 void MqttSource::stop(std::optional<MqttPublication> farewell) { client_->stop(farewell); }
-Status MqttSource::publish(std::string_view topic, ByteSpan payload, int qos, bool retain) {
-    return client_->publish(topic, payload, qos, retain, client_->max_inflight());
+Status MqttSource::publish(std::string_view topic, ByteSpan payload, int qos, bool retain, std::uint32_t token) {
+    return client_->publish(topic, payload, qos, retain, client_->max_inflight(), token);
 }
 MqttCounters MqttSource::counters() const { return client_->counters(); }
 bool MqttSource::filters_settled() const { return client_->filters_settled(); }

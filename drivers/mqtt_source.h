@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -71,6 +72,9 @@ struct MqttOptions {
     std::vector<std::string> remembered = {};  // filters that an earlier run subscribed to
     std::optional<MqttPublication> will = {};
     std::optional<MqttPublication> birth = {};  // published at each connection
+    // Of publish() with a token, what became of it: the broker has it (or, with QoS 0, it is sent), or not. Token 0: nothing that
+    // was under way will be heard of. Called on Paho's threads and must not block.
+    std::function<void(std::uint32_t token, bool delivered)> on_published = {};
 };
 
 // Views are valid during the call.
@@ -147,8 +151,9 @@ public:
     void stop(std::optional<MqttPublication> farewell = {});
 
     // Does not block, and sends whether or not ready() is true. Error::full: max_inflight are under way, which none
-    // leaves while ready() is false, since PUBACKs are not read either; closed: not connected.
-    Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain);
+    // leaves while ready() is false, since PUBACKs are not read either; closed: not connected. With a token
+    // on_published() tells its end.
+    Status publish(std::string_view topic, ByteSpan payload, int qos, bool retain, std::uint32_t token = 0);
 
     MqttCounters counters() const;
     // Each filter was granted or refused, and none of the remembered ones is subscribed any more: they can be forgotten.

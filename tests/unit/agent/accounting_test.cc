@@ -78,7 +78,7 @@ std::string accounts(Gateway& gateway) {
     parts.config = &gateway.assembled.load.config;
     parts.journal = gateway.recovered.journal.get();
     parts.outbox = gateway.outbox.get();
-    parts.publisher = gateway.publisher.get();
+    parts.actions = gateway.actions.get();
     parts.clock = &gateway.clock;
     const std::string text(board.answer("status json", parts, buffer));
     STRCMP_EQUAL("", text.find("\"sum_ok\":false") == std::string::npos ? "" : text.c_str());

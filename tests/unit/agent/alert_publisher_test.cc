@@ -1,6 +1,7 @@
 #include "agent/alert_publisher.h"
 
-#include <atomic>
+#include <array>
+#include <string>
 
 #include "tests/unit/agent/fixture.h"
 
@@ -14,12 +15,19 @@ TEST_GROUP(AlertPublisher) {
     std::vector<Field> values{{"mean", Value::of_real(12.5)}};
     Record record;
     AlertTransition transition;
+    TemporaryFolder folder;
+    SystemFiles files;
+    ArenaBlock block{AlertPublisher::need()};
+    Arena arena{block.memory()};
+    std::unique_ptr<ActionQueue> queue;
+    std::unique_ptr<AlertPublisher> publisher;
+    std::array<std::array<std::byte, action_bytes_max>, action_kinds> buffer;
 
     void setup() override {
         alert.name = "slow";
-        MqttActionConfig action;
-        action.topic.text = "weir/{agent}/alert/{alert}/{key}";
-        action.retain = true;
+        ActionConfig action;
+        action.mqtt.topic.text = "weir/{agent}/alert/{alert}/{key}";
+        action.mqtt.retain = true;
         alert.actions = {action};
         record.window = "w";
         record.start = Timestamp::millis(1000);
@@ -27,6 +35,17 @@ TEST_GROUP(AlertPublisher) {
         record.key = key;
         record.values = values;
         transition = {&alert, 7, AlertState::raised, &record, 0xab, 3};
+        ActionQueue::Report report;
+        Result<std::unique_ptr<ActionQueue>> opened = ActionQueue::open(files, folder.path() + "/actions", report);
+        CHECK(opened.ok());
+        queue = std::move(*opened);
+        publisher = std::make_unique<AlertPublisher>(arena, "a1", 77, *queue);
+    }
+    void publish(std::uint64_t number) { publisher->transition(transition, 9, number); }
+    Action first(ActionKind kind) {
+        Action action;
+        CHECK(queue->read(kind, queue->next(kind, {})->position, buffer[static_cast<std::size_t>(kind)], action));
+        return action;
     }
 };
 
@@ -49,51 +68,38 @@ TEST(AlertPublisher, expanded_values_cannot_change_the_topics_levels) {
     CHECK(expand_topic("weir/{agent}", transition, "a1", tiny).empty());
 }
 
-TEST(AlertPublisher, tries_again_until_it_is_taken_and_keeps_order) {
-    ArenaBlock block(AlertPublisher::need());
-    Arena arena(block.memory());
-    std::atomic<int> refusals{2};
-    std::mutex mutex;
-    std::vector<std::string> published;
-    AlertPublisher publisher(arena, "a1",
-                             [&](const std::string&, std::string_view topic, std::string_view, int qos, bool retain) {
-                                 if (refusals-- > 0) return false;
-                                 const std::lock_guard lock(mutex);
-                                 published.push_back(std::string(topic) + (retain ? " r" : "") + std::to_string(qos));
-                                 return true;
-                             });
-    publisher.start();
-    publisher.transition(transition);
-    key[0].value = Value::of_text("s2");
-    publisher.transition(transition);
-    publisher.stop(Duration::seconds(20));
-    LONGS_EQUAL(2, published.size());
-    STRCMP_EQUAL("weir/a1/alert/slow/s_1_-3 r1", published[0].c_str());
-    STRCMP_EQUAL("weir/a1/alert/slow/s2_-3 r1", published[1].c_str());
-    LONGS_EQUAL(0, publisher.dropped());
+TEST(AlertPublisher, each_entry_of_do_becomes_an_action_with_everything_expanded) {
+    alert.actions[0].on_clear = false;
+    ActionConfig program;
+    program.kind = ActionKind::exec;
+    program.exec = {{"/usr/local/bin/sign", {}, false}, {"{site}", {}, false}, {"--{state}={alert}", {}, false}};
+    program.timeout = Duration::seconds(7);
+    program.retry = 2;
+    program.on_raise = false;
+    alert.actions.push_back(program);
+    publish(4);
+    transition.state = AlertState::cleared;
+    key[0].value = Value::of_text("-rf /");
+    publish(5);
+    const Action message = first(ActionKind::mqtt);
+    CHECK(message.texts[0].empty() && message.texts[1] == "weir/a1/alert/slow/s_1_-3" && message.retain && message.qos == 1);
+    CHECK(message.id == (ActionId{9, 4, 0}) && message.payload.find("\"raised\"") != std::string_view::npos);
+    const Action run = first(ActionKind::exec);
+    CHECK(run.id == (ActionId{9, 5, 1}) && run.count == 3 && run.number == 77 && run.timeout == Duration::seconds(7) && run.retries == 2);
+    CHECK(run.texts[0] == "/usr/local/bin/sign" && run.texts[1] == "_rf _" && run.texts[2] == "--cleared=slow");
+    LONGS_EQUAL(2, queue->waiting());
 }
 
-TEST(AlertPublisher, a_full_queue_drops_the_oldest_and_counts_it) {
-    ArenaBlock block(AlertPublisher::need());
-    Arena arena(block.memory());
-    std::vector<std::string> published;
-    AlertPublisher publisher(arena, "a1",
-                             [&](const std::string&, std::string_view topic, std::string_view, int, bool) {
-                                 published.emplace_back(topic);
-                                 return true;
-                             });
-    const std::string much(900, 'x');
+TEST(AlertPublisher, a_transition_decided_again_is_not_acted_on_again) {
+    publish(4);
+    publish(4);
+    LONGS_EQUAL(1, queue->waiting());
+    LONGS_EQUAL(1, queue->counters(ActionKind::mqtt).known);
+}
+
+TEST(AlertPublisher, what_is_too_long_is_left_out) {
+    const std::string much(5000, 'x');
     values[0].value = Value::of_text(much);
-    for (std::size_t i = 0; i < 200; ++i) {
-        const std::string site = "s" + std::to_string(i);
-        key[0].value = Value::of_text(site);
-        publisher.transition(transition);
-    }
-    const std::uint64_t dropped = publisher.dropped();
-    CHECK(dropped > 0 && dropped < 150);
-    publisher.start();
-    publisher.stop(Duration::seconds(20));
-    LONGS_EQUAL(200 - dropped, published.size());
-    STRCMP_EQUAL(("weir/a1/alert/slow/s" + std::to_string(dropped) + "_-3").c_str(), published[0].c_str());
-    STRCMP_EQUAL("weir/a1/alert/slow/s199_-3", published.back().c_str());
+    publish(4);
+    LONGS_EQUAL(0, queue->waiting());
 }

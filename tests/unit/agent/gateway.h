@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "agent/actions.h"
 #include "agent/memory_plan.h"
 #include "agent/pipeline.h"
 #include "agent/recovery.h"
@@ -34,20 +35,23 @@ public:
         Result<std::unique_ptr<Outbox>> opened = Outbox::open(options.outbox, arena, assembled.files, entropy, report);
         WEIR_ASSERT(opened.ok());
         outbox = std::move(*opened);
-        Recovery recovery(*assembled.assembly, options, assembled.files, entropy, clock, *outbox, {true, report.fresh});
+        Result<std::unique_ptr<Actions>> opened_actions = Actions::open(
+            arena, assembled.load.config, assembled.files, clock, load_le<std::uint64_t>(outbox->identity().incarnation.data()),
+            [](std::string_view, std::string_view, std::string_view, int, bool, std::uint32_t) { return MqttOutlet::Sent::nowhere; });
+        WEIR_ASSERT(opened_actions.ok());
+        actions = std::move(*opened_actions);
+        Recovery recovery(*assembled.assembly, options, assembled.files, entropy, clock, *outbox, {true, report.fresh, &actions->publisher()});
         std::string reason;
         const Status prepared = recovery.prepare(recovered, reason);
         if (!prepared.ok()) fputs((reason + "\n").c_str(), stderr);
         WEIR_ASSERT(prepared.ok());
-        publisher = std::make_unique<AlertPublisher>(
-            arena, "a1", [](const std::string&, std::string_view, std::string_view, int, bool) { return true; });
         Pipeline::Options pipeline_options;
         pipeline_options.deliver = true;
         pipeline_options.staging_bytes = options.outbox.staging_bytes;
         pipeline_options.release_after_flush_only = options.journal.durable;
         pipeline = std::make_unique<Pipeline>(
             arena, *assembled.assembly, Analysis::Options{}, pipeline_options,
-            Pipeline::Parts{recovered.journal.get(), recovered.checkpoints.get(), outbox.get(), nullptr, publisher.get(), &clock},
+            Pipeline::Parts{recovered.journal.get(), recovered.checkpoints.get(), outbox.get(), nullptr, &actions->publisher(), &clock},
             options.configuration);
         WEIR_ASSERT(recovery.fill(*pipeline, recovered, reason).ok());
         tables = std::make_unique<TableWatch>(assembled.load.config, assembled.files, *recovered.journal, clock, pipeline->analysis_of(0).engine());
@@ -110,7 +114,7 @@ public:
     Arena arena;
     std::unique_ptr<Outbox> outbox;
     Recovered recovered;
-    std::unique_ptr<AlertPublisher> publisher;
+    std::unique_ptr<Actions> actions;
     std::unique_ptr<Pipeline> pipeline;
     std::unique_ptr<TableWatch> tables;
 };

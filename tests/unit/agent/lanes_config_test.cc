@@ -111,7 +111,7 @@ TEST(LanesConfig, the_plan_counts_every_lane) {
     Bytes counted = 0;
     for (const EnginePlan::Part& p : assembled.assembly->engine().parts()) counted += 2 * p.bytes;
     for (const EnginePlan::Part& p : LaneMerger::parts(assembled.assembly->engine(), 2)) counted += p.bytes;
-    for (const char* name : {"batches, 2 lanes", "alerts: state", "alerts: queue", "outbox: staging and send buffers"}) counted += part(two, name);
+    for (const char* name : {"batches, 2 lanes", "alerts: state", "actions: buffers", "outbox: staging and send buffers"}) counted += part(two, name);
     LONGS_EQUAL(arena_need(*assembled.assembly, options), counted);
     STRCMP_CONTAINS("the plan takes", problems_of([&] {
         std::string text = with("lanes = 8", two_topics);

@@ -40,7 +40,7 @@ TEST(MemoryPlan, counts_what_the_composition_takes_from_its_arena) {
     const MemoryPlan plan = make_plan(*assembled.assembly, options, false);
     Bytes engine = 0;
     for (const EnginePlan::Part& p : assembled.assembly->engine().parts()) engine += p.bytes;
-    const Bytes counted = engine + part(plan, "batches") + part(plan, "alerts: state") + part(plan, "alerts: queue") +
+    const Bytes counted = engine + part(plan, "batches") + part(plan, "alerts: state") + part(plan, "actions: buffers") +
                           part(plan, "outbox: staging and send buffers");
     LONGS_EQUAL(arena_need(*assembled.assembly, options), counted);
 }

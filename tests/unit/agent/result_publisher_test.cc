@@ -167,7 +167,7 @@ TEST(ResultPublisher, the_pipeline_hands_it_every_result_of_the_window) {
     status.config = &gateway.assembled.load.config;
     status.journal = gateway.recovered.journal.get();
     status.outbox = gateway.outbox.get();
-    status.publisher = gateway.publisher.get();
+    status.actions = gateway.actions.get();
     status.results = &publisher;
     status.clock = &gateway.clock;
     std::vector<char> buffer(1 << 18);

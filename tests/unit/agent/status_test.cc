@@ -18,7 +18,7 @@ TEST_GROUP(Status) {
         parts.config = &gateway.assembled.load.config;
         parts.journal = gateway.recovered.journal.get();
         parts.outbox = gateway.outbox.get();
-        parts.publisher = gateway.publisher.get();
+        parts.actions = gateway.actions.get();
         parts.clock = &gateway.clock;
         return std::string(board.answer(request, parts, buffer));
     }

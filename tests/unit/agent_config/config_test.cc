@@ -66,9 +66,9 @@ TEST(Config, every_key_of_the_full_one_arrives) {
     const AlertConfig& alert = config.alerts[0];
     CHECK(alert.severity == Severity::critical);
     LONGS_EQUAL(2, alert.actions.size());
-    CHECK(alert.actions[0].retain && alert.actions[0].on_clear);
+    CHECK(alert.actions[0].mqtt.retain && alert.actions[0].on_clear);
     CHECK_FALSE(alert.actions[1].on_clear);
-    LONGS_EQUAL(0, alert.actions[1].qos);
+    LONGS_EQUAL(0, alert.actions[1].mqtt.qos);
     CHECK(config.uplink->on_full == OnFull::stop);
     CHECK_EQUAL(64ULL << 10, config.uplink->rate_per_second);
     STRCMP_EQUAL("bridge.example.org", config.uplink->host.c_str());
@@ -342,8 +342,8 @@ TEST(Config, an_alert_without_do_is_published_and_with_an_empty_one_it_is_not) {
     const ConfigLoad load = fix.parse(alert);
     CHECK_OK(load);
     STRCMP_EQUAL("weir/{agent}/alert/{alert}/{key}",
-                 load.config.alerts[0].actions[0].topic.text.c_str());
-    CHECK(load.config.alerts[0].actions[0].retain);
+                 load.config.alerts[0].actions[0].mqtt.topic.text.c_str());
+    CHECK(load.config.alerts[0].actions[0].mqtt.retain);
     CHECK(fix.parse(alert + "do = []\n").config.alerts[0].actions.empty());
 }
 
@@ -469,8 +469,8 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         {"qos       = 1", "driver = \"modbus\"",
          "driver in [[source]] \"loops\": found \"modbus\", which is not in this release"},
         {"qos       = 1", "overflow = \"sample\"", "overflow in [[source]] \"loops\""},
-        {"mqtt = { topic = \"log\", connection = \"plant\", qos = 0 }", "exec = [\"/bin/true\"]",
-         "do.exec in [[alert]] \"congestion\": not in this release"},
+        {"mqtt = { topic = \"log\", connection = \"plant\", qos = 0 }", "webhook = { url = \"http://h\" }",
+         "do.webhook in [[alert]] \"congestion\": not in this release"},
         {"tls://bridge.example.org:7400", "mqtt://bridge",
          "results to a plain broker are not in this release"},
     };

@@ -61,20 +61,26 @@ void ActionRunner::wake() {
 
 void ActionRunner::run() {
     for (;;) {
-        MonotonicTime next{Duration::max()};
-        for (const ActionKind kind : kinds) {
-            if (ActionOutlet* const out = outlet(kind)) next = std::min(next, out->keep_up());
-            hear(kind);
-        }
+        (void)keep_up();
+        (void)hear();
         const MonotonicTime now = clock_.monotonic();
         look_after(now);
         for (const ActionKind kind : kinds) begin_due(kind);
         const MonotonicTime stop_by{Duration::micros(stop_by_us_)};
         if (stopping_ && (queue_.waiting() == 0 || now >= stop_by)) return;
+        MonotonicTime next = keep_up();  // what has been begun may have something to do
+        if (hear()) continue;
         for (const Work& work : works_)
             if (work.state == State::pausing || work.state == State::under_way) next = std::min(next, work.when);
         wait(stopping_ ? std::min(next, stop_by) : next);
     }
+}
+
+MonotonicTime ActionRunner::keep_up() {
+    MonotonicTime next{Duration::max()};
+    for (const ActionKind kind : kinds)
+        if (ActionOutlet* const out = outlet(kind)) next = std::min(next, out->keep_up());
+    return next;
 }
 
 void ActionRunner::wait(MonotonicTime until) {
@@ -89,9 +95,17 @@ void ActionRunner::wait(MonotonicTime until) {
     [[maybe_unused]] const ssize_t got = ::read(wake_event_, &count, sizeof count);
 }
 
-void ActionRunner::hear(ActionKind kind) {
-    ActionOutlet::Ended ended;
-    while (outlet(kind) && outlet(kind)->hear(ended)) settle(kind, ended);
+// Whether there was anything.
+bool ActionRunner::hear() {
+    bool heard = false;
+    for (const ActionKind kind : kinds) {
+        ActionOutlet::Ended ended;
+        while (outlet(kind) && outlet(kind)->hear(ended)) {
+            settle(kind, ended);
+            heard = true;
+        }
+    }
+    return heard;
 }
 
 // What has made room is nobody's; what takes too long is its outlet's to end.
@@ -221,7 +235,9 @@ void ActionRunner::again(Work& work, Duration pause) {
 
 void ActionRunner::failed(Work& work, std::string_view why) {
     ++work.tries;
-    const std::string what(weir::name(work.kind));
+    Action action;
+    std::string what(weir::name(work.kind));
+    if (queue_.read(work.kind, work.position, buffer_, action) && action.count > 0) what += " " + std::string(action.texts[0]);
     const bool more = outlet(work.kind) && (outlet(work.kind)->endless() || work.tries <= work.retries);
     log(more ? LogLevel::warning : LogLevel::error, "action", "%s failed: %.*s; %s", what.c_str(), static_cast<int>(why.size()), why.data(),
         more ? "it is tried again" : "given up");

@@ -59,7 +59,7 @@ private:
     };
 
     void run();
-    void hear(ActionKind kind);
+    bool hear();
     void begin_due(ActionKind kind);
     bool begin(Work& work);
     void settle(ActionKind kind, const ActionOutlet::Ended& ended);
@@ -67,6 +67,7 @@ private:
     void again(Work& work, Duration pause);
     void failed(Work& work, std::string_view why);
     void look_after(MonotonicTime now);
+    MonotonicTime keep_up();
     void wait(MonotonicTime until);
     Work* find(ActionKind kind, ActionQueue::Position position);
     Work* find_token(ActionKind kind, std::uint32_t token);

@@ -3,8 +3,13 @@
 #include <limits.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <vector>
+
+#include "agent/action_expand.h"
 #include "agent/base/json_writer.h"
 #include "agent/base/log.h"
+#include "agent/base/nearest.h"
 
 namespace weir {
 namespace {
@@ -39,6 +44,10 @@ Actions::Actions(Arena& arena, const AgentConfig& config, const Clock& clock, st
       exec_(config.has_action(ActionKind::exec) || queue_->counters(ActionKind::exec).waiting > 0
                 ? std::make_unique<ExecOutlet>(ExecOptions{config.exec.socket.empty() ? helper_path() : "", config.exec.socket}, clock)
                 : nullptr),
+      webhook_(config.has_action(ActionKind::webhook) || queue_->counters(ActionKind::webhook).waiting > 0 ? std::make_unique<WebhookOutlet>(clock)
+                                                                                                         : nullptr),
+      gpio_(config.has_action(ActionKind::gpio) || queue_->counters(ActionKind::gpio).waiting > 0 ? std::make_unique<GpioOutlet>(GpioCalls::load(), clock)
+                                                                                                  : nullptr),
       runner_(arena, *queue_, outlets(), clock) {
     mqtt_.on_delivered([this] { runner_.wake(); });
 }
@@ -47,7 +56,24 @@ ActionRunner::Outlets Actions::outlets() {
     ActionRunner::Outlets outlets{};
     outlets[static_cast<std::size_t>(ActionKind::mqtt)] = &mqtt_;
     outlets[static_cast<std::size_t>(ActionKind::exec)] = exec_.get();
+    outlets[static_cast<std::size_t>(ActionKind::webhook)] = webhook_.get();
+    outlets[static_cast<std::size_t>(ActionKind::gpio)] = gpio_.get();
     return outlets;
+}
+
+std::string Actions::fire(const AgentConfig& config, std::string_view name, Timestamp now) {
+    const auto alert = std::find_if(config.alerts.begin(), config.alerts.end(), [&](const AlertConfig& each) { return each.name == name; });
+    if (alert == config.alerts.end()) {
+        std::vector<std::string> names;
+        for (const AlertConfig& each : config.alerts) names.push_back(each.name);
+        const std::string_view near = nearest_word(name, names);
+        return "error: there is no alert \"" + std::string(name) + "\"" + (near.empty() ? "" : "; did you mean \"" + std::string(near) + "\"?") + "\n";
+    }
+    const Result<std::size_t> fired = fire_alert(config, *alert, now, *queue_);
+    if (!fired.ok()) return "error: a topic, an argument or the message is too long\n";
+    if (*fired == 0) return "error: alert \"" + alert->name + "\" has do = []: nothing to fire\n";
+    return std::to_string(*fired) + (*fired == 1 ? " action" : " actions") +
+           " of \"" + alert->name + "\" fired, marked as a test; `weir status --json` counts them (actions), the log says what failed\n";
 }
 
 void Actions::put_status(JsonWriter& json) const {

@@ -14,7 +14,9 @@
 #include "agent/base/clock.h"
 #include "agent/config.h"
 #include "agent/exec_outlet.h"
+#include "agent/gpio_outlet.h"
 #include "agent/mqtt_outlet.h"
+#include "agent/webhook_outlet.h"
 
 namespace weir {
 
@@ -29,6 +31,8 @@ public:
     AlertPublisher& publisher() { return publisher_; }
     void start() { runner_.start(); }
     void stop(Duration limit) { runner_.stop(limit); }
+    // `weir alert fire`: any thread. The answer to be printed.
+    std::string fire(const AgentConfig& config, std::string_view alert, Timestamp now);
     // Of a publication with a token: any thread.
     void delivered(std::uint32_t token, bool done) { mqtt_.delivered(token, done); }
 
@@ -44,6 +48,8 @@ private:
     AlertPublisher publisher_;
     MqttOutlet mqtt_;
     std::unique_ptr<ExecOutlet> exec_;
+    std::unique_ptr<WebhookOutlet> webhook_;
+    std::unique_ptr<GpioOutlet> gpio_;
     ActionRunner runner_;
 };
 

@@ -1,7 +1,6 @@
 #include "agent/alert_publisher.h"
 
-#include <algorithm>
-
+#include "agent/action_expand.h"
 #include "agent/base/json_writer.h"
 #include "agent/base/log.h"
 #include "agent/publish_topic.h"
@@ -79,7 +78,6 @@ void AlertPublisher::transition(const AlertTransition& transition, std::uint64_t
         const ActionConfig& config = alert.actions[i];
         if (!(raised ? config.on_raise : config.on_clear)) continue;
         Action action;
-        action.kind = config.kind;
         action.id = {epoch, number, static_cast<std::uint32_t>(i)};
         action.payload = payload;
         const bool whole = !payload.empty() && expand(config, transition, action);
@@ -89,30 +87,8 @@ void AlertPublisher::transition(const AlertTransition& transition, std::uint64_t
     }
 }
 
-// Everything that the configuration says of it, so that an edit of the configuration loses nothing that waits.
 bool AlertPublisher::expand(const ActionConfig& config, const AlertTransition& transition, Action& action) {
-    std::span<char> room = texts_;
-    const auto put = [&](std::string_view pattern) {
-        const std::string_view text = expand_topic(pattern, transition, agent_, room);
-        action.texts[action.count++] = text;
-        room = room.subspan(text.size());
-        return !text.empty() || pattern.empty();
-    };
-    action.timeout = config.timeout;
-    action.retries = static_cast<std::uint8_t>(config.retry);
-    switch (config.kind) {
-        case ActionKind::mqtt:
-            action.qos = static_cast<std::uint8_t>(config.mqtt.qos);
-            action.retain = config.mqtt.retain;
-            action.texts[action.count++] = config.mqtt.connection;
-            return put(config.mqtt.topic.text);
-        case ActionKind::exec:
-            action.number = memory_;
-            return std::all_of(config.exec.begin(), config.exec.end(), [&](const ConfigString& argument) { return put(argument.text); });
-        case ActionKind::webhook:
-        case ActionKind::gpio: break;
-    }
-    return false;
+    return expand_action(config, transition, agent_, memory_, texts_, action);
 }
 
 }  // namespace weir

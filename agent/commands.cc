@@ -46,6 +46,7 @@ usage: weir COMMAND ...
   init URL FILTER         listen to a broker for 30 seconds and write a configuration
   status CONFIG           what a running agent says of itself
   why CONFIG WINDOW       why a window is empty, or late
+  alert fire CONFIG NAME  do what an alert does, once, as a test
   state CONFIG            what an agent has kept: show it, verify it, export its outbox
   sketch VERB ...         make, merge and look at DataSketches' sketches: build, merge, inspect
 
@@ -499,6 +500,25 @@ int ask(const Invocation& invocation, const std::string& request) {
 int run_status(const Invocation& invocation) { return ask(invocation, invocation.has("json") ? "status json" : "status"); }
 int run_why(const Invocation& invocation) { return ask(invocation, "why " + invocation.operands[1]); }
 
+// ---- alert ----------------------------------------------------------------------------------------
+
+constexpr const char* alert_help = R"(usage: weir alert fire CONFIG NAME
+
+Has the running agent do everything that alert NAME would do, once, as a test: the JSON says "test": true, {NAME} of a key
+expands to "test", nothing is published retained. No state changes: it is neither raised nor cleared. Each entry
+of `do` is done, whatever its `on`.
+)";
+
+int run_alert(const Invocation& invocation) {
+    if (invocation.operands[0] != "fire") {
+        std::fprintf(stderr, "weir: alert %s: expected `weir alert fire CONFIG NAME`\n", invocation.operands[0].c_str());
+        return exit_usage;
+    }
+    Invocation of_agent;
+    of_agent.operands = {invocation.operands[1]};
+    return ask(of_agent, "alert fire " + invocation.operands[2]);
+}
+
 // ---- state ----------------------------------------------------------------------------------------
 
 constexpr const char* state_help = R"(usage: weir state CONFIG [--json] [--export FILE]
@@ -536,6 +556,7 @@ const std::vector<Command>& commands() {
         {"init", init_help, {"URL", "FILTER"}, {}, {"seconds", "username", "password-file", "ca"}, run_init},
         {"status", status_help, {"CONFIG"}, {"json"}, {}, run_status},
         {"why", why_help, {"CONFIG", "WINDOW"}, {}, {}, run_why},
+        {"alert", alert_help, {"fire", "CONFIG", "NAME"}, {}, {}, run_alert},
         {"state", state_help, {"CONFIG"}, {"json"}, {"export"}, run_state_command},
     };
     return all;

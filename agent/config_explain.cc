@@ -402,13 +402,27 @@ private:
         switch (action.kind) {
             case ActionKind::mqtt: out += "mqtt = { " + publication(action.mqtt) + " }"; break;
             case ActionKind::exec: out += "exec = " + toml_list(action.exec, text_of) + tries(action); break;
-            case ActionKind::webhook:
-            case ActionKind::gpio: break;
+            case ActionKind::webhook: out += "webhook = { " + webhook(action.webhook) + " }" + tries(action); break;
+            case ActionKind::gpio:
+                out += "gpio = { chip = " + toml(action.gpio.chip) + ", line = " + std::to_string(action.gpio.line) + ", active_low = " +
+                       toml_boolean(action.gpio.active_low) + ", pulse = " + toml(action.gpio.pulse) + " }, retry = " + std::to_string(action.retry);
+                break;
         }
         out += ", on = [";
         if (action.on_raise) out += "\"raise\"";
         if (action.on_clear) out += action.on_raise ? ", \"clear\"" : "\"clear\"";
         return out + "] }";
+    }
+
+    static std::string webhook(const WebhookConfig& to) {
+        std::string out = "url = " + toml(to.url.text);
+        std::string headers;
+        for (const HeaderConfig& header : to.headers)
+            headers += (headers.empty() ? "" : ", ") + toml(header.name) + " = " + toml(header.value.text.substr(header.name.size() + 2));
+        if (!headers.empty()) out += ", headers = { " + headers + " }";
+        if (!to.bearer_file.empty()) out += ", bearer_file = " + toml(to.bearer_file);
+        if (!to.ca.empty()) out += ", ca = " + toml(to.ca);
+        return out;
     }
 
     static std::string tries(const ActionConfig& action) {

@@ -54,6 +54,8 @@ private:
     void read_action(const ConfigNode& node, const std::string& title, AlertConfig& alert);
     void read_program(ConfigReader& reader, ActionConfig& action);
     void read_on(ConfigReader& reader, ActionConfig& action);
+    void read_gpio(const ConfigNode& node, const std::string& title, ActionConfig& action);
+    void read_webhook(const ConfigNode& node, const std::string& title, ActionConfig& action);
     void read_exec(const ConfigNode& node);
     void read_uplink(const ConfigNode& node);
     void read_page(const ConfigNode& node);

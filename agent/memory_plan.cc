@@ -17,6 +17,7 @@
 #include "agent/status_page.h"
 #include "agent/table_watch.h"
 #include "drivers/exec/client.h"
+#include "drivers/webhook.h"
 #include "uplink/tls.h"
 #include "windows/result_merger.h"
 
@@ -118,6 +119,13 @@ void append(std::string& out, const char* format, ...) {
     std::vsnprintf(line.data(), line.size(), format, arguments);
     va_end(arguments);
     out += line.data();
+}
+
+bool has_https_webhook(const AgentConfig& config) {
+    for (const AlertConfig& alert : config.alerts)
+        for (const ActionConfig& action : alert.actions)
+            if (action.kind == ActionKind::webhook && action.webhook.url.text.starts_with("https://")) return true;
+    return false;
 }
 
 std::string of_lanes(std::size_t lanes) { return lanes == 1 ? "" : ", " + std::to_string(lanes) + " lanes"; }
@@ -265,6 +273,7 @@ MemoryPlan make_plan(const Assembly& assembly, const PartOptions& options, bool 
     }
     add("actions: queues", ActionQueue::file_bytes(), true);
     add("actions: buffers", AlertPublisher::need() + ActionRunner::need());
+    if (config.has_action(ActionKind::webhook)) add("actions: libcurl", Webhooks::need(has_https_webhook(config)));
     if (config.has_action(ActionKind::exec)) add("actions: weir-exec", ExecClient::need());
     const bool publishes = ResultPublisher::is_needed(assembly);
     if (publishes) add("publish: queue", ResultPublisher::need(assembly));

@@ -334,6 +334,12 @@ MqttOutlet::Sent Service::publish_alert(std::string_view name, std::string_view 
 }
 
 std::string_view Service::answer(std::string_view request, std::span<char> buffer) {
+    if (request.starts_with("alert fire ")) {
+        const std::string said = actions_->fire(config_, request.substr(sizeof "alert fire " - 1), clock_.wall());
+        const std::size_t size = std::min(said.size(), buffer.size());
+        std::copy(said.begin(), said.begin() + static_cast<std::ptrdiff_t>(size), buffer.begin());
+        return {buffer.data(), size};
+    }
     return board_.answer(request, status_parts(), buffer);
 }
 

@@ -3,16 +3,20 @@
 WEIR_KILLS says how often the agent is killed, WEIR_SEED repeats a run.
 """
 
+import http.server
 import json
 import os
 import random
+import socket
+import threading
 import time
 import unittest
 
 from weirtest import places
-from weirtest.process import wait_until
+from weirtest.kafka_reader import check_once
+from weirtest.process import run, wait_until
 from weirtest.publish import Listener, Publisher
-from weirtest.suite import Suite
+from weirtest.suite import KafkaSuite, Suite
 
 KILLS = int(os.environ.get("WEIR_KILLS", "0")) or (250 if places.LONG else 12)
 SEED = int(os.environ.get("WEIR_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
@@ -43,12 +47,15 @@ SOURCE = """
 """
 
 
+def program(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    return path
+
+
 class ActionSuite(Suite):
     def program(self, name, text):
-        path = self.folder / name
-        path.write_text(f"#!/bin/sh\n{text}\n")
-        path.chmod(0o755)
-        return path
+        return program(self.folder / name, text)
 
     def start(self, actions, more="", **options):
         self.broker = self.mosquitto()
@@ -151,6 +158,134 @@ def parent_and_name(pid):
     return text[text.rindex(")") + 2 :].split()[1], name
 
 
+class Hook(http.server.ThreadingHTTPServer):
+    """A web server near by, which keeps what it got and answers as it is told."""
+
+    daemon_threads = True
+
+    def __init__(self):
+        self.got = []
+        self.answers = []  # of the next requests; then 204
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.thread = threading.Thread(target=self.serve_forever)
+        self.thread.start()
+
+    def close(self):
+        self.shutdown()
+        self.thread.join()
+        self.server_close()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_port}/hook"
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        server = self.server
+        server.got.append((self.path, dict(self.headers), body.decode()))
+        answer = server.answers.pop(0) if server.answers else 204
+        if answer == "hang":
+            time.sleep(3)
+            return
+        self.send_response(answer)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+class Webhooks(ActionSuite):
+    def hook(self):
+        hook = Hook()
+        self.addCleanup(hook.close)
+        return hook
+
+    def test_json_headers_and_bearer_arrive(self):
+        hook = self.hook()
+        token = self.folder / "hook.token"
+        token.write_text("s3cret\n")
+        self.start(
+            [
+                f'{{ webhook = {{ url = "{hook.url}", headers = {{ X-Gateway = "17" }},'
+                f' bearer_file = "{token}" }} }}'
+            ]
+        )
+        self.play([10, 50, 50])
+        wait_until(lambda: len(hook.got) == 2, 30, lambda: self.agent.text()[-2000:])
+        path, headers, body = hook.got[0]
+        self.assertEqual(path, "/hook")
+        self.assertEqual(
+            (headers["X-Gateway"], headers["Authorization"], headers["Content-Type"]),
+            ("17", "Bearer s3cret", "application/json"),
+        )
+        self.assertEqual(
+            [json.loads(body)["state"] for _, _, body in hook.got], ["raised", "cleared"]
+        )
+        wait_until(lambda: self.actions("webhook")["done"] == 2, 30, "both are marked")
+        self.assertNotIn("s3cret", self.agent.text())
+
+    def test_errors_are_tried_again_in_order_and_a_dead_one_holds_up_no_other(self):
+        hook = self.hook()
+        hook.answers = [503, "hang"]
+        dead = socket.create_server(("127.0.0.1", 0))  # accepts, and never answers
+        self.addCleanup(dead.close)
+        dead_url = f"http://127.0.0.1:{dead.getsockname()[1]}/"
+        self.start(
+            [
+                f'{{ webhook = {{ url = "{dead_url}" }}, timeout = "1s", retry = 1, on = ["raise"] }}',
+                f'{{ webhook = {{ url = "{hook.url}" }}, timeout = "1s" }}',
+            ]
+        )
+        self.play([10, 50, 50])
+        wait_until(lambda: len(hook.got) == 4, 60, lambda: str(hook.got))
+        states = [json.loads(body)["state"] for _, _, body in hook.got]
+        self.assertEqual(states, ["raised", "raised", "raised", "cleared"])
+        self.assertEqual(len({body for _, _, body in hook.got[:3]}), 1)
+        wait_until(lambda: self.actions("webhook")["given_up"] == 1, 60, "the dead one")
+        counters = self.actions("webhook")
+        self.assertEqual((counters["done"], counters["waiting"], counters["retries"]), (2, 0, 3))
+        self.assertIn("HTTP 503", self.agent.text())
+
+
+class Fire(ActionSuite):
+    def test_it_does_what_the_alert_would_do_marked_as_a_test_and_changes_nothing(self):
+        out = self.folder / "out"
+        good = self.program("good", f'echo "$1 $(cat)" >>{out}')
+        self.start(
+            [
+                f'{{ exec = ["{good}", "{{site}}"], on = ["clear"] }}',
+                '{ mqtt = { topic = "signs/{site}", retain = true } }',
+            ]
+        )
+        listener = Listener(self.broker.port, "signs/#")
+        self.addCleanup(listener.close)
+        code, words, _ = run(places.WEIR, "alert", "fire", self.agent.config, "congestion")
+        self.assertEqual(code, 0, words)
+        self.assertIn("2 actions", words)
+        wait_until(lambda: lines_of(out) and listener.messages, 30, "both")
+        argument, body = lines_of(out)[0].split(" ", 1)
+        state = json.loads(body)
+        self.assertEqual((argument, state["test"], state["key"]), ("test", True, {"site": "test"}))
+        topic, payload, _ = listener.messages[0]
+        self.assertEqual((topic, json.loads(payload)["test"]), ("signs/test", True))
+        later = Listener(self.broker.port, "signs/#")
+        self.addCleanup(later.close)
+        self.play([10, 50, 50])  # and the real ones are as they were
+        wait_until(lambda: len(listener.messages) == 3, 30, lambda: str(listener.messages))
+        self.assertNotIn("signs/test", [topic for topic, *_ in later.messages])
+        for _, payload, _ in listener.messages[1:]:
+            self.assertNotIn("test", json.loads(payload))
+
+    def test_a_wrong_name_is_told_the_nearest(self):
+        self.start(['{ mqtt = { topic = "signs/{site}" } }'])
+        code, _, words = run(places.WEIR, "alert", "fire", self.agent.config, "congestoin")
+        self.assertEqual(code, 1)
+        self.assertIn('did you mean "congestion"?', words)
+
+
 class Kills(ActionSuite):
     """SIGKILL at random moments: no raise and no clear is lost, by MQTT or by a program."""
 
@@ -227,6 +362,46 @@ class Kills(ActionSuite):
 
     def waiting(self):
         return sum(kind["waiting"] for kind in self.agent.status()["actions"].values())
+
+
+class Offline(KafkaSuite):
+    """With bridge and Kafka gone every action still works; when they are back alerts arrive first, once each."""
+
+    def test_every_action_works_and_alerts_arrive_first_and_once(self):
+        out = self.folder / "out"
+        append = program(self.folder / "append", f'line=$(cat); echo "$line" >>{out}')
+        hook = Hook()
+        self.addCleanup(hook.close)
+        actions = [
+            '{ mqtt = { topic = "signs/{site}", retain = false } }',
+            f'{{ exec = ["{append}"] }}',
+            f'{{ webhook = {{ url = "{hook.url}" }} }}',
+        ]
+        self.chain(SOURCE % ", ".join(actions))
+        results, alerts = self.reader(), self.reader(self.alerts_topic)
+        listener = Listener(self.broker.port, "signs/#")
+        self.addCleanup(listener.close)
+        self.assertEqual(self.bridge.stop(), 0)
+        self.kafka.kill()
+        publisher = Publisher(self.broker.port)
+        self.addCleanup(publisher.close)
+        windows = 41
+        for window in range(windows):
+            for site in SITES:
+                event = {"ts": START_MS + 10_000 * window, "speed": 10 if window % 2 else 50}
+                publisher.publish(f"city/{site}/loop", event)
+        publisher.drain()
+        transitions = (windows - 2) * len(SITES)
+        for what in (lambda: listener.messages, lambda: lines_of(out), lambda: hook.got):
+            wait_until(lambda: len(what()) == transitions, 60, lambda: str(len(what())))
+        self.kafka.start()
+        self.bridge.start()
+        results.read_until(lambda got: len(got) >= (windows - 1) * len(SITES), 90, "the results")
+        alerts.read_until(lambda got: len(got) >= transitions, 60, "the alerts")
+        self.assertEqual(len(alerts.results), transitions)
+        check_once(self, alerts.read_to_end() + results.read_to_end())
+        ships = [[int(r.headers["ship"]) for r in reader.results] for reader in (alerts, results)]
+        self.assertLess(max(ships[0]), min(ships[1]), "alerts first")
 
 
 if __name__ == "__main__":

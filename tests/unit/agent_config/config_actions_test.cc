@@ -39,6 +39,35 @@ TEST(ConfigActions, there_is_no_shell_and_no_path_to_be_searched) {
     CHECK_SAYS(with(R"({ exec = ["/bin/true"], retry = 101 })"), "retry in [[alert]] \"a\"");
 }
 
+TEST(ConfigActions, a_webhook_has_headers_and_its_secret_in_a_file) {
+    const ConfigLoad load = with(R"({ webhook = { url = "https://h:8443/hook?a=1", headers = { X-Gateway = "17" }, ca = "ca.pem" }, timeout = "2s", retry = 0 })");
+    CHECK_OK(load);
+    const ActionConfig& action = load.config.alerts[0].actions[0];
+    CHECK(action.kind == ActionKind::webhook && action.webhook.url.text == "https://h:8443/hook?a=1" && action.retry == 0);
+    STRCMP_EQUAL("X-Gateway: 17", action.webhook.headers.at(0).value.text.c_str());
+    const ConfigLoad again = fix.parse(explain(load.config, true));
+    CHECK_OK(again);
+    STRCMP_EQUAL(explain(load.config, false).c_str(), explain(again.config, false).c_str());
+    CHECK_SAYS(with(R"({ webhook = { url = "ftp://h" } })"), "expected http:// or https://");
+    CHECK_SAYS(with(R"({ webhook = { url = "http://h/{site}" } })"), "without blanks and braces");
+    CHECK_SAYS(with(R"({ webhook = { url = "http://me:secret@h/" } })"), "bearer_file");
+    CHECK_SAYS(with(R"({ webhook = { url = "http://h", headers = { "X Y" = "1" } } })"), "expected a name without blanks");
+    CHECK_SAYS(with(R"({ webhook = {} })"), "url");
+}
+
+TEST(ConfigActions, a_line_is_pulsed_when_the_alert_is_raised) {
+    const ConfigLoad load = with(R"({ gpio = { line = 17, active_low = true, pulse = "2s" } })");
+    CHECK_OK(load);
+    const ActionConfig& action = load.config.alerts[0].actions[0];
+    CHECK(action.kind == ActionKind::gpio && action.gpio.chip == "gpiochip0" && action.gpio.line == 17 && action.gpio.active_low);
+    CHECK(action.gpio.pulse == Duration::seconds(2) && action.on_raise && !action.on_clear);
+    const ConfigLoad again = fix.parse(explain(load.config, true));
+    CHECK_OK(again);
+    STRCMP_EQUAL(explain(load.config, false).c_str(), explain(again.config, false).c_str());
+    CHECK_SAYS(with(R"({ gpio = { chip = "gpiochip0" } })"), "line");
+    CHECK_SAYS(with(R"({ gpio = { line = 17, pulse = "0s" } })"), "pulse");
+}
+
 TEST(ConfigActions, an_entry_is_of_one_kind) {
     CHECK_SAYS(with(R"({ exec = ["/bin/true"], mqtt = { topic = "x" } })"), "found several of mqtt, exec, webhook and gpio");
     CHECK_SAYS(with(R"({ on = ["raise"] })"), "found none of mqtt, exec, webhook and gpio");

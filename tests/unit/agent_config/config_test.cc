@@ -469,8 +469,6 @@ TEST(Config, what_this_release_does_not_have_is_said_and_never_ignored) {
         {"qos       = 1", "driver = \"modbus\"",
          "driver in [[source]] \"loops\": found \"modbus\", which is not in this release"},
         {"qos       = 1", "overflow = \"sample\"", "overflow in [[source]] \"loops\""},
-        {"mqtt = { topic = \"log\", connection = \"plant\", qos = 0 }", "webhook = { url = \"http://h\" }",
-         "do.webhook in [[alert]] \"congestion\": not in this release"},
         {"tls://bridge.example.org:7400", "mqtt://bridge",
          "results to a plain broker are not in this release"},
     };

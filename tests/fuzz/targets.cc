@@ -16,6 +16,7 @@ void operate_count_min(ByteSpan bytes);
 void operate_tdigest(ByteSpan bytes);
 void operate_log_histogram(ByteSpan bytes);
 void decode_json(ByteSpan bytes);
+void http_request(ByteSpan bytes);
 void decode_history(ByteSpan bytes);
 
 std::span<const Target> targets() {
@@ -34,6 +35,7 @@ std::span<const Target> targets() {
         {"operate_tdigest", operate_tdigest},
         {"operate_log_histogram", operate_log_histogram},
         {"decode_json", decode_json},
+        {"http_request", http_request},
         {"decode_history", decode_history},
     };
     return all;

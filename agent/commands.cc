@@ -3,7 +3,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <map>
 #include <memory>
 #include <optional>
@@ -11,11 +13,13 @@
 #include <thread>
 
 #include "agent/alert_list.h"
+#include "agent/apply_command.h"
 #include "agent/assembly.h"
 #include "agent/base/build_info.h"
 #include "agent/base/clock.h"
 #include "agent/base/nearest.h"
 #include "agent/config_units.h"
+#include "agent/configuration_check.h"
 #include "agent/control.h"
 #include "agent/init.h"
 #include "agent/memory_plan.h"
@@ -43,6 +47,7 @@ usage: weir COMMAND ...
   replay CONFIG FILE      put a file of payloads through the configuration's windows
   test FILE...            run cases beside the rules: events in, alerts out
   record CONFIG           what just happened, as a file that `replay` and `test` take
+  apply FILE              check FILE, give it to the running agent, take it back if that is not healthy
   init URL FILTER         listen to a broker for 30 seconds and write a configuration
   status CONFIG           what a running agent says of itself
   why CONFIG WINDOW       why a window is empty, or late
@@ -93,7 +98,8 @@ struct Loaded {
 
 enum class Purpose { run, look };  // look: somebody else's configuration, nothing is read or connected
 
-std::unique_ptr<Loaded> load(const std::string& path, Purpose purpose, bool print = false) {
+// The file at path, or text in its place.
+std::unique_ptr<Loaded> load(const std::string& path, Purpose purpose, bool print = false, const std::string* text = nullptr) {
     static SystemFiles files;
     ConfigContext context;
     context.files = &files;
@@ -104,7 +110,7 @@ std::unique_ptr<Loaded> load(const std::string& path, Purpose purpose, bool prin
     context.need_connections = purpose == Purpose::run;
 
     auto loaded = std::make_unique<Loaded>();
-    ConfigLoad load = load_config(path, context);
+    ConfigLoad load = text != nullptr ? parse_config(*text, path, context) : load_config(path, context);
     loaded->config = std::move(load.config);
     loaded->problems = std::move(load.problems);
     if (!loaded->ok()) return loaded;
@@ -130,21 +136,75 @@ A configuration whose plan does not fit agent.memory is refused. Logs go to stan
             After a kill, results since the last checkpoint (5 s) are printed again: window, start, end,
             revision and key tell them. Results that go up the uplink are never repeated.
 
+SIGHUP reads CONFIG again: it is checked first, and one with an error changes nothing. Then the agent stops in order and starts with
+it, as the same process; windows that it does not touch go on. If what was connected before is not connected again within agent.trial
+(2 minutes), the configuration before runs again. `weir apply` does the same and waits for the outcome.
+
 The first SIGTERM stops in order: what was taken in is counted, state is kept. A second one stops at once; the journal
 and the checkpoint in agent.run then are the state.
 )";
 
+// After a reload that was taken back its file may still be there: the configuration before it runs until somebody edits it.
+std::unique_ptr<Loaded> previous_of_failed_trial(const Loaded& loaded, const std::string& path, bool print, RunRequest& request) {
+    static SystemFiles files;
+    TrialFile file(files, loaded.config.agent.state);
+    std::optional<Trial> trial = file.read();
+    if (!trial) return nullptr;
+    if (trial->configuration != configuration_hash(loaded.config)) {
+        file.end();
+        return nullptr;
+    }
+    if (!trial->refused && ++trial->starts < trial_starts_max) {
+        (void)file.write(*trial);
+        request.trial = std::move(trial);
+        return nullptr;
+    }
+    if (!trial->refused) {
+        trial->refused = true;
+        trial->reason = "it ended " + std::to_string(trial_starts_max - 1) + " times while it was on trial";
+        (void)file.write(*trial);
+    }
+    std::unique_ptr<Loaded> previous = load(path, Purpose::run, print, &trial->previous);
+    if (previous->ok()) check_plan(previous->plan, previous->problems);
+    if (!previous->ok()) {
+        WEIR_LOG_ERROR("agent", "%s was taken back (%s), but the configuration before it can no longer be run: it stays", path.c_str(),
+                       trial->reason.c_str());
+        previous->tell();
+        file.end();
+        return nullptr;
+    }
+    WEIR_LOG_ERROR("agent", "%s was taken back: %s. The configuration before it runs until that file is edited", path.c_str(),
+                   trial->reason.c_str());
+    request.trial = std::move(trial);
+    return previous;
+}
+
 int run_run(const Invocation& invocation) {
-    const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::run, invocation.has("print"));
+    const std::string& path = invocation.operands[0];
+    const bool print = invocation.has("print");
+    std::unique_ptr<Loaded> loaded = load(path, Purpose::run, print);
     if (loaded->ok()) check_plan(loaded->plan, loaded->problems);
     loaded->tell();
     if (!loaded->ok()) return exit_configuration;
-    return run_service(*loaded->assembly, *loaded->options, loaded->plan, {invocation.has("print")});
+    set_log_format(loaded->config.agent.log_format);
+    set_log_level(loaded->config.agent.log_level);
+    RunRequest request;
+    request.print = print;
+    request.path = path;
+    if (std::unique_ptr<Loaded> previous = previous_of_failed_trial(*loaded, path, print, request)) loaded = std::move(previous);
+    const RunOutcome outcome = run_service(*loaded->assembly, *loaded->options, loaded->plan, request);
+    if (!outcome.again) return outcome.exit_code;
+    loaded.reset();
+    // The same process, so that whoever watches it sees no end.
+    const char* const arguments[] = {"weir", "run", path.c_str(), print ? "--print" : nullptr, nullptr};
+    ::execv("/proc/self/exe", const_cast<char* const*>(arguments));
+    std::fprintf(stderr, "weir: cannot start again for the new configuration: %s\n", std::strerror(errno));
+    return exit_failed;
 }
 
 // ---- check ----------------------------------------------------------------------------------------
 
-constexpr const char* check_help = R"(usage: weir check CONFIG [--connect] [--explain]
+constexpr const char* check_help = R"(usage: weir check CONFIG [--connect] [--explain] [--hash]
 
 Loads, compiles and plans the configuration as `run` would, and says everything that stands against it: file, line, column,
 what was expected, the nearest name. Certificates and password files are read, too.
@@ -152,6 +212,7 @@ what was expected, the nearest name. Certificates and password files are read, t
   --connect   also try the MQTT brokers: connection, credentials, each subscription, and whether the broker
               would keep messages for an agent that is away (mosquitto's defaults keep 1,000)
   --explain   print the whole effective configuration, defaults written out, a comment a key
+  --hash      print its hash only: that of the metrics, of the greeting to the bridge and of `weir apply`
 
 Exit code 0: it can be run. 78: it cannot. 1: with --connect, a broker could not be used.
 )";
@@ -211,6 +272,8 @@ int run_check(const Invocation& invocation) {
     if (!loaded->ok()) return exit_configuration;
     if (invocation.has("explain")) {
         std::fputs(explain(loaded->config).c_str(), stdout);
+    } else if (invocation.has("hash")) {
+        std::printf("%s\n", configuration_text(configuration_hash(loaded->config)).c_str());
     } else {
         std::printf("%s: good: %zu sources, %zu windows, %zu alerts, %.1f of %.1f MiB\n", invocation.operands[0].c_str(),
                     loaded->config.sources.size(), loaded->config.windows.size(), loaded->config.alerts.size(),
@@ -519,6 +582,27 @@ int run_alert(const Invocation& invocation) {
     return ask(of_agent, "alert fire " + invocation.operands[2]);
 }
 
+// ---- apply ----------------------------------------------------------------------------------------
+
+constexpr const char* apply_help = R"(usage: weir apply FILE
+
+Gives the running agent a configuration. FILE is checked as `weir check` does; the agent's own file is kept beside itself as
+*.previous and replaced by FILE; the agent takes it over and keeps its state: windows and alerts that FILE does not touch go on.
+Then it is on trial: if what was connected before is not connected again within agent.trial (2 minutes), the agent goes back to
+the configuration before, and the file is put back. FILE may be the agent's own file, edited: then it is only taken over.
+
+Waits for the outcome and tells what happens meanwhile. Exit code 0: it runs, and is healthy. 1: taken back, or no agent runs.
+78: FILE cannot be run; nothing was changed.
+)";
+
+int run_apply_command(const Invocation& invocation) {
+    const std::unique_ptr<Loaded> loaded = load(invocation.operands[0], Purpose::run);
+    if (loaded->ok()) check_plan(loaded->plan, loaded->problems);
+    loaded->tell();
+    if (!loaded->ok()) return exit_configuration;
+    return run_apply({invocation.operands[0], configuration_hash(loaded->config), control_path(loaded->config), loaded->config.agent.trial});
+}
+
 // ---- state ----------------------------------------------------------------------------------------
 
 constexpr const char* state_help = R"(usage: weir state CONFIG [--json] [--export FILE]
@@ -549,11 +633,12 @@ int run_state_command(const Invocation& invocation) {
 const std::vector<Command>& commands() {
     static const std::vector<Command> all = {
         {"run", run_help, {"CONFIG"}, {"print"}, {}, run_run},
-        {"check", check_help, {"CONFIG"}, {"connect", "explain"}, {}, run_check},
+        {"check", check_help, {"CONFIG"}, {"connect", "explain", "hash"}, {}, run_check},
         {"plan", plan_help, {"CONFIG"}, {"json"}, {}, run_plan},
         {"replay", replay_help, {"CONFIG", "FILE"}, {"sketches", "alerts", "json"}, {"source", "topic", "scores", "lanes"}, run_replay_command},
         {"record", record_help, {"CONFIG"}, {}, {"last"}, run_record_command},
         {"init", init_help, {"URL", "FILTER"}, {}, {"seconds", "username", "password-file", "ca"}, run_init},
+        {"apply", apply_help, {"FILE"}, {}, {}, run_apply_command},
         {"status", status_help, {"CONFIG"}, {"json"}, {}, run_status},
         {"why", why_help, {"CONFIG", "WINDOW"}, {}, {}, run_why},
         {"alert", alert_help, {"fire", "CONFIG", "NAME"}, {}, {}, run_alert},

@@ -15,6 +15,7 @@
 
 #include "agent/action_kind.h"
 #include "agent/base/batch.h"
+#include "agent/base/log_line.h"
 #include "agent/base/bytes.h"
 #include "agent/base/files.h"
 #include "agent/base/problem.h"
@@ -79,6 +80,9 @@ struct AgentSection {
     Duration flush = Duration::minutes(5);
     std::uint64_t flash_budget_per_day = 200 << 20;  // bytes
     std::uint32_t lanes = 1;  // engines, each with a thread, a journal and connections of its own
+    LogFormat log_format = LogFormat::text;
+    LogLevel log_level = LogLevel::info;
+    Duration trial = Duration::minutes(2);  // a reload that is not healthy by then is taken back
 };
 
 struct MqttConfig {  // [mqtt] is the connection named "", [mqtt.NAME] the one named NAME

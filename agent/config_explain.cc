@@ -133,6 +133,9 @@ private:
         line("flash_budget", toml(format_rate(agent.flash_budget_per_day, "day")),
              "a plan that would write more is refused");
         line("lanes", std::to_string(agent.lanes), "engines, each with a thread and connections of its own");
+        line("log.format", toml(name(agent.log_format)), "to standard error: text, logfmt or json");
+        line("log.level", toml(name(agent.log_level)), "and what is worse");
+        line("trial", toml(agent.trial), "a reload that is not healthy by then is taken back");
     }
 
     void tls(const TlsConfig& tls) {

@@ -200,6 +200,21 @@ void ConfigSections::read_agent(const ConfigNode& node) {
     reader.rate("flash_budget", "day", mib, 1024 * gib, agent.flash_budget_per_day);
     std::uint64_t lanes = agent.lanes;
     if (reader.natural("lanes", 1, lanes_max, lanes)) agent.lanes = static_cast<std::uint32_t>(lanes);
+    if (const auto* log = reader.find("log", ConfigType::table, "{ format = \"json\", level = \"info\" }")) read_log(*log);
+    reader.duration("trial", Duration::seconds(1), Duration::minutes(60), agent.trial);
+    reader.finish();
+}
+
+void ConfigSections::read_log(const ConfigNode& node) {
+    ConfigReader reader(node, "[agent]", problems_, "log.");
+    reader.one_of<LogFormat>("format", {{"text", LogFormat::text}, {"logfmt", LogFormat::logfmt}, {"json", LogFormat::json}},
+                             config_.agent.log_format);
+    reader.one_of<LogLevel>("level",
+                            {{"error", LogLevel::error},
+                             {"warning", LogLevel::warning},
+                             {"info", LogLevel::info},
+                             {"debug", LogLevel::debug}},
+                            config_.agent.log_level);
     reader.finish();
 }
 

@@ -21,6 +21,7 @@ public:
 private:
     void read_agent(const ConfigNode& node);
     void read_journal(const ConfigNode& node);
+    void read_log(const ConfigNode& node);
     void read_mqtt(const ConfigNode& node);
     void read_connection(const ConfigNode& node, const std::string& name);
     void read_source(const ConfigNode& node, const std::string& title);

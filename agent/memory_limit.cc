@@ -33,6 +33,11 @@ Bytes status_bytes(std::initializer_list<const char*> names) {
 }  // namespace
 
 void prepare_process() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_DATA, &limit) == 0 && limit.rlim_cur != limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;  // an agent that started this has a budget, which is not ours
+        (void)::setrlimit(RLIMIT_DATA, &limit);
+    }
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, thread_stack_bytes);
@@ -49,6 +54,7 @@ Bytes resident_bytes_now() { return status_bytes({"VmRSS:"}); }
 // The soft limit is what malloc meets; weir-exec, which programs of alerts run in, raises its own to the hard one again.
 Status limit_private_bytes(Bytes most) {
     rlimit limit{};
+    // The hard limit stays: a program that this one becomes, or starts, has its own budget to set.
     if (::getrlimit(RLIMIT_DATA, &limit) != 0) return Error::refused;
     limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? most : std::min<rlim_t>(most, limit.rlim_max);
     return ::setrlimit(RLIMIT_DATA, &limit) == 0 ? Status::success() : Status(Error::refused);

@@ -9,13 +9,17 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <climits>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <mutex>
 #include <thread>
 
 #include "agent/actions.h"
 #include "agent/base/build_info.h"
 #include "agent/base/log.h"
+#include "agent/configuration_check.h"
 #include "agent/control.h"
 #include "agent/memory_limit.h"
 #include "agent/out_of_memory.h"
@@ -23,6 +27,7 @@
 #include "agent/receiver.h"
 #include "agent/recovery.h"
 #include "agent/remembered_filters.h"
+#include "agent/service_manager.h"
 #include "agent/status.h"
 #include "agent/status_page.h"
 #include "agent/table_watch.h"
@@ -37,6 +42,9 @@ constexpr Duration last_delivery_limit = Duration::seconds(2);
 constexpr Duration drain_limit = Duration::seconds(2);
 constexpr Duration last_alerts_limit = Duration::seconds(1);
 constexpr Duration last_results_limit = Duration::seconds(1);
+constexpr Duration looks_after = Duration::millis(250);
+// An engine that takes no step for so long is stuck: it waits for nothing but the journal, half a second at a time.
+constexpr Duration engine_stuck = Duration::seconds(10);
 
 // Names a thread in the kernel's tables, so that `top -H` tells them apart.
 template <typename Body>
@@ -85,12 +93,14 @@ public:
           plan_(plan),
           block_(arena_need(assembly, options)),
           arena_(block_.memory()),
-          board_(assembly) {
+          board_(assembly),
+          request_(request),
+          trials_(files_, config_.agent.state) {
         if (request.print)
             printer_ = std::make_unique<ResultPrinter>(STDOUT_FILENO, false, 6 * assembly.engine().record_size_max());
     }
 
-    int run();
+    RunOutcome run();
 
 private:
     bool make_folders();
@@ -98,7 +108,15 @@ private:
     void make_connections();
     void start_threads();
     void limit_memory();
-    void wait_for_signal();
+    bool wait_for_signal();
+    bool look_after();
+    bool look_at_trial();
+    bool look_at_check();
+    bool begin_trial(std::uint64_t configuration);
+    void begin_reload();
+    Health health() const;
+    std::string_view answer_configuration(std::span<char> buffer);
+    void say_of_reload(std::string_view state, std::string reason);
     void stop();
     void engine_loop();
     void store_loop();
@@ -150,6 +168,17 @@ private:
     std::atomic<bool> store_stopping_{false};
     std::uint64_t last_board_tick_ = 0;
     std::atomic<std::int64_t> engine_progress_us_{0};  // monotonic: when the engine last went on
+
+    const RunRequest& request_;
+    ServiceManager manager_;
+    MonotonicTime next_alive_{};
+    TrialFile trials_;
+    std::optional<TrialWatch> watch_;
+    std::unique_ptr<ConfigurationCheck> check_;
+    std::mutex reload_mutex_;
+    std::string_view reload_ = "idle";  // guarded by reload_mutex_, as these two are: what `weir apply` is told
+    std::string_view trial_ = "none";
+    std::string reload_reason_;
 };
 
 bool Service::make_folders() {
@@ -340,6 +369,11 @@ std::string_view Service::answer(std::string_view request, std::span<char> buffe
         std::copy(said.begin(), said.begin() + static_cast<std::ptrdiff_t>(size), buffer.begin());
         return {buffer.data(), size};
     }
+    if (request == "configuration") return answer_configuration(buffer);
+    if (request == "reload") {
+        ::kill(::getpid(), SIGHUP);
+        return "ok\n";
+    }
     return board_.answer(request, status_parts(), buffer);
 }
 
@@ -376,22 +410,123 @@ void Service::make_page() {
     page_ = std::make_unique<StatusPage>(arena_, assembly_, std::move(parts));
 }
 
-void Service::wait_for_signal() {
+// True: start again.
+bool Service::wait_for_signal() {
     sigset_t signals;
     sigemptyset(&signals);
     for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+    const timespec pause{0, static_cast<long>(looks_after.us() * 1000)};
     for (;;) {
-        int signal = 0;
-        if (::sigwait(&signals, &signal) != 0) continue;
+        const int signal = ::sigtimedwait(&signals, nullptr, &pause);
+        if (look_after()) return true;
+        if (signal < 0) continue;
         if (signal == SIGHUP) {
-            WEIR_LOG_WARNING("agent", "SIGHUP: the files of tables are read again; the configuration is read at start only, state is kept");
             for (const auto& tables : tables_) tables->look_again();
             outbox_->wake();
+            begin_reload();
             continue;
         }
         WEIR_LOG_INFO("agent", "stopping");
-        return;
+        return false;
     }
+}
+
+// Four times a second. True: start again.
+bool Service::look_after() {
+    const MonotonicTime now = clock_.monotonic();
+    if (manager_.watchdog() && now >= next_alive_ && health().engine_goes) {
+        manager_.alive();
+        next_alive_ = now + Duration::micros(manager_.watchdog()->us() / 4);
+    }
+    return look_at_trial() || look_at_check();
+}
+
+Health Service::health() const {
+    Health health;
+    health.engine_goes = clock_.monotonic().since_start - Duration::micros(engine_progress_us_) < engine_stuck;
+    health.mqtt_connected = std::all_of(mqtt_.begin(), mqtt_.end(), [](const auto& m) { return m->counters().connected; });
+    health.uplink_connected = uplink_ && uplink_->status().state == UplinkState::streaming;
+    return health;
+}
+
+bool Service::look_at_trial() {
+    if (!watch_) return false;
+    const TrialWatch::Verdict verdict = watch_->look(health(), clock_.monotonic());
+    const std::lock_guard lock(reload_mutex_);
+    reload_reason_ = watch_->complaint();
+    if (verdict == TrialWatch::Verdict::open) return false;
+    if (verdict == TrialWatch::Verdict::healthy) {
+        trials_.end();
+        watch_.reset();
+        trial_ = "none";
+        WEIR_LOG_INFO("agent", "the configuration is healthy: its trial is over");
+        return false;
+    }
+    Trial trial = *request_.trial;
+    trial.refused = true;
+    trial.reason = watch_->complaint() + " within " + std::to_string(config_.agent.trial.us() / 1'000'000) + " s";
+    WEIR_LOG_ERROR("agent", "the configuration is taken back: %s", trial.reason.c_str());
+    watch_.reset();
+    return trials_.write(trial).ok();
+}
+
+void Service::begin_reload() {
+    if (check_) return;  // it will see what is there now, or a later SIGHUP does
+    WEIR_LOG_INFO("agent", "SIGHUP: the files of tables are read again, and %s", request_.path.c_str());
+    check_ = std::make_unique<ConfigurationCheck>(request_.path);
+    say_of_reload("checking", "");
+}
+
+bool Service::look_at_check() {
+    if (!check_ || !check_->done()) return false;
+    const std::optional<std::uint64_t> configuration = check_->configuration();
+    check_.reset();
+    if (!configuration) {
+        WEIR_LOG_ERROR("agent", "%s cannot be run, as told above: the configuration that runs goes on", request_.path.c_str());
+        say_of_reload("refused", "it has errors, which the agent's log tells");
+        return false;
+    }
+    if (*configuration == configuration_hash(config_)) {
+        WEIR_LOG_INFO("agent", "%s says what runs already", request_.path.c_str());
+        if (request_.trial && request_.trial->refused) trials_.end();
+        say_of_reload("same", "");
+        return false;
+    }
+    if (begin_trial(*configuration)) return true;
+    WEIR_LOG_ERROR("agent", "%s cannot be written: the configuration that runs goes on", config_.agent.state.c_str());
+    say_of_reload("refused", config_.agent.state + " cannot be written");
+    return false;
+}
+
+bool Service::begin_trial(std::uint64_t configuration) {
+    Trial trial;
+    trial.configuration = configuration;
+    trial.previous = explain(config_, false);
+    const Health now = health();
+    trial.mqtt = now.mqtt_connected;
+    trial.uplink = now.uplink_connected;
+    // One trial behind the other: what the first would have gone back to is what is known to work.
+    if (watch_) trial = {configuration, 0, false, request_.trial->mqtt, request_.trial->uplink, "", request_.trial->previous};
+    if (!trials_.write(trial).ok()) return false;
+    WEIR_LOG_INFO("agent", "the configuration has changed: stopping, and starting with it");
+    manager_.reloading();
+    return true;
+}
+
+void Service::say_of_reload(std::string_view state, std::string reason) {
+    const std::lock_guard lock(reload_mutex_);
+    reload_ = state;
+    if (!watch_ && trial_ == "none") reload_reason_ = std::move(reason);
+}
+
+std::string_view Service::answer_configuration(std::span<char> buffer) {
+    const std::lock_guard lock(reload_mutex_);
+    char absolute[PATH_MAX];
+    const int size = std::snprintf(buffer.data(), buffer.size(), "path %s\nconfiguration %s\nreload %.*s\ntrial %.*s\nreason %s\n",
+                                   ::realpath(request_.path.c_str(), absolute) != nullptr ? absolute : request_.path.c_str(),
+                                   configuration_text(configuration_hash(config_)).c_str(), static_cast<int>(reload_.size()),
+                                   reload_.data(), static_cast<int>(trial_.size()), trial_.data(), reload_reason_.c_str());
+    return {buffer.data(), std::min<std::size_t>(static_cast<std::size_t>(size), buffer.size() - 1)};
 }
 
 // Downstream parts outlive upstream ones: nothing that was taken in is left unsaved.
@@ -450,16 +585,23 @@ void Service::stop() {
     if (!outbox_->close().ok()) WEIR_LOG_ERROR("outbox", "cannot be closed in order; it will be recovered at the next start");
 }
 
-int Service::run() {
+RunOutcome Service::run() {
     sigset_t signals;
     sigemptyset(&signals);
     for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
 
-    if (!make_folders() || !open_state()) return 1;
+    if (!make_folders() || !open_state()) return {1};
     make_connections();
     board_.take(*pipeline_);
+    if (request_.trial && request_.trial->refused) {
+        trial_ = "refused";
+        reload_reason_ = request_.trial->reason;
+    } else if (request_.trial) {
+        watch_.emplace(*request_.trial, config_.agent.trial, clock_.monotonic());
+        trial_ = "open";
+    }
     start_threads();
     limit_memory();
     for (std::size_t i = 0; i < mqtt_.size(); ++i) {
@@ -467,22 +609,24 @@ int Service::run() {
         if (!mqtt_[i]->start(problem).ok()) {
             fail("mqtt: " + problem.what);
             stop();
-            return 1;
+            return {1};
         }
     }
     on_out_of_memory(OutOfMemory::waits);
     WEIR_LOG_INFO("agent", "%s: weir %s is running", config_.agent.id.c_str(), std::string(version()).c_str());
-    wait_for_signal();
+    manager_.ready(config_.agent.id + " runs configuration " + configuration_text(configuration_hash(config_)));
+    const bool again = wait_for_signal();
+    if (!again) manager_.stopping();
     on_out_of_memory(OutOfMemory::ends);
     stop();
-    return 0;
+    return {0, again};
 }
 
 }  // namespace
 
 std::string control_path(const AgentConfig& config) { return config.agent.run + "/control"; }
 
-int run_service(const Assembly& assembly, const PartOptions& options, const MemoryPlan& plan, const RunRequest& request) {
+RunOutcome run_service(const Assembly& assembly, const PartOptions& options, const MemoryPlan& plan, const RunRequest& request) {
     Service service(assembly, options, plan, request);
     return service.run();
 }

@@ -17,6 +17,7 @@
 #include "agent/base/build_info.h"
 #include "agent/base/files.h"
 #include "agent/base/log.h"
+#include "agent/base/log_line.h"
 #include "uplink/bridge/check.h"
 #include "uplink/bridge/config.h"
 #include "uplink/bridge/enrol.h"
@@ -323,5 +324,6 @@ int main_of(std::span<char*> all) {
 }  // namespace weir
 
 int main(int count, char** arguments) {
+    weir::look_for_journal();
     return weir::main_of(std::span(arguments, static_cast<std::size_t>(count)));
 }

@@ -93,6 +93,9 @@ class Process:
             f.seek(self._log_from)
             return f.read().decode(errors="replace")
 
+    def send_signal(self, number):
+        self._child.send_signal(number)
+
     def wait_for(self, words, seconds=30):
         def seen():
             text = self.text()

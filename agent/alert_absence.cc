@@ -147,8 +147,8 @@ void AlertAbsence::look(Watch& watch) {
         if (key.state != AlertState::raised && elapsed_ - key.last >= watch.absent.us()) {
             Field silent;
             Record record = record_of(watch, key, silent);
-            key.end = record.end.us();
             const std::int64_t came = key.held;
+            watch.table->keep(key, record);
             watch.table->raise(key, elapsed_, AlertReason::absent, &record);
             key.held = came;
         }

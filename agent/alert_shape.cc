@@ -61,8 +61,11 @@ void AlertShape::keep(const Record& record, std::byte* to) const {
 }
 
 void AlertShape::read(const std::byte* from, std::span<Field> key, std::span<Field> values) const {
-    for (std::size_t i = 0; i < parts_.size(); ++i)
-        (i < keys_ ? key[i] : values[i - keys_]) = {parts_[i].name, read_value(from + parts_[i].offset)};
+    for (std::size_t i = 0; i < parts_.size(); ++i) {
+        Field& field = i < keys_ ? key[i] : values[i - keys_];
+        field.name = parts_[i].name;
+        field.value = read_value(from + parts_[i].offset);
+    }
 }
 
 bool AlertShape::valid(const std::byte* from) const {

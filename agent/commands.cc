@@ -62,7 +62,7 @@ Exit codes: 0 done, 1 failed, 2 usage, 78 bad configuration.
 struct Command {
     const char* name;
     const char* help;
-    std::vector<const char*> operands;  // as the help calls them
+    std::vector<const char*> operands;  // as the help calls them, those that may be left out in brackets and last
     std::set<std::string> flags;    // --flag
     std::set<std::string> options;  // --option VALUE
     int (*run)(const struct Invocation&);
@@ -561,6 +561,18 @@ int ask(const Invocation& invocation, const std::string& request) {
 }
 
 int run_status(const Invocation& invocation) { return ask(invocation, invocation.has("json") ? "status json" : "status"); }
+constexpr const char* ack_help = R"(usage: weir ack CONFIG ALERT [KEY]
+
+Acknowledges what stands of ALERT, for KEY (as `weir status` says it) or for every key: somebody has seen it. The running agent keeps that through a
+crash, says it once (state "acknowledged", with the alert's id), and forgets it with the clear.
+)";
+
+int run_ack(const Invocation& invocation) {
+    std::string request = "ack " + invocation.operands[1];
+    if (invocation.operands.size() > 2) request += " " + invocation.operands[2];
+    return ask(invocation, request);
+}
+
 int run_why(const Invocation& invocation) { return ask(invocation, "why " + invocation.operands[1]); }
 
 // ---- alert ----------------------------------------------------------------------------------------
@@ -642,6 +654,7 @@ const std::vector<Command>& commands() {
         {"status", status_help, {"CONFIG"}, {"json"}, {}, run_status},
         {"why", why_help, {"CONFIG", "WINDOW"}, {}, {}, run_why},
         {"alert", alert_help, {"fire", "CONFIG", "NAME"}, {}, {}, run_alert},
+        {"ack", ack_help, {"CONFIG", "ALERT", "[KEY]"}, {}, {}, run_ack},
         {"state", state_help, {"CONFIG"}, {"json"}, {"export"}, run_state_command},
     };
     return all;
@@ -685,7 +698,8 @@ int invoke(const Command& command, const std::vector<std::string>& arguments) {
             return usage(std::string(command.name) + ": unknown option '" + argument + "'", command.help);
         }
     }
-    if (invocation.operands.size() != command.operands.size()) {
+    const auto needed = std::count_if(command.operands.begin(), command.operands.end(), [](const char* operand) { return *operand != '['; });
+    if (invocation.operands.size() < static_cast<std::size_t>(needed) || invocation.operands.size() > command.operands.size()) {
         std::string expected;
         for (const char* operand : command.operands) expected += std::string(" ") + operand;
         std::string given;

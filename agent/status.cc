@@ -300,7 +300,7 @@ void put_uplink(JsonWriter& json, const UplinkStatus& status) {
 
 }  // namespace
 
-StatusBoard::StatusBoard(const Assembly& assembly) {
+StatusBoard::StatusBoard(const Assembly& assembly) : open_alerts_(assembly) {
     const AgentConfig& config = assembly.config();
     for (const SourceConfig& source : config.sources) {
         SourceSnapshot snapshot;
@@ -328,7 +328,11 @@ std::string_view StatusBoard::answer(std::string_view request, const StatusParts
     if (request == "status json") return render_json(parts, buffer);
     if (request == "status") return render_text(parts, buffer);
     if (request.starts_with("why ")) return render_why(request.substr(4), parts, buffer);
-    return "error: unknown request; this agent answers: status, status json, why WINDOW\n";
+    if (request.starts_with("ack ")) {
+        const std::string answer = open_alerts_.acknowledge(request.substr(4), *parts.journal, *parts.clock);
+        return {buffer.data(), answer.copy(buffer.data(), buffer.size())};
+    }
+    return "error: unknown request; this agent answers: status, status json, why WINDOW, ack ALERT [KEY]\n";
 }
 
 std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<char> buffer) const {
@@ -369,6 +373,8 @@ std::string_view StatusBoard::render_json(const StatusParts& parts, std::span<ch
         json.end_object();
     }
     json.end_array();
+    json.key("open_alerts");
+    open_alerts_.put(json);
     json.key("mqtt");
     json.begin_array();
     for (std::size_t i = 0; i < parts.mqtt.size(); ++i)
@@ -608,6 +614,11 @@ std::string_view StatusBoard::render_text(const StatusParts& parts, std::span<ch
               number(parts.results->dropped()));
     for (const AlertSnapshot& alert : alerts_)
         print("alert     %s: %zu raised\n", alert.name.c_str(), alert.raised);
+    for (const OpenAlert& open : open_alerts_.open())
+        print("  %s %s %.*s since %s, %s, id %s\n", std::string(name(open.state)).c_str(), open_alerts_.config(open).name.c_str(),
+              static_cast<int>(open.text().size()), open.text().data(), when(open.since).text,
+              std::string(name(open_alerts_.config(open).severity)).c_str(), std::string(AlertId(open.id).text()).c_str());
+    if (open_alerts_.more() > 0) print("  and %llu more\n", number(open_alerts_.more()));
     print("counted   %s\n", adds_up() ? "every message, event and row is in a window, a result or a counter above"
                                       : "DOES NOT ADD UP: an error in weir; `weir status --json` says where");
     if (parts.uplink != nullptr) {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "agent/actions.h"
+#include "agent/alert_board.h"
 #include "agent/base/clock.h"
 #include "agent/journal.h"
 #include "agent/memory_plan.h"
@@ -88,7 +89,7 @@ public:
     // Engine thread, when no lane runs. Skipped when somebody is reading.
     void take(Pipeline& pipeline);
 
-    // "status", "status json", "why NAME": what the control socket is asked.
+    // "status", "status json", "why NAME", "ack ALERT [KEY]": what the control socket is asked.
     std::string_view answer(std::string_view request, const StatusParts& parts, std::span<char> buffer);
 
     // For the page: with(*this) under the lock. What follows is for it.
@@ -128,6 +129,7 @@ private:
     std::vector<EnrichmentSnapshot> enrichments_;
     std::vector<JoinStatus> joins_;
     std::vector<AlertSnapshot> alerts_;
+    AlertBoard open_alerts_;
     PipelineCounters pipeline_;
     std::uint64_t messages_ = 0;
     std::uint64_t unrouted_ = 0;

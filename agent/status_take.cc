@@ -73,6 +73,7 @@ void StatusBoard::take(Pipeline& pipeline) {
     }
     for (std::size_t i = 0; i < links_.size(); ++i) links_[i] = pipeline.link_accounting(i);
     for (std::size_t i = 0; i < alerts_.size(); ++i) alerts_[i].raised = pipeline.analysis().alerts().raised(i);
+    open_alerts_.take(pipeline.analysis().alerts());
     pipeline_ = pipeline.counters();
     epoch_ = pipeline.epoch();
     sequence_ = pipeline.analysis().last_sequence();

@@ -97,6 +97,7 @@ public:
                 const Result<Record> record = decode_record(rows[i].record, *storage);
                 WEIR_ASSERT(record.ok());
                 if (record->kind == RecordKind::result) out.push_back(json_of(*record));
+                if (record->kind == RecordKind::alert) alerts.push_back(json_of(*record));
                 mark = rows[i].ship;
             }
             outbox->acknowledge(outbox->identity().incarnation, mark);
@@ -106,6 +107,7 @@ public:
 
     static constexpr std::int64_t first_ms = 2000000000000;
 
+    std::vector<std::string> alerts;  // that ship() has delivered
     Assembled assembled;
     PartOptions options;
     ManualClock clock;

@@ -82,7 +82,7 @@ std::string_view key_of(std::string_view result) {
 Bytes api_bytes_max(const Assembly& assembly) {
     const AgentConfig& config = assembly.config();
     return (Bytes{12} << 10) + config.sources.size() * ((Bytes{2} << 10) + config.agent.lanes * partitions_shown * 192) +
-           (assembly.engine().windows() + assembly.engine().patterns()) * 2048 + config.alerts.size() * 512 +
+           (assembly.engine().windows() + assembly.engine().patterns()) * 2048 + config.alerts.size() * 512 + AlertBoard::open_max * 384 +
            config.mqtt.size() * config.agent.lanes * 1024;
 }
 
@@ -99,6 +99,7 @@ void write_agent(JsonWriter& json, const ApiView& view) {
     put(json, "alert_transitions", view.board.pipeline().alerts);
     put_real(json, "since_progress_seconds", view.since_progress.as_seconds());
     put_bool(json, "adds_up", view.board.adds_up());
+    put_bool(json, "can_acknowledge", view.can_acknowledge);
     json.end_object();
 }
 
@@ -207,6 +208,8 @@ void write_alerts(JsonWriter& json, const ApiView& view) {
     json.end_array();
 }
 
+void write_open_alerts(JsonWriter& json, const ApiView& view) { view.board.open_alerts().put(json); }
+
 void write_memory(JsonWriter& json, const ApiView& view) {
     const Bytes mapped = view.parts.plan->mapped();
     json.begin_object();
@@ -300,6 +303,7 @@ void write_overview(JsonWriter& json, const ApiView& view) {
     using Write = void (*)(JsonWriter&, const ApiView&);
     constexpr std::pair<std::string_view, Write> sections[] = {
         {"agent", write_agent},   {"mqtt", write_connections}, {"sources", write_sources}, {"windows", write_windows}, {"alerts", write_alerts},
+        {"open_alerts", write_open_alerts},
         {"memory", write_memory}, {"outbox", write_outbox},    {"uplink", write_uplink},   {"clock", write_clock},     {"board", write_board},
     };
     json.begin_object();

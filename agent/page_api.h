@@ -24,6 +24,7 @@ struct ApiView {
     Duration since_progress;
     std::span<const Temperature> temperatures;
     ClockDiscipline clock;
+    bool can_acknowledge;  // there is a token
 };
 
 Bytes api_bytes_max(const Assembly& assembly);
@@ -34,6 +35,7 @@ void write_connections(JsonWriter& json, const ApiView& view);
 void write_sources(JsonWriter& json, const ApiView& view);
 void write_windows(JsonWriter& json, const ApiView& view);
 void write_alerts(JsonWriter& json, const ApiView& view);
+void write_open_alerts(JsonWriter& json, const ApiView& view);
 void write_memory(JsonWriter& json, const ApiView& view);
 void write_outbox(JsonWriter& json, const ApiView& view);
 void write_uplink(JsonWriter& json, const ApiView& view);

@@ -101,6 +101,7 @@ public:
     std::span<const SourceSnapshot> sources() const { return sources_; }
     std::span<const WindowSnapshot> windows() const { return windows_; }
     std::span<const AlertSnapshot> alerts() const { return alerts_; }
+    const AlertBoard& open_alerts() const { return open_alerts_; }
     std::span<const LinkAccounting> links() const { return links_; }
     const PipelineCounters& pipeline() const { return pipeline_; }
     std::uint64_t messages() const { return messages_; }

@@ -108,6 +108,7 @@ void StatusPage::add_routes() {
     routes_.get("/api/v1/windows", [this](const PageRequest&, std::span<char> room) { return windows(room); });
     routes_.get("/api/v1/windows/{window}", [this](const PageRequest& request, std::span<char> room) { return window(request, room); });
     routes_.get("/api/v1/alerts", [this](const PageRequest&, std::span<char> room) { return alerts(room); });
+    routes_.post("/api/v1/alerts/{alert}/ack", [this](const PageRequest& request, std::span<char> room) { return acknowledge(request, room); });
     routes_.get("/api/v1/events", [](const PageRequest&, std::span<char>) {
         PageAnswer answer;
         answer.kind = PageAnswer::Kind::events;
@@ -122,7 +123,7 @@ void StatusPage::view(With with) const {
     const ClockDiscipline clock = clock_discipline();
     const StatusParts status = parts_.status();
     const Duration since = parts_.since_progress();
-    parts_.board->read([&](const StatusBoard& board) { with(ApiView{board, status, since, std::span(temperatures).first(zones), clock}); });
+    parts_.board->read([&](const StatusBoard& board) { with(ApiView{board, status, since, std::span(temperatures).first(zones), clock, !config_.token.empty()}); });
 }
 
 // Empty: there is not enough room.
@@ -190,9 +191,30 @@ PageAnswer StatusPage::alerts(std::span<char> room) {
     json.begin_object();
     json.key("alerts");
     view([&](const ApiView& of) { write_alerts(json, of); });
+    json.key("open");
+    view([&](const ApiView& of) { write_open_alerts(json, of); });
     json.key("recent");
     std::uint64_t place = 0;
     (void)write_results(json, read_recent(recent_.alerts(), place), room.size(), 64);
+    json.end_object();
+    return json_answer(json.ok() ? json.text() : std::string_view(), room);
+}
+
+// What `weir ack ALERT [KEY]` asks of the control socket, and by the same way.
+PageAnswer StatusPage::acknowledge(const PageRequest& request, std::span<char> room) {
+    const std::string_view alert = request.argument("alert");
+    const std::string_view key = request.argument("key");
+    const auto is_word = [](char c) { return static_cast<unsigned char>(c) > 0x20 && c != 0x7F; };
+    if (!std::all_of(alert.begin(), alert.end(), is_word)) return PageAnswer::error(404, "there is no such alert", room);
+    const std::string asked = "ack " + std::string(alert) + (key.empty() ? "" : " " + std::string(key));
+    std::string said(parts_.answer(asked, room));
+    while (said.ends_with('\n')) said.pop_back();
+    constexpr std::string_view wrong = "error: ";
+    if (said.starts_with(wrong)) return PageAnswer::error(said.find("there is no alert") != std::string::npos ? 404 : 409, said.substr(wrong.size()), room);
+    JsonWriter json(room);
+    json.begin_object();
+    json.key("answer");
+    json.text(said);
     json.end_object();
     return json_answer(json.ok() ? json.text() : std::string_view(), room);
 }

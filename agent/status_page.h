@@ -48,6 +48,7 @@ private:
     PageAnswer windows(std::span<char> room);
     PageAnswer window(const PageRequest& request, std::span<char> room);
     PageAnswer alerts(std::span<char> room);
+    PageAnswer acknowledge(const PageRequest& request, std::span<char> room);
     std::vector<std::string_view>& read_recent(std::size_t stream, std::uint64_t& place);
     void tell(EventFeed& feed, std::span<char> room);
     PageAnswer health(std::span<char> room) const;

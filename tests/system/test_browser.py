@@ -10,7 +10,7 @@ import unittest
 
 from selenium.webdriver.common.keys import Keys
 
-from test_page import PageSuite
+from test_page import TOKEN, PageSuite
 from weirtest import places
 from weirtest.process import wait_until
 from weirtest.publish import Publisher
@@ -163,6 +163,39 @@ class Live(BrowserSuite):
         self.sees("#windows-body", "No result yet")
         self.sees("#time-body", "No event yet, so there is no watermark")
         self.browser.shoot("empty")
+
+
+class Acknowledge(BrowserSuite):
+    def test_an_alert_is_acknowledged_with_the_token_and_by_keyboard(self):
+        self.open_page()
+        self.traffic.jam = {"harbour"}
+        self.sees("#alerts-body", "Acknowledge")
+        driver = self.browser.driver
+        # From the button by keys alone.
+        self.browser.run("document.querySelector('#alerts-body button').focus()")
+        driver.switch_to.active_element.send_keys(Keys.ENTER)
+        self.assertTrue(self.browser.run("return document.getElementById('token-dialog').open"))
+        self.assertEqual(self.browser.run("return document.activeElement.id"), "token")
+        self.assertEqual(self.browser.violations(), [])
+        driver.switch_to.active_element.send_keys("a token that is wrong" + Keys.ENTER)
+        self.sees("#token-wrong", "did not take this token")
+        self.assertNotIn("acknowledged", self.browser.text("#alerts-body"))
+        field = driver.switch_to.active_element
+        self.browser.run("document.getElementById('token').value = ''; document.getElementById('token').focus()")
+        field = driver.switch_to.active_element
+        self.browser.shoot("acknowledge")
+        field.send_keys(TOKEN + Keys.ENTER)
+        self.sees("#alerts-body", "acknowledged")
+        self.assertFalse(self.browser.run("return document.getElementById('token-dialog').open"))
+        # What the browser says of the refusal itself is no fault of the page.
+        complaints = [one for one in self.browser.complaints() if "401" not in one["message"]]
+        self.assertEqual(complaints, [])
+
+    def test_without_a_token_there_is_no_button(self):
+        self.open_page(token=False)
+        self.traffic.jam = {"harbour"}
+        self.sees("#alerts-body", "congestion")
+        self.assertEqual(self.browser.run("return document.querySelectorAll('#alerts-body button').length"), 0)
 
 
 class Looks(BrowserSuite):

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from weirtest import places
 from weirtest.process import free_port, run, wait_until
-from weirtest.publish import Publisher
+from weirtest.publish import Listener, Publisher
 from weirtest.suite import Suite
 
 START_MS = 1_767_225_600_000
@@ -239,6 +239,38 @@ class Api(PageSuite):
             statuses.append(connection.getresponse().status)
         self.assertEqual(statuses, [200] * 6 + [503] * 2)
         self.assertEqual(self.ask("/healthz")[0], 200)
+
+
+class Acknowledge(PageSuite):
+    def open_alerts(self):
+        return json.loads(self.ask("/api/v1/alerts")[2])["open"]
+
+    def post(self, path, token=TOKEN, **headers):
+        headers["Authorization"] = f"Bearer {token}"
+        status, _, text = self.ask(path, "POST", headers)
+        return status, json.loads(text)
+
+    def test_what_stands_is_acknowledged_once_and_the_broker_hears_of_it(self):
+        self.begin_agent()
+        listener = Listener(self.broker.port, "weir/gate-1/alert/#")
+        self.addCleanup(listener.close)
+        self.play([10, 50])
+        wait_until(self.open_alerts, 30, "an open alert")
+        self.assertEqual([(a["alert"], a["key"], a["state"]) for a in self.open_alerts()], [("congestion", "s1", "raised")])
+        path = "/api/v1/alerts/congestion/ack?key=s1"
+        self.assertEqual(self.post(path, "wrong")[0], 401)
+        self.assertEqual(self.post(path, Origin="http://evil.example")[0], 403)
+        self.assertEqual(self.post("/api/v1/alerts/none/ack")[0], 404)
+        self.assertEqual(self.post("/api/v1/alerts/congestion/ack?key=s2")[0], 409)
+        self.assertEqual(self.open_alerts()[0]["state"], "raised")
+        self.assertEqual(self.post(path)[0], 200)
+        wait_until(lambda: self.open_alerts()[0]["state"] == "acknowledged", 30, self.open_alerts)
+
+        def states():
+            return [json.loads(payload)["state"] for _, payload, _ in listener.messages]
+
+        wait_until(lambda: "acknowledged" in states(), 30, states)
+        self.assertEqual(states(), ["raised", "acknowledged"])
 
 
 class Health(PageSuite):

@@ -27,12 +27,13 @@ function show(overview) {
   state.overview = overview;
   state.heard = performance.now();
   rates.add(overview);
-  const open = openAlerts(overview, state.transitions);
+  const listed = openAlerts(overview, state.transitions);
+  const open = listed.filter((one) => one.state !== "pending" && one.state !== "acknowledged");
   $("agent").textContent = overview.agent.id;
   $("version").textContent = `weir ${overview.agent.version}, epoch ${count(overview.agent.epoch)}, ${time(overview.clock.time)}`;
   document.title = open.length ? `(${open.length}) ${overview.agent.id} – Weir` : `${overview.agent.id} – Weir`;
   morph($("facts"), facts(overview, open.length, rates.now()));
-  morph($("alerts-body"), alerts(overview, open));
+  morph($("alerts-body"), alerts(overview, listed));
   morph($("incoming-body"), incoming(overview, rates));
   morph($("clock-body"), clock(overview));
   morph($("time-body"), times(overview));

@@ -18,8 +18,6 @@ constexpr Bytes buffered_bytes = 64 * 1024;
 constexpr Bytes value_bytes_max = 1024;
 // JSON is at most this much longer than a record's own bytes: escapes and names.
 constexpr Bytes json_expansion = 6;
-// An alert's record begins with its state and its severity.
-constexpr std::size_t leading_values = 2;
 
 std::string printable(std::string_view text) {
     std::string out(text);
@@ -42,15 +40,11 @@ std::string text_of(const Value& value) {
 std::string text_of(std::span<const Field> fields) {
     std::string out;
     for (const Field& field : fields) {
+        if (is_list(field.value.kind)) continue;
         if (!out.empty()) out += ' ';
         out += std::string(field.name) + "=" + text_of(field.value);
     }
     return out;
-}
-
-std::span<const Field> own_values(const Record& record) {
-    return record.kind == RecordKind::alert && record.values.size() >= leading_values ? record.values.subspan(leading_values)
-                                                                                      : record.values;
 }
 
 Duration median(std::vector<Duration> of) {
@@ -96,7 +90,7 @@ std::string text_of(Duration span) {
 }
 
 std::string text_of_key(const Record& record) { return text_of(record.key); }
-std::string text_of_values(const Record& record) { return text_of(own_values(record)); }
+std::string text_of_values(const Record& record) { return text_of(record.values); }
 
 AlertList::AlertList(int descriptor, bool json, const Assembly& assembly)
     : descriptor_(descriptor), json_(json), json_text_(assembly.engine().record_size_max() * json_expansion + buffered_bytes) {
@@ -128,7 +122,9 @@ void AlertList::say(const AlertTransition& transition, const Record& record, con
     text_ += weir::text_of(record.end) + "  " + state + "  " + transition.alert->name;
     if (const std::string key = text_of_key(record); !key.empty()) text_ += "  " + key;
     if (raised) text_ += "  after " + weir::text_of(record.end - *raised);
-    if (const std::string values = text_of_values(record); !values.empty()) text_ += "  " + values;
+    if (transition.reason != AlertReason::condition) text_ += "  (" + std::string(name(transition.reason)) + ")";
+    if (const std::string values = text_of_values(*transition.result); !values.empty()) text_ += "  " + values;
+    if (!transition.message.empty()) text_ += "  " + printable(transition.message);
     text_ += '\n';
 }
 
@@ -147,16 +143,27 @@ void AlertList::say_json(const AlertTransition& transition, const Record& record
         json.key("duration_ms");
         json.integer((record.end - *raised).ms());
     }
+    json.key("reason");
+    json.text(name(transition.reason));
+    json.key("id");
+    json.text(AlertId(transition.id).text());
+    json.key("sequence");
+    json.natural(transition.sequence);
     json.key("severity");
     json.text(name(transition.alert->severity));
     for (const bool keys : {true, false}) {
         json.key(keys ? "key" : "values");
         json.begin_object();
-        for (const Field& field : keys ? record.key : own_values(record)) {
+        for (const Field& field : keys ? record.key : transition.result->values) {
+            if (is_list(field.value.kind)) continue;
             json.key(field.name);
             write_value(json, field.value, false);
         }
         json.end_object();
+    }
+    if (!transition.message.empty()) {
+        json.key("message");
+        json.text(transition.message);
     }
     json.end_object();
     if (!json.ok() && status_.ok()) status_ = Error::out_of_range;

@@ -2,7 +2,8 @@
 //     2026-01-05T08:03:00Z  raised   congestion  site=s1  p85=12.5 vehicles=40
 //     2026-01-05T08:06:00Z  cleared  congestion  site=s1  after 3 min  p85=35 vehicles=12
 //     congestion: fired 14 times, median 3 min, longest 12 min, still raised: 1
-// As JSON an object a line: alert, state, time (ms), severity, key, values; a clear says raised and duration_ms; the last
+// Where not the condition but time decided it, and where it has a message, the line says so. As JSON an object a line: alert, state,
+// time (ms), reason, id, sequence, severity, key, values, message; a clear says raised and duration_ms; the last
 // lines, one an alert, say fired, cleared, raised, median_ms and longest_ms. Times are event times.
 // Memory: a buffer, and on the heap an entry a raised key and 8 bytes a clear. Cost: O(bytes). Threads: one owner.
 // Errors: sticky, told by finish(); a reader that went away is Error::closed.
@@ -23,7 +24,7 @@ std::string text_of(Timestamp time);
 std::string text_of(Duration span);
 // "site=s1 lane=2"; what a terminal would act on becomes a dot.
 std::string text_of_key(const Record& record);
-// "p85=12.5 vehicles=40": an alert's record without its state and severity, estimates without their bounds.
+// "p85=12.5 vehicles=40": estimates without their bounds, no lists; of an alert, what decided it (AlertTransition::result).
 std::string text_of_values(const Record& record);
 
 class AlertList final : public OutputSink {

@@ -118,9 +118,9 @@ public:
 
     void result(const Record& record) override {
         if (record.flags & record_provisional) return;
-        keep(record, false, record.kind == RecordKind::retraction ? "retracted" : record.kind == RecordKind::late ? "late" : "");
+        keep(record, record, false, record.kind == RecordKind::retraction ? "retracted" : record.kind == RecordKind::late ? "late" : "");
     }
-    void alert(const AlertTransition& transition, const Record& record) override { keep(record, true, std::string(name(transition.state))); }
+    void alert(const AlertTransition& transition, const Record& record) override { keep(record, *transition.result, true, std::string(name(transition.state))); }
 
 private:
     static Analysis::Options options() {
@@ -204,16 +204,17 @@ private:
         feed.take(line, source);
     }
 
-    void keep(const Record& record, bool alert, const std::string& state) {
+    // values: those of the result, or of what decided the alert.
+    void keep(const Record& record, const Record& decided, bool alert, const std::string& state) {
         RuleOutput out;
         out.alert = alert;
         out.name = record.window;
         out.state = state;
         out.at = record.end;
         out.key = kept(record.key);
-        out.values = kept(record.values);
+        out.values = kept(decided.values);
         out.shown = text_of_key(record);
-        if (const std::string values = text_of_values(record); !values.empty()) out.shown += (out.shown.empty() ? "" : "  ") + values;
+        if (const std::string values = text_of_values(decided); !values.empty()) out.shown += (out.shown.empty() ? "" : "  ") + values;
         for (std::optional<Condition>& condition : conditions_)
             out.when.push_back(!condition || (!alert && condition->evaluate(record) == true));
         outputs_.push_back(std::move(out));

@@ -74,14 +74,30 @@ TEST(AlertList, keys_stand_for_themselves) {
 }
 
 TEST(AlertList, as_json_an_object_a_line) {
+    std::string text = run(minutes("s1", {50, 10, 25, 40}), true);
+    // One id for both.
+    const std::size_t first = text.find("\"id\":\"") + 6;
+    const std::string id = text.substr(first, 16);
+    for (std::size_t at = text.find(id); at != std::string::npos; at = text.find(id)) text.replace(at, 16, "ID");
     STRCMP_EQUAL(
-        "{\"alert\":\"slow\",\"state\":\"raised\",\"time\":180000,\"severity\":\"warning\",\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":10}}\n"
-        "{\"alert\":\"slow\",\"state\":\"cleared\",\"time\":300000,\"raised\":180000,\"duration_ms\":120000,\"severity\":\"warning\","
-        "\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":40}}\n"
+        "{\"alert\":\"slow\",\"state\":\"raised\",\"time\":180000,\"reason\":\"condition\",\"id\":\"ID\",\"sequence\":1,\"severity\":\"warning\","
+        "\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":10}}\n"
+        "{\"alert\":\"slow\",\"state\":\"cleared\",\"time\":300000,\"raised\":180000,\"duration_ms\":120000,\"reason\":\"condition\",\"id\":\"ID\","
+        "\"sequence\":2,\"severity\":\"warning\",\"key\":{\"site\":\"s1\"},\"values\":{\"n\":1,\"mean\":40}}\n"
         "{\"alert\":\"slow\",\"fired\":1,\"cleared\":1,\"raised\":0,\"median_ms\":120000,\"longest_ms\":120000}\n",
-        run(minutes("s1", {50, 10, 25, 40}), true).c_str());
+        text.c_str());
     STRCMP_EQUAL("{\"alert\":\"slow\",\"fired\":0,\"cleared\":0,\"raised\":0,\"median_ms\":null,\"longest_ms\":null}\n",
                  run(minutes("s1", {50}), true).c_str());
+}
+
+TEST(AlertList, time_that_decided_is_told_and_the_message_follows) {
+    std::string config = small_config;
+    config += "hold = \"2m\"\nmessage = \"{site} is slow: {mean}\"\n";
+    Assembled with(config);
+    assembled.load = std::move(with.load);
+    const std::string text = run(minutes("s1", {10, 10, 10, 10, 40}));
+    STRCMP_CONTAINS("raised   slow  site=s1", text.c_str());
+    STRCMP_CONTAINS("n=1 mean=10  s1 is slow: 10\n", text.c_str());
 }
 
 TEST(AlertList, is_the_same_in_several_lanes) {

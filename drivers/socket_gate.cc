@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -335,7 +336,12 @@ int connect(int fd, const sockaddr* address, socklen_t size) {
     if (gate::resolved != nullptr) {
         const std::lock_guard lock(gate::registrations_mutex);
         gate::Registration& registration = *std::exchange(gate::resolved, nullptr);
-        if (registration.gate != nullptr && gate::port_of(address) == registration.port) gate::adopt(fd, registration);
+        if (registration.gate != nullptr && gate::port_of(address) == registration.port) {
+            gate::adopt(fd, registration);
+            // Else a publication behind a PUBACK waits for the broker's delayed acknowledgement, up to 40 ms.
+            const int on = 1;
+            ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        }
     }
     return gate::real_connect()(fd, address, size);
 }

@@ -13,9 +13,10 @@ import time
 import unittest
 
 from weirtest import places
+from weirtest.kafka_reader import check_once
 from weirtest.process import run, wait_until
 from weirtest.publish import Listener, Publisher
-from weirtest.suite import Suite
+from weirtest.suite import KafkaSuite, Suite
 
 KILLS = int(os.environ.get("WEIR_KILLS", "0")) or (250 if places.LONG else 12)
 SEED = int(os.environ.get("WEIR_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
@@ -364,6 +365,46 @@ class Kills(ActionSuite):
     def waiting(self):
         status = self.agent.status()
         return sum(kind["waiting"] for kind in status["actions"].values()) if status else 1000
+
+
+class Offline(KafkaSuite):
+    """With bridge and Kafka gone every action still works; when they are back alerts arrive first, once each."""
+
+    def test_every_action_works_and_alerts_arrive_first_and_once(self):
+        out = self.folder / "out"
+        append = program(self.folder / "append", f'line=$(cat); echo "$line" >>{out}')
+        hook = Hook()
+        self.addCleanup(hook.close)
+        actions = [
+            '{ mqtt = { topic = "signs/{site}", retain = false } }',
+            f'{{ exec = ["{append}"] }}',
+            f'{{ webhook = {{ url = "{hook.url}" }} }}',
+        ]
+        self.chain(SOURCE % ", ".join(actions))
+        results, alerts = self.reader(), self.reader(self.alerts_topic)
+        listener = Listener(self.broker.port, "signs/#")
+        self.addCleanup(listener.close)
+        self.assertEqual(self.bridge.stop(), 0)
+        self.kafka.kill()
+        publisher = Publisher(self.broker.port)
+        self.addCleanup(publisher.close)
+        windows = 11  # as many as the queues of programs and webhooks hold
+        for window in range(windows):
+            for site in SITES:
+                event = {"ts": START_MS + 10_000 * window, "speed": 10 if window % 2 else 50}
+                publisher.publish(f"city/{site}/loop", event)
+        publisher.drain()
+        transitions = (windows - 2) * len(SITES)
+        for what in (lambda: listener.messages, lambda: lines_of(out), lambda: hook.got):
+            wait_until(lambda: len(what()) == transitions, 60, lambda: str(len(what())))
+        self.kafka.start()
+        self.bridge.start()
+        results.read_until(lambda got: len(got) >= (windows - 1) * len(SITES), 90, "the results")
+        alerts.read_until(lambda got: len(got) >= transitions, 60, "the alerts")
+        self.assertEqual(len(alerts.results), transitions)
+        check_once(self, alerts.read_to_end() + results.read_to_end())
+        ships = [[int(r.headers["ship"]) for r in reader.results] for reader in (alerts, results)]
+        self.assertLess(max(ships[0]), min(ships[1]), "alerts first")
 
 
 if __name__ == "__main__":

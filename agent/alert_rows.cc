@@ -114,6 +114,7 @@ AlertRows::AlertRows(Arena& arena, const Assembly& assembly) {
         Watch watch;
         watch.alert = i;
         watch.source = plan.from;
+        watch.name = assembly.engine().source(plan.from).name;
         watch.max_future = assembly.engine().source(plan.from).max_future;
         // Its names outlive the record's views: they are the plan's.
         watch.fields = std::make_unique<RowFields>(arena, assembly.engine().source(plan.from).schema, plan.by);
@@ -158,7 +159,9 @@ void AlertRows::judge(Watch& watch, const Batch& batch) {
         if (raises != true && watch.life->is_calm(key)) continue;
         std::optional<bool> clears = clear ? truth(*clear, row) : std::nullopt;
         if (!clear && raises) clears = !*raises;
-        watch.life->judge(watch.fields->record(batch, row), key, time.event.us(), raises, clears);
+        Record record = watch.fields->record(batch, row);
+        record.window = watch.name;
+        watch.life->judge(record, key, time.event.us(), raises, clears);
     }
 }
 

@@ -51,6 +51,7 @@ private:
     struct Watch {
         std::size_t alert = 0;
         std::size_t source = 0;
+        std::string_view name;  // of the source
         Duration max_future;
         std::unique_ptr<Expression> when;
         std::unique_ptr<Expression> clear;

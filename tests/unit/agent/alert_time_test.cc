@@ -19,6 +19,7 @@ struct Words final : OutputSink {
     bool in_order = true;
     void result(const Record&) override {}
     void alert(const AlertTransition& t, const Record& record) override {
+        STRCMP_EQUAL(t.alert->from.text.c_str(), std::string(t.result->window).c_str());  // also of what time alone brought about
         for (const Field& field : t.result->values) CHECK_TEXT(field.name == "folded_keys" || field.value.kind != ValueKind::null, text.c_str());
         const std::string key = t.result->key.empty() ? "" : std::string(t.result->key[0].value.text) + " ";
         text += key + std::string(name(t.state)) + " " + std::string(name(t.reason)) + " " + std::to_string(t.result->end.ms() / 1000) + "\n";

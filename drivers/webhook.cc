@@ -23,7 +23,7 @@ constexpr long buffer_bytes = 16384;
 constexpr std::size_t answer_bytes_max = 64 * 1024;
 constexpr std::size_t bearer_bytes_max = 8192;
 
-// As the plan counts it, measured: what the library and its own libraries write on being loaded, four connections, TLS.
+// As the plan counts it, estimated from above: what the library and its own libraries write on being loaded, four connections, TLS.
 constexpr Bytes library_bytes = Bytes{1280} << 10;
 constexpr Bytes tls_bytes = Bytes{3} << 20;
 

@@ -1,7 +1,7 @@
 // JSON to web servers near by: HTTP POST through libcurl, several at once, on the caller's thread, which never waits.
 // libcurl (and what it brings along) is loaded when a Webhooks is made, so that an agent without webhooks pays nothing for it.
 // Certificates are verified, redirects are not followed, a proxy of the environment is not used, an answer is read and thrown away.
-// Memory: on the heap, as libcurl likes: need() as measured. Cost: of libcurl. Threads: one owner (libcurl resolves names on one of its own).
+// Memory: on the heap, as libcurl likes: need() is an estimate. Cost: of libcurl. Threads: one owner (libcurl resolves names on one of its own).
 // Errors: open(): missing, without the library. An answer that is not 2xx, or none within the time, is an outcome that says why.
 #pragma once
 

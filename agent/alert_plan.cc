@@ -14,16 +14,6 @@ namespace {
 
 std::uint64_t hash_of(std::string_view text, std::uint64_t seed) { return hash64(as_byte_span(text), {seed, 0x77656972}); }
 
-ValueKind kind_of(ColumnType type) {
-    switch (type) {
-        case ColumnType::integer: return ValueKind::integer;
-        case ColumnType::real: return ValueKind::real;
-        case ColumnType::boolean: return ValueKind::boolean;
-        case ColumnType::text: return ValueKind::text;
-    }
-    return ValueKind::null;
-}
-
 // A calendar's longest: the day in which clocks go back, and an hour that comes twice by half.
 std::optional<Duration> results_every(const WindowSpec& window) {
     if (window.calendar == CalendarUnit::day) return Duration::minutes(25 * 60);
@@ -34,6 +24,16 @@ std::optional<Duration> results_every(const WindowSpec& window) {
 }
 
 }  // namespace
+
+ValueKind kind_of(ColumnType type) {
+    switch (type) {
+        case ColumnType::integer: return ValueKind::integer;
+        case ColumnType::real: return ValueKind::real;
+        case ColumnType::boolean: return ValueKind::boolean;
+        case ColumnType::text: return ValueKind::text;
+    }
+    return ValueKind::null;
+}
 
 std::string life_text(const AlertConfig& alert) {
     std::string text = alert.name + "\n" + alert.message.text + "\n" + std::to_string(static_cast<int>(alert.severity)) + " " +

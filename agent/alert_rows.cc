@@ -2,22 +2,13 @@
 
 #include <algorithm>
 
+#include "agent/alert_plan.h"
 #include "agent/zones.h"
 
 namespace weir {
 namespace {
 
 constexpr std::size_t fields_max = record_fields_max - 8;  // room for what an alert's record says beside them
-
-ValueKind kind_of(ColumnType type) {
-    switch (type) {
-        case ColumnType::integer: return ValueKind::integer;
-        case ColumnType::real: return ValueKind::real;
-        case ColumnType::boolean: return ValueKind::boolean;
-        case ColumnType::text: return ValueKind::text;
-    }
-    return ValueKind::null;
-}
 
 Value value_of(const Column& column, std::size_t row) {
     if (!column.present.test(row)) return {};

@@ -38,7 +38,22 @@ std::uint8_t pack_flags(const JournalEntry& entry) {
                                      ((entry.qos & 3u) << qos_shift));
 }
 
-JournalEntry unpack(const std::byte* at, const EntryHeader& header) {
+// Makes the entry valid by its last store. Until then its length is zero, which no entry has.
+void store_header(std::byte* at, const EntryHeader& header) {
+    constexpr Bytes behind_length = sizeof header.length;
+    std::memcpy(at + behind_length, reinterpret_cast<const std::byte*>(&header) + behind_length,
+                sizeof header - behind_length);
+    std::atomic_ref(*reinterpret_cast<std::uint32_t*>(at)).store(header.length, std::memory_order_release);
+}
+
+void invalidate(std::byte* at) {
+    std::atomic_ref(*reinterpret_cast<std::uint32_t*>(at)).store(0, std::memory_order_relaxed);
+    std::atomic_thread_fence(std::memory_order_release);
+}
+
+}  // namespace
+
+JournalEntry journal_format::unpack(const std::byte* at, const EntryHeader& header) {
     JournalEntry entry;
     entry.sequence = header.sequence;
     entry.arrival = Timestamp::micros(header.arrival_us);
@@ -56,21 +71,6 @@ JournalEntry unpack(const std::byte* at, const EntryHeader& header) {
     entry.payload = content.subspan(header.topic_length);
     return entry;
 }
-
-// Makes the entry valid by its last store. Until then its length is zero, which no entry has.
-void store_header(std::byte* at, const EntryHeader& header) {
-    constexpr Bytes behind_length = sizeof header.length;
-    std::memcpy(at + behind_length, reinterpret_cast<const std::byte*>(&header) + behind_length,
-                sizeof header - behind_length);
-    std::atomic_ref(*reinterpret_cast<std::uint32_t*>(at)).store(header.length, std::memory_order_release);
-}
-
-void invalidate(std::byte* at) {
-    std::atomic_ref(*reinterpret_cast<std::uint32_t*>(at)).store(0, std::memory_order_relaxed);
-    std::atomic_thread_fence(std::memory_order_release);
-}
-
-}  // namespace
 
 Bytes Journal::need(const JournalParams& params) {
     return ring_offset(params) + align_up(rounded(params).ring_bytes + readable_behind, page_bytes);

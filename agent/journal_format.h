@@ -1,4 +1,4 @@
-// The journal's file: structures and checksums, private to journal.cc and its tests.
+// The journal's file: structures and checksums, private to journal.cc, journal_tail.cc and their tests.
 // A page with the header and two release slots; the duplicate horizon; the ring; a page's slack behind it.
 // An entry is a header, the topic, the payload, padded to 8 bytes; it never wraps: a skip entry (kind 0)
 // fills the rest, unless that is shorter than a header. Each checksum is seeded with the entry's before,
@@ -13,6 +13,10 @@
 #include "agent/base/bytes.h"
 #include "agent/base/hash.h"
 #include "agent/duplicates.h"
+
+namespace weir {
+struct JournalEntry;
+}
 
 namespace weir::journal_format {
 
@@ -61,6 +65,9 @@ struct EntryHeader {
     std::uint8_t kind_flags;
 };
 static_assert(sizeof(EntryHeader) == 40);
+
+// The entry whose header this is and that begins at `at`; its topic and payload are views of what follows there.
+JournalEntry unpack(const std::byte* at, const EntryHeader& header);
 
 // kind_flags
 constexpr unsigned kind_mask = 7;

@@ -124,19 +124,7 @@ void JournalTail::look_back(const State& mark, const State& newest, std::uint32_
 
 JournalEntry JournalTail::entry(std::size_t index) const {
     const std::byte* const at = ring() + places_[index];
-    const auto header = load_le<EntryHeader>(at);
-    JournalEntry entry;
-    entry.sequence = header.sequence;
-    entry.arrival = Timestamp::micros(header.arrival_us);
-    entry.clock_trusted = header.kind_flags & flag_clock_trusted;
-    entry.kind = static_cast<EntryKind>(header.kind_flags & kind_mask);
-    entry.source = header.source;
-    entry.link = header.link;
-    entry.connection = header.connection;
-    const ByteSpan content{at + sizeof header, static_cast<Bytes>(content_bytes(header))};
-    entry.topic = as_text(content.first(header.topic_length));
-    entry.payload = content.subspan(header.topic_length);
-    return entry;
+    return unpack(at, load_le<EntryHeader>(at));
 }
 
 }  // namespace weir

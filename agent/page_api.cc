@@ -4,19 +4,12 @@
 
 #include "agent/alerts.h"
 #include "agent/base/build_info.h"
+#include "agent/json_put.h"
 #include "agent/memory_limit.h"
 
 namespace weir {
 namespace {
 
-void put(JsonWriter& json, std::string_view key, std::uint64_t value) {
-    json.key(key);
-    json.natural(value);
-}
-void put(JsonWriter& json, std::string_view key, std::string_view value) {
-    json.key(key);
-    json.text(value);
-}
 void put_bool(JsonWriter& json, std::string_view key, bool value) {
     json.key(key);
     json.boolean(value);
@@ -24,14 +17,6 @@ void put_bool(JsonWriter& json, std::string_view key, bool value) {
 void put_real(JsonWriter& json, std::string_view key, double value) {
     json.key(key);
     json.real(value);
-}
-// Milliseconds since the epoch, or null.
-void put_time(JsonWriter& json, std::string_view key, Timestamp value) {
-    json.key(key);
-    if (value == Timestamp::min() || value == Timestamp())
-        json.null();
-    else
-        json.integer(value.ms());
 }
 
 template <typename Items, typename Write>
@@ -142,7 +127,7 @@ void write_sources(JsonWriter& json, const ApiView& view) {
         json.end_object();
         put(json, "rejected_total", rejected);
         put(json, "future", source.status.counters[static_cast<std::size_t>(SourceCounter::future)]);
-        put_time(json, "watermark", source.status.watermark);
+        put(json, "watermark", source.status.watermark);
         put_real(json, "lateness_seconds", source.status.lateness.as_seconds());
         put(json, "partition_count", source.status.partitions);
         put(json, "active_partitions", source.status.active_partitions);
@@ -150,8 +135,8 @@ void write_sources(JsonWriter& json, const ApiView& view) {
         put_bool(json, "waits_for_aligned", source.status.waits);
         put_array(json, "partitions", std::span(source.partitions).first(source.partitions_used), [&](const PartitionStatus& partition) {
             put(json, "name", partition.name());
-            put_time(json, "watermark", partition.watermark);
-            put_time(json, "newest", partition.newest);
+            put(json, "watermark", partition.watermark);
+            put(json, "newest", partition.newest);
             put_bool(json, "active", partition.active);
         });
         json.end_object();
@@ -243,7 +228,7 @@ void write_outbox(JsonWriter& json, const ApiView& view) {
         json.natural(view.parts.config->uplink->outbox);
     else
         json.null();
-    put_time(json, "oldest", waiting > 0 ? outbox.oldest : Timestamp());
+    put(json, "oldest", waiting > 0 ? outbox.oldest : Timestamp());
     put(json, "staged_bytes", outbox.staged_bytes);
     put(json, "acknowledged", outbox.acknowledged);
     put(json, "merged", outbox.merged);
@@ -271,7 +256,7 @@ void write_uplink(JsonWriter& json, const ApiView& view) {
         put_real(json, "next_try_seconds", status.until_next_try.as_seconds());
         put(json, "acknowledged", status.acknowledged_ship);
         put(json, "numbered", view.parts.outbox->identity().last_ship);
-        put_time(json, "last_acknowledged", status.last_acknowledged);
+        put(json, "last_acknowledged", status.last_acknowledged);
         put(json, "sent_bytes", status.sent_bytes);
     }
     json.end_object();
@@ -279,7 +264,7 @@ void write_uplink(JsonWriter& json, const ApiView& view) {
 
 void write_clock(JsonWriter& json, const ApiView& view) {
     json.begin_object();
-    put_time(json, "time", view.parts.clock->wall());
+    put(json, "time", view.parts.clock->wall());
     put_bool(json, "trusted", view.parts.clock->wall_trusted());
     put_bool(json, "synchronized", view.clock.synchronized);
     json.key("error_seconds");

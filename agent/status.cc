@@ -7,6 +7,7 @@
 
 #include "agent/base/build_info.h"
 #include "agent/base/json_writer.h"
+#include "agent/json_put.h"
 #include "agent/memory_limit.h"
 
 namespace weir {
@@ -55,22 +56,6 @@ std::uint64_t counter(const WindowStatus& status, WindowCounter which) {
 }
 std::uint64_t counter(const SourceStatus& status, SourceCounter which) {
     return status.counters[static_cast<std::size_t>(which)];
-}
-
-void put(JsonWriter& json, std::string_view key, std::uint64_t value) {
-    json.key(key);
-    json.natural(value);
-}
-void put(JsonWriter& json, std::string_view key, std::string_view value) {
-    json.key(key);
-    json.text(value);
-}
-void put(JsonWriter& json, std::string_view key, Timestamp value) {
-    json.key(key);
-    if (value == Timestamp::min() || value == Timestamp())
-        json.null();
-    else
-        json.integer(value.ms());
 }
 
 void put_sum(JsonWriter& json, bool ok) {

@@ -86,6 +86,21 @@ void put_time(Out& out, std::int64_t seconds) {
     out.put({text, static_cast<std::size_t>(size)});
 }
 
+// What stands before and behind each of the two, where they are not zero.
+void put_counts(Out& out, const LogLine& line, std::string_view repeats, std::string_view held_back,
+                std::string_view behind_repeats = {}, std::string_view behind_held_back = {}) {
+    if (line.repeats > 0) {
+        out.put(repeats);
+        out.number(line.repeats);
+        out.put(behind_repeats);
+    }
+    if (line.held_back > 0) {
+        out.put(held_back);
+        out.number(line.held_back);
+        out.put(behind_held_back);
+    }
+}
+
 void put_text(Out& out, const LogLine& line, bool journal) {
     if (!journal) {
         put_time(out, line.seconds);
@@ -97,16 +112,7 @@ void put_text(Out& out, const LogLine& line, bool journal) {
     out.put(line.component);
     out.put("] ");
     out.plain(line.message, counts_size);
-    if (line.repeats > 0) {
-        out.put(" (and ");
-        out.number(line.repeats);
-        out.put(" times before)");
-    }
-    if (line.held_back > 0) {
-        out.put(" (");
-        out.number(line.held_back);
-        out.put(" other lines were held back before it)");
-    }
+    put_counts(out, line, " (and ", " (", " times before)", " other lines were held back before it)");
 }
 
 void put_logfmt(Out& out, const LogLine& line, bool journal) {
@@ -121,14 +127,7 @@ void put_logfmt(Out& out, const LogLine& line, bool journal) {
     out.put(line.component);
     out.put(" msg=");
     out.quoted(line.message, counts_size);
-    if (line.repeats > 0) {
-        out.put(" repeats=");
-        out.number(line.repeats);
-    }
-    if (line.held_back > 0) {
-        out.put(" held_back=");
-        out.number(line.held_back);
-    }
+    put_counts(out, line, " repeats=", " held_back=");
 }
 
 void put_json(Out& out, const LogLine& line, bool journal) {
@@ -144,14 +143,7 @@ void put_json(Out& out, const LogLine& line, bool journal) {
     out.put(line.component);
     out.put("\",\"message\":");
     out.quoted(line.message, counts_size);
-    if (line.repeats > 0) {
-        out.put(",\"repeats\":");
-        out.number(line.repeats);
-    }
-    if (line.held_back > 0) {
-        out.put(",\"held_back\":");
-        out.number(line.held_back);
-    }
+    put_counts(out, line, ",\"repeats\":", ",\"held_back\":");
     out.put('}');
 }
 

@@ -17,7 +17,7 @@ from weirtest.publish import Listener, Load
 from weirtest.suite import KafkaSuite
 from weirtest.totals import wait_for_totals
 
-SEED = int(os.environ.get("WEIR_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
+SEED = int(os.environ.get("WEIR_SEED", "1"))
 STARTS = int(os.environ.get("WEIR_FAULTS", "0")) or 100_000
 UNDER_LOAD = int(os.environ.get("WEIR_FAULTS", "0")) or (200 if places.LONG else 15)
 SLOW_SECONDS = 30 if places.LONG else 6

@@ -26,7 +26,7 @@ KILLS = int(os.environ.get("WEIR_KILLS", "0")) or (250 if places.LONG else 20)
 EVENTS = 100_000 if places.LONG else 10_000
 # Each makes the agent's pauses before it connects again longer: it has seen no connection last.
 BROKER_KILLS = 12 if places.LONG else 5
-SEED = int(os.environ.get("WEIR_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
+SEED = int(os.environ.get("WEIR_SEED", "1"))
 
 
 class Killing(KafkaSuite):
